@@ -1,0 +1,87 @@
+"""Keeps the PostgreSQL copy of a company's booked e-conomic invoices fresh: schedule, parameters, retries, order of tasks."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from airflow.sdk import DAG, Param, chain, result, task
+
+from economic import tasks
+from economic.settings import Settings
+
+DOC = """
+### e-conomic invoice sync
+
+Reads **every booked invoice** of one e-conomic agreement, 1000 a request, and keeps the table `economic.invoice` equal to it. Runs every six hours (UTC).
+Three tasks:
+
+| task | what it does |
+|---|---|
+| `fetch-pages` | takes the lease (one sync at a time), reads all pages into staging, counts again at the end |
+| `upsert-invoices` | writes what is new or differs; an unchanged invoice is not touched; compares with e-conomic's totals |
+| `populate-employee-names` | fills in employees' names (asked once an hour at most) and ends the sync |
+
+The **statistics** are the XCom of `populate-employee-names`; every sync also has its row in `economic.sync_run`, with live progress.
+
+**Trigger by hand**: `force` takes over at once from a sync that another DAG run, a backfill, another Airflow or a crash left holding the lease, and asks for the employee names
+again. It does not jump Airflow's own queue. `date_from` and `date_to` limit a sync to invoices dated in that range.
+
+**When it fails** read the last lines of the failed task's log: they say what happened and what to do. Network faults, e-conomic's faults and database restarts are
+tried again by themselves. Refused tokens, a connection that reaches another company, missing tables or rights need a person. A single bad
+invoice never fails a sync: it is kept in `economic.rejected_invoice` with its reason and heals when e-conomic delivers it right. **Nothing needs to be unlocked after a
+crash**: the lease runs out in five minutes and the next sync takes over. To run a failed sync again, trigger a new run, or clear `fetch-pages` with downstream.
+"""
+
+with DAG(
+    dag_id="economic_invoice_sync",
+    schedule=Settings.from_environment().schedule,
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    max_active_runs=1,
+    is_paused_upon_creation=False,
+    doc_md=DOC,
+    tags=["e-conomic", "invoices", "postgres"],
+    params={
+        "force": Param(
+            False,
+            type="boolean",
+            title="Force",
+            description_md="Take over from a sync that is running or was left behind, and ask for the employee names again.",
+        ),
+        "date_from": Param(
+            None, type=["null", "string"], format="date", title="From", description_md="Only invoices dated this day or later."
+        ),
+        "date_to": Param(
+            None, type=["null", "string"], format="date", title="To", description_md="Only invoices dated this day or earlier."
+        ),
+    },
+    # Four tries of each task fit between two syncs six hours apart: 4 x (40 + 20 + 10) minutes and the waits.
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=60),
+        "retry_exponential_backoff": 2.0,
+        "max_retry_delay": timedelta(minutes=10),
+        "retry_policy": tasks.RetryAsAsked(),
+    },
+):
+    fetch_pages = task(
+        task_id="fetch-pages",
+        multiple_outputs=False,
+        execution_timeout=timedelta(minutes=40),
+        doc_md="Begins the sync and reads all booked invoices into staging. Tried again, it goes on after the last page it had committed.",
+    )(tasks.fetch_pages)()
+    upsert_invoices = task(
+        task_id="upsert-invoices",
+        multiple_outputs=False,
+        execution_timeout=timedelta(minutes=20),
+        doc_md="Writes new and changed invoices, page by page, and compares the copy with e-conomic's totals.",
+    )(tasks.upsert_invoices)()
+    populate_employee_names = result(
+        task(
+            task_id="populate-employee-names",
+            multiple_outputs=False,
+            execution_timeout=timedelta(minutes=10),
+            doc_md="Fills in employees' names and ends the sync. Its XCom is the sync's statistics.",
+        )(tasks.populate_employee_names)
+    )()
+    chain(fetch_pages, upsert_invoices, populate_employee_names)

@@ -1,0 +1,14 @@
+-- Closes the row of a running sync; one that is closed already stays as it is.
+-- Parameters: sync_id, status, message, percentage (null: as it stands), statistics (null: as they stand).
+-- Returns: the sync id when it was open.
+update economic.sync_run
+set
+    status = %(status)s,
+    phase = 'ended',
+    message = %(message)s,
+    percentage = coalesce(%(percentage)s::numeric, percentage),
+    statistics = coalesce(%(statistics)s::jsonb, statistics),
+    updated_at = clock_timestamp(),
+    finished_at = clock_timestamp()
+where sync_id = %(sync_id)s and status = 'running'
+returning sync_id;

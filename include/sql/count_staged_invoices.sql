@@ -1,0 +1,10 @@
+-- How many rows each page of a sync has in staging (which PostgreSQL empties after a crash).
+-- Parameters: sync_id.
+-- Returns: one row a page: page, rows.
+select
+    page,
+    count(*)::integer as staged
+from economic.staged_invoice
+where sync_id = %(sync_id)s
+group by page
+order by page;

@@ -1,0 +1,4 @@
+-- Empties a sync's staging.
+-- Parameters: sync_id.
+delete from economic.staged_invoice
+where sync_id = %(sync_id)s;

@@ -1,0 +1,23 @@
+-- Notes the employees that e-conomic does not list: those invoices name, and those it listed before. Their names stay.
+-- Parameters: agreement_number, listed (the numbers it lists).
+-- Returns: the numbers that invoices name.
+insert into economic.employee as known (agreement_number, employee_number, name, unknown, fetched_at)
+select
+    %(agreement_number)s,
+    wanted.employee_number,
+    null,
+    true,
+    clock_timestamp()
+from (
+    select invoice.employee_number
+    from economic.invoice
+    where invoice.agreement_number = %(agreement_number)s and invoice.employee_number is not null
+    union
+    select employee.employee_number
+    from economic.employee
+    where employee.agreement_number = %(agreement_number)s
+) as wanted
+where wanted.employee_number <> all(%(listed)s::bigint [])
+on conflict (agreement_number, employee_number) do update
+set unknown = true, fetched_at = excluded.fetched_at
+returning known.employee_number;

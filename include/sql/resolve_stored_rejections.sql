@@ -1,0 +1,13 @@
+-- Marks rejections resolved whose invoice this page delivered healthy.
+-- Parameters: agreement_number, sync_id, page, refused (numbers of this page that were refused again).
+update economic.rejected_invoice
+set resolved_at = now()
+where
+    agreement_number = %(agreement_number)s
+    and resolved_at is null
+    and invoice_number <> all(%(refused)s::bigint [])
+    and invoice_number in (
+        select staged_invoice.invoice_number
+        from economic.staged_invoice
+        where staged_invoice.sync_id = %(sync_id)s and staged_invoice.page = %(page)s
+    );

@@ -1,0 +1,113 @@
+"""Transactions on PostgreSQL, and what its errors mean for the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from economic.errors import ConfigurationError, DatabaseUnavailable, EconomicError, FatalError, SchemaMismatch
+from economic.statements import statement
+
+Connection = psycopg.Connection[Any]
+Row = dict[str, Any]
+
+STATEMENT_TIMEOUT = "300s"
+LOCK_TIMEOUT = "45s"
+"""Longer than the idle limit: whoever waits for a frozen client's lock gets it when that client is thrown out."""
+IDLE_TIMEOUT = "30s"
+
+_REFUSED_LOGINS = ("password authentication failed", "no password supplied", "no pg_hba.conf entry")
+_STOPPING = {"53100": "The database's disk is full.", "53200": "The database is out of memory."}
+
+
+def prepare(connection: Connection) -> Connection:
+    """Make a connection fit for the functions of this package: every transaction is opened on purpose, and nothing outlives it.
+
+    No prepared statements: behind a transaction-pooling pgbouncer they would belong to another client's session.
+    """
+    connection.autocommit = True
+    connection.prepare_threshold = None
+    return connection
+
+
+@contextmanager
+def transaction(connection: Connection, *, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[None]:
+    """One transaction, bounded in time by settings of its own."""
+    with connection.transaction():
+        run(connection, "set_limits", statement=STATEMENT_TIMEOUT, lock=lock_timeout, idle=IDLE_TIMEOUT)
+        yield
+
+
+def run(connection: Connection, name: str, **parameters: Any) -> int:
+    """Execute the statement ``name``; how many rows it returned or wrote."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement(name), parameters or None)
+        return cursor.rowcount
+
+
+def row(connection: Connection, name: str, **parameters: Any) -> Row | None:
+    """Execute the statement ``name``; its first row by column name, None when there is none."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement(name), parameters or None).fetchone()
+
+
+def one(connection: Connection, name: str, **parameters: Any) -> Row:
+    """Execute the statement ``name``, which always returns a row."""
+    found = row(connection, name, **parameters)
+    if found is None:
+        raise LookupError(f"{name}.sql returned no row.")
+    return found
+
+
+def rows(connection: Connection, name: str, **parameters: Any) -> list[Row]:
+    """Execute the statement ``name``; all its rows by column name."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement(name), parameters or None).fetchall()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into this package's: retry, or stop and say why."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error) from error
+
+
+def explain(error: psycopg.Error) -> EconomicError:
+    """What a driver error means: whether trying again can help, and who must do what if not.
+
+    SQLSTATE classes: PostgreSQL's appendix "Error Codes". A refused connection carries none, only its text.
+    """
+    code = error.sqlstate or ""
+    said = " ".join(str(error).split())[:300]
+    if code == "42501":
+        return SchemaMismatch(
+            f"The database role may not do what the sync needs: {said}.",
+            hint="Grant it the right, or let the owner run `python -m economic migrate`.",
+        )
+    if code[:2] in {"28", "3D"} or _login_refused(code, said):
+        return ConfigurationError(
+            f"PostgreSQL refused the connection: {said}.",
+            hint="Check host, database, login and password of the PostgreSQL connection.",
+        )
+    if code[:2] in {"42", "0A", "3F"}:
+        return SchemaMismatch(
+            f"The tables are not the ones this version works with: {said}.", hint="Run `python -m economic migrate`."
+        )
+    if code in _STOPPING:
+        return FatalError(f"{_STOPPING[code]} {said}.", hint="Make room; the next sync goes on by itself.")
+    if code[:2] in {"22", "23"}:
+        return FatalError(f"The database refused a value where it should not: {said}.")
+    return DatabaseUnavailable(f"The database failed ({code or type(error).__name__}): {said}.")
+
+
+def _login_refused(code: str, said: str) -> bool:
+    gone = "does not exist" in said and ("database" in said or "role" in said)
+    return not code and (gone or any(words in said for words in _REFUSED_LOGINS))
+
+

@@ -1,0 +1,159 @@
+"""Reads e-conomic's JSON answers: exact numbers, and each item of a collection with its own text.
+
+The shape is e-conomic's collection envelope: ``{"collection": [...], "pagination": {...}, "self": "..."}``.
+Source: e-conomic's REST documentation, "Pagination" and "Collections"; which keys may be missing was seen in recorded answers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from economic.errors import BrokenResponse
+
+_BLANK = re.compile(r"[ \t\n\r]*")
+_LONGEST_INT = 30
+
+
+def _whole(digits: str) -> int | Decimal:
+    # int() of thousands of digits is refused by Python, which would lose the whole page for one item.
+    return int(digits) if len(digits) <= _LONGEST_INT else Decimal(digits)
+
+
+# NaN and Infinity are no JSON, but reach us as words some servers write: kept as what they say, refused by the field.
+_decoder = json.JSONDecoder(parse_float=Decimal, parse_int=_whole, parse_constant=Decimal)
+
+
+class Item(NamedTuple):
+    """One item of a collection: its value, and the very text it came as."""
+
+    value: Any
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One page of a collection.
+
+    :param items: the items, in the order they came.
+    :param results: how many items match the query in all.
+    :param results_without_filter: how many the whole resource has; not always sent.
+    :param has_next: whether the answer says that more pages follow.
+    :param size: bytes of the body after decompression.
+    """
+
+    items: list[Item]
+    results: int
+    results_without_filter: int | None
+    has_next: bool
+    size: int
+
+
+def read_document(body: bytes) -> dict[str, Any]:
+    """Read one JSON object.
+
+    :raises BrokenResponse: it is not UTF-8, not JSON, or not an object.
+    """
+    try:
+        value = _decoder.decode(_text(body).strip())
+    except (ValueError, RecursionError) as error:
+        raise BrokenResponse(f"The answer is not readable JSON ({_why(error)}).") from None
+    if not isinstance(value, dict):
+        raise BrokenResponse(f"The answer is a JSON {type(value).__name__}, not an object.")
+    return value
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """Read one page of a collection.
+
+    Numbers with a fraction or an exponent become :class:`~decimal.Decimal`: amounts are never binary floats. Bytes that are not UTF-8 are kept
+    as lone surrogates, so that only the item that holds them is refused.
+
+    :raises BrokenResponse: it is not JSON, not an envelope, or contradicts itself.
+    """
+    try:
+        members = dict(_members(_text(body, errors="surrogateescape")))
+    except (ValueError, RecursionError, IndexError) as error:
+        raise BrokenResponse(f"The page is not readable JSON ({_why(error)}).") from None
+    items = members.get("collection")
+    pagination = members.get("pagination")
+    if not isinstance(pagination, dict):
+        raise BrokenResponse("The page has no pagination.")
+    results = pagination.get("results")
+    if type(results) is not int or results < 0:
+        raise BrokenResponse("The page does not say how many results there are.")
+    if items is None and results == 0:
+        items = []
+    if not isinstance(items, list):
+        raise BrokenResponse("The page has no collection.")
+    has_next = pagination.get("nextPage") is not None
+    page_size = pagination.get("pageSize")
+    if not has_next and type(page_size) is int and len(items) < min(page_size, results):
+        raise BrokenResponse(f"The page holds {len(items)} of {results} items and names no next page.")
+    whole = pagination.get("resultsWithoutFilter")
+    return Envelope(items, results, whole if type(whole) is int else None, has_next, len(body))
+
+
+def _text(body: bytes, errors: str = "strict") -> str:
+    # The declared charset is ignored: JSON is UTF-8, and a wrong label would silently spoil names. A BOM is tolerated.
+    return body.decode("utf-8-sig", errors=errors)
+
+
+def _why(error: Exception) -> str:
+    return error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
+
+
+def _skip(text: str, at: int) -> int:
+    return _BLANK.match(text, at).end()  # type: ignore[union-attr]  # the pattern matches the empty string too
+
+
+def _expect(text: str, at: int, character: str) -> int:
+    at = _skip(text, at)
+    if text[at] != character:
+        raise json.JSONDecodeError(f"expected {character!r}", text, at)
+    return at + 1
+
+
+def _members(text: str) -> Iterator[tuple[str, Any]]:
+    """Walk the outermost object, so that each item of its collection keeps its text without being written out again."""
+    at = _expect(text, 0, "{")
+    at = _skip(text, at)
+    while text[at] != "}":
+        key, at = _decoder.raw_decode(text, at)
+        if not isinstance(key, str):
+            raise json.JSONDecodeError("expected a key", text, at)
+        at = _skip(text, _expect(text, at, ":"))
+        if key == "collection" and text[at] == "[":
+            value, at = _items(text, at + 1)
+        else:
+            value, at = _decoder.raw_decode(text, at)
+        yield key, value
+        at = _skip(text, at)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+            if text[at] == "}":
+                raise json.JSONDecodeError("comma before the end", text, at)
+        elif text[at] != "}":
+            raise json.JSONDecodeError("expected a comma", text, at)
+    if _skip(text, at + 1) != len(text):
+        raise json.JSONDecodeError("text after the end", text, at)
+
+
+def _items(text: str, at: int) -> tuple[list[Item], int]:
+    items: list[Item] = []
+    at = _skip(text, at)
+    while text[at] != "]":
+        value, end = _decoder.raw_decode(text, at)
+        items.append(Item(value, text[at:end]))
+        at = _skip(text, end)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+            if text[at] == "]":
+                raise json.JSONDecodeError("comma before the end", text, at)
+        elif text[at] != "]":
+            raise json.JSONDecodeError("expected a comma", text, at)
+    return items, at + 1

@@ -1,0 +1,274 @@
+"""The hook: an Airflow connection in, typed records of one e-conomic agreement out."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+from datetime import date
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from airflow.providers.http.hooks.http import HttpHook
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+from requests import Response
+
+from economic import __version__
+from economic.answers import describe, refusal, retry_after
+from economic.envelope import Envelope, read_document, read_envelope
+from economic.errors import ConfigurationError, EconomicError
+from economic.models import Agreement, Totals, read_agreement, read_totals
+from economic.session import PinnedSession, Tokens
+from economic.settings import SMALLEST_INTERVAL_MS
+from economic.transport import Limits, Traffic, Transport
+
+DEFAULT_BASE_URL = "https://restapi.e-conomic.com"
+CONNECTION_TYPES = frozenset({"economic", "http", "generic", ""})
+"""``http`` and ``generic`` serve installs that only mount the folder, where Airflow does not know the type ``economic``."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}", re.ASCII)
+_KNOWN_EXTRAS = frozenset({"app_secret_token", "agreement_grant_token", "allow_http", "verify", "proxies"})
+
+
+class EconomicHook(HttpHook):
+    """Reads one e-conomic agreement through its REST API. It can send nothing but GET.
+
+    Building a hook touches neither the network nor Airflow's database; the first request does. One session serves all requests; use the
+    hook as a context manager to close it.
+
+    :param economic_conn_id: connection of type ``economic`` (or ``http``, ``generic``): base URL in host, the tokens in extra.
+    :param limits: pace, deadlines and tries; the defaults suit e-conomic.
+    """
+
+    conn_name_attr = "economic_conn_id"
+    default_conn_name = "economic_default"
+    conn_type = "economic"
+    hook_name = "Visma e-conomic"
+
+    def __init__(self, economic_conn_id: str = default_conn_name, *, limits: Limits | None = None) -> None:
+        super().__init__(method="GET", http_conn_id=economic_conn_id)
+        self.economic_conn_id = economic_conn_id
+        self.limits = limits or Limits()
+        self.while_waiting: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> EconomicHook:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the session's connections."""
+        if "_transport" in self.__dict__:
+            self._transport.close()
+
+    @property
+    def traffic(self) -> Traffic:
+        """Requests, retries and bytes so far."""
+        return self._transport.traffic
+
+    def agreement(self) -> Agreement:
+        """Whose accounts the tokens open: ``GET /self``.
+
+        :raises CredentialsRefused: the tokens are refused.
+        """
+        return self._get("/self", {}, lambda body: read_agreement(read_document(body)))
+
+    def invoices_above(
+        self, number: int | None, *, page_size: int, date_from: date | None = None, date_to: date | None = None
+    ) -> Envelope:
+        """One page of ``GET /invoices/booked``: the lowest invoice numbers above ``number``, ascending.
+
+        :param number: the highest number seen so far; None for the first page.
+        :param page_size: 1 to 1000.
+        :param date_from: only invoices dated this day or later.
+        :param date_to: only invoices dated this day or earlier.
+        """
+        params: dict[str, str | int] = {"pagesize": page_size, "sort": "bookedInvoiceNumber"}
+        above = [] if number is None else [f"bookedInvoiceNumber$gt:{number}"]
+        conditions = above + _between(date_from, date_to)
+        if conditions:
+            params["filter"] = "$and:".join(conditions)
+        return self._get("/invoices/booked", params, read_envelope)
+
+    def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int:
+        """How many booked invoices e-conomic has now, in all or dated in a range."""
+        params: dict[str, str | int] = {"pagesize": 1, "sort": "bookedInvoiceNumber"}
+        if conditions := _between(date_from, date_to):
+            params["filter"] = "$and:".join(conditions)
+        return self._get("/invoices/booked", params, read_envelope).results
+
+    def totals(self) -> Totals:
+        """e-conomic's own count and sum of the booked invoices: ``GET /invoices/totals``."""
+        return self._get("/invoices/totals", {}, lambda body: read_totals(read_document(body)))
+
+    def employees_above(self, number: int | None, *, page_size: int = 1000) -> Envelope:
+        """One page of ``GET /employees``, ascending by employee number."""
+        params: dict[str, str | int] = {"pagesize": page_size, "sort": "employeeNumber"}
+        if number is not None:
+            params["filter"] = f"employeeNumber$gt:{number}"
+        return self._get("/employees", params, read_envelope)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection, for Airflow's Test button: whether it works, and which agreement it reached or why not."""
+        self.limits = Limits(attempts=1, page=20.0, read=20.0)
+        try:
+            agreement = self.agreement()
+        except EconomicError as error:
+            return False, str(error)
+        except AirflowNotFoundException:
+            return False, f"The connection {self.economic_conn_id} is not defined."
+        return True, f"Connected to agreement {agreement.agreement_number} ({agreement.company_name or 'no company name'})"
+
+    # -- what the http provider's hook is built on ------------------------------------------------------------------
+
+    def get_conn(self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None) -> PinnedSession:
+        """The session: tokens as its authentication, pinned to the connection's host.
+
+        The http provider would send unknown extras as headers, log in with login and password, default to plain http and follow redirects. This
+        takes the known extras and nothing else.
+
+        :raises ConfigurationError: the connection is missing, or something in it is not usable; names the part, never the value.
+        """
+        connection = self._connection()
+        self.base_url = base_url(connection)
+        self._base_url_initialized = True
+        if self.limits.interval * 1000 < SMALLEST_INTERVAL_MS and not _is_loopback(self.base_url):
+            raise ConfigurationError(
+                f"A pause of less than {SMALLEST_INTERVAL_MS} ms between requests is allowed towards this machine only.",
+                hint=f"Set ECONOMIC_REQUEST_INTERVAL_MS to {SMALLEST_INTERVAL_MS} or more.",
+            )
+        session = PinnedSession(self.base_url)
+        session.headers.update(
+            {
+                "User-Agent": f"airflow-provider-economic/{__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "Content-Type": "application/json",
+            }
+        )
+        session.headers.update(headers or {})
+        session.auth = self._tokens
+        session.trust_env = self.base_url.startswith("https:")
+        extra = connection.extra_dejson
+        session.verify = _verify(extra.get("verify", True))
+        if extra.get("proxies"):
+            session.proxies = {str(k): str(v) for k, v in dict(extra["proxies"]).items()}
+        unknown = sorted(set(extra) - _KNOWN_EXTRAS)
+        if unknown:
+            self.log.warning("The connection %s has extras that are not used: %s.", self.economic_conn_id, ", ".join(unknown))
+        return session
+
+    def check_response(self, response: Response) -> None:
+        """Raise the typed error for any status but 200; the body is not logged.
+
+        :raises EconomicError: what the status means.
+        """
+        if response.status_code != 200:
+            said = describe(response.content, self._tokens.scrub)
+            asked = retry_after(response.headers.get("Retry-After"))
+            raise refusal(response.status_code, urlsplit(response.url).path, said, asked)
+
+    @cached_property
+    def _transport(self) -> Transport:
+        session = self.get_conn()
+        return Transport(session, self.base_url, self._tokens, self.limits, lambda: self.while_waiting())
+
+    @cached_property
+    def _tokens(self) -> Tokens:
+        extra = self._connection().extra_dejson
+        found = [_token(self.economic_conn_id, extra, key) for key in ("app_secret_token", "agreement_grant_token")]
+        for token in found:
+            if token != "demo":  # noqa: S105  # e-conomic's public demo token, documented
+                mask_secret(token)
+                mask_secret(quote(token, safe=""))
+        return Tokens(*found)
+
+    def _get(self, path: str, params: dict[str, str | int], parse: Callable[[bytes], Any]) -> Any:
+        return self._transport.get(path, params, parse)
+
+    def _connection(self) -> Any:
+        try:
+            connection = self.get_connection(self.economic_conn_id)
+        except AirflowNotFoundException:
+            raise ConfigurationError(
+                f"The connection {self.economic_conn_id} is not defined in Airflow.",
+                hint="Add it under Admin, Connections, or set ECONOMIC_CONN_ID to the one to use.",
+            ) from None
+        if (connection.conn_type or "") not in CONNECTION_TYPES:
+            raise ConfigurationError(
+                f"The connection {self.economic_conn_id} is of type {connection.conn_type}.",
+                hint="e-conomic needs one of type economic (or http, generic).",
+            )
+        return connection
+
+
+def _between(date_from: date | None, date_to: date | None) -> list[str]:
+    first = [] if date_from is None else [f"date$gte:{date_from.isoformat()}"]
+    last = [] if date_to is None else [f"date$lte:{date_to.isoformat()}"]
+    return first + last
+
+
+def _token(conn_id: str, extra: dict[str, Any], key: str) -> str:
+    value = extra.get(key)
+    where = f"{key} in the extra of connection {conn_id}"
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"{where} is empty.", hint="Paste the token there; both tokens are needed.")
+    if value != value.strip():
+        raise ConfigurationError(f"{where} has blanks or line breaks around it.", hint="Paste the token without them.")
+    if value != "demo" and not _TOKEN.fullmatch(value):  # noqa: S105  # e-conomic's public demo token, documented
+        raise ConfigurationError(
+            f"{where} does not look like a token.", hint="It has at least 16 letters and digits, and no blanks."
+        )
+    return value
+
+
+def _verify(value: Any) -> bool | str:
+    if value in (True, None, ""):
+        return True
+    if isinstance(value, str) and value.lower() not in {"false", "0", "no"}:
+        return value
+    raise ConfigurationError(
+        "The connection's extra asks for TLS without verification.",
+        hint="Remove `verify`, or give the path of a CA bundle.",
+    )
+
+
+def base_url(connection: Any) -> str:
+    """Scheme, host and port of the API, from a connection's host, schema and port.
+
+    :raises ConfigurationError: it is no plain URL of a host, or it is plain http to another machine without ``"allow_http": true``.
+    """
+    host = (connection.host or "").strip() or DEFAULT_BASE_URL
+    if "://" not in host:
+        host = f"{connection.schema or 'https'}://{host}"
+    parts = urlsplit(host)
+    try:
+        port = parts.port or connection.port or None
+    except ValueError:
+        port = -1
+    usable = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
+    if not usable or parts.path.strip("/") or parts.query or parts.fragment or port == -1:
+        raise ConfigurationError(
+            "The connection's host is no base URL.", hint=f"It should read like {DEFAULT_BASE_URL}, without a path."
+        )
+    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    plain = port is None or port == {"http": 80, "https": 443}[parts.scheme]
+    url = f"{parts.scheme}://{name}" + ("" if plain else f":{port}")
+    allowed = connection.extra_dejson.get("allow_http") in (True, "true", "True")
+    if parts.scheme == "http" and not (allowed or _is_loopback(url)):
+        raise ConfigurationError(
+            "The connection's host is plain http, which would send the tokens unprotected.",
+            hint='Use https, or set "allow_http": true in its extra if that is meant.',
+        )
+    return url
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,134 @@
+"""One sync at a time: a lease with an expiry, and a fencing token that every writing transaction proves.
+
+Airflow's own limits are courtesy only: backfills are counted apart, and after a killed worker two attempts of one task can run side by side. So
+the database that holds the data decides, by its own clock alone. The token grows with every taking, with every attempt and on release; a
+writer locks the lease row to its commit, so that a stale one can never commit after a newer one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from economic.database import Connection, one, row, run, transaction
+from economic.errors import LeaseBusy, LeaseLost
+
+TTL_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one task attempt to write an agreement's rows."""
+
+    agreement_number: int
+    sync_id: int
+    token: int
+
+
+def check_free(connection: Connection, agreement_number: int, sync_id: int) -> None:
+    """Say early that another sync runs, before anything is asked of e-conomic.
+
+    :raises LeaseBusy: it does.
+    """
+    with transaction(connection):
+        run(connection, "insert_lease", agreement_number=agreement_number)
+        _displaceable(connection, agreement_number, sync_id, force=False)
+
+
+def acquire(
+    connection: Connection, agreement_number: int, sync_id: int, attempt: str, *, force: bool, ttl_seconds: float = TTL_SECONDS
+) -> Lease:
+    """Take the lease for a sync that begins.
+
+    A holder whose time ran out is closed as ``abandoned``; with ``force`` a live one is closed as ``superseded``, and its next write fails.
+
+    :param attempt: who takes it, for people: DAG run, task, try.
+    :raises LeaseBusy: another sync holds it, its time has not run out, and ``force`` is not set.
+    """
+    with transaction(connection):
+        run(connection, "insert_lease", agreement_number=agreement_number)
+        displaced = _displaceable(connection, agreement_number, sync_id, force=force)
+        token = one(
+            connection,
+            "take_lease",
+            agreement_number=agreement_number,
+            sync_id=sync_id,
+            attempt=attempt,
+            ttl_seconds=ttl_seconds,
+        )["token"]
+        if displaced is not None:
+            holder, live = displaced
+            status = "superseded" if live else "abandoned"
+            message = f"Superseded by sync {sync_id}." if live else "Abandoned: its process ended without a word."
+            run(
+                connection,
+                "close_sync_run",
+                sync_id=holder,
+                status=status,
+                message=message,
+                percentage=None,
+                statistics=None,
+            )
+        return Lease(agreement_number, sync_id, token)
+
+
+def enter(
+    connection: Connection, agreement_number: int, sync_id: int, attempt: str, ttl_seconds: float = TTL_SECONDS
+) -> Lease:
+    """Go on with a sync in a new task attempt, shutting out any earlier one; an expired lease that nobody took is still ours.
+
+    :raises LeaseLost: another sync holds the lease, or nobody does.
+    """
+    with transaction(connection):
+        found = row(
+            connection,
+            "enter_lease",
+            agreement_number=agreement_number,
+            sync_id=sync_id,
+            attempt=attempt,
+            ttl_seconds=ttl_seconds,
+        )
+    if found is None:
+        raise LeaseLost(f"Sync {sync_id} no longer holds the lease of agreement {agreement_number}.")
+    return Lease(agreement_number, sync_id, found["token"])
+
+
+@contextmanager
+def fenced(connection: Connection, lease: Lease, ttl_seconds: float = TTL_SECONDS) -> Iterator[None]:
+    """One writing transaction under the lease, which it renews.
+
+    :raises LeaseLost: another attempt or another sync took over; nothing was written.
+    """
+    with transaction(connection):
+        held = row(
+            connection,
+            "fence_lease",
+            agreement_number=lease.agreement_number,
+            token=lease.token,
+            ttl_seconds=ttl_seconds,
+        )
+        if held is None:
+            raise LeaseLost(f"Sync {lease.sync_id} was superseded: another one took the lease of agreement {lease.agreement_number}.")
+        yield
+
+
+def release(connection: Connection, lease: Lease) -> None:
+    """Free the lease, within the transaction that closes the sync; freeing it twice does no harm."""
+    run(connection, "release_lease", agreement_number=lease.agreement_number, sync_id=lease.sync_id)
+
+
+def _displaceable(
+    connection: Connection, agreement_number: int, sync_id: int, *, force: bool
+) -> tuple[int, bool] | None:
+    """Lock the lease; the sync it would be taken from and whether that one is live, None when it is free."""
+    now = one(connection, "lock_lease", agreement_number=agreement_number)
+    if now["holder"] is None or now["holder"] == sync_id:
+        return None
+    if now["live"] and not force:
+        raise LeaseBusy(
+            f"Sync {now['holder']} ({now['holder_scope']}, run {now['holder_run_id']}) has been running since "
+            f"{now['acquired_at']:%Y-%m-%d %H:%M:%S} UTC.",
+            holder_scope=now["holder_scope"],
+        )
+    return now["holder"], now["live"]

@@ -1,0 +1,113 @@
+"""How a complete scan of the booked invoices goes.
+
+Key-set paging: each request asks for the lowest numbers above the highest one seen (``sort=bookedInvoiceNumber``,
+``filter=bookedInvoiceNumber$gt:LAST``). So every invoice that exists during the whole scan is delivered exactly once, whatever is
+booked or removed meanwhile; paging by offset skips or repeats then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from economic.envelope import Envelope, Item
+from economic.errors import BrokenResponse, ContractChanged
+from economic.models import invoice_number
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a scan has come: what a later attempt needs to go on from here.
+
+    :param cursor: the highest invoice number seen; None before the first page.
+    :param pages: pages read.
+    :param seen: distinct items read, those without a usable number included.
+    """
+
+    cursor: int | None = None
+    pages: int = 0
+    seen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a scan.
+
+    :param items: the items to keep, each number once (the last one delivered wins).
+    :param duplicates: items left out because their number came more than once.
+    :param position: where the scan stands after this page.
+    :param results: how many invoices the whole scan will deliver, as e-conomic says now.
+    :param drifted: whether something was booked below the cursor or removed since the scan began.
+    """
+
+    number: int
+    items: list[Item]
+    duplicates: int
+    position: Position
+    results: int
+    drifted: bool
+    size: int
+
+
+def scan(
+    get: Callable[[int | None], Envelope], *, page_size: int, start: Position, whole: bool
+) -> Iterator[Page]:
+    """Read page after page until e-conomic has no more.
+
+    :param get: asks for the page above a cursor (None for the first).
+    :param page_size: how many items were asked for.
+    :param start: where an earlier attempt stopped; ``Position()`` for a new scan.
+    :param whole: whether the scan covers all booked invoices: then each page's ``resultsWithoutFilter`` is checked against what was seen.
+    :raises ContractChanged: the answers are not sorted or filtered as asked, so the scan could miss invoices or never end.
+    """
+    position = start
+    while True:
+        envelope = get(position.cursor)
+        page = _page(envelope, position, whole=whole)
+        count = len(envelope.items)
+        if not count and envelope.results:
+            raise BrokenResponse(f"Page {page.number} is empty, but {envelope.results} invoices should follow.")
+        more = count > 0 and (envelope.has_next or envelope.results > count or count >= page_size)
+        if more and page.position.cursor == position.cursor:
+            raise ContractChanged(
+                f"Page {page.number} holds no invoice above number {position.cursor}: the scan would never end."
+            )
+        yield page
+        if not more:
+            return
+        position = page.position
+
+
+def _page(envelope: Envelope, before: Position, *, whole: bool) -> Page:
+    number = before.pages + 1
+    kept: dict[object, Item] = {}
+    highest = before.cursor
+    repeated = 0
+    for at, item in enumerate(envelope.items):
+        key = invoice_number(item.value)
+        if key is None:
+            kept[f"unnumbered {at}"] = item
+            continue
+        if before.cursor is not None and key <= before.cursor:
+            repeated += 1
+            continue
+        if highest is not None and key < highest and key not in kept:
+            raise ContractChanged(
+                f"Page {number} is not sorted by bookedInvoiceNumber: {key} comes after {highest}."
+            )
+        repeated += key in kept
+        kept[key] = item
+        highest = key if highest is None else max(highest, key)
+    seen = before.seen + len(kept)
+    # Both counts are of one moment: what the filter hides is what lies at or below the cursor, and that we have seen.
+    hidden = None if envelope.results_without_filter is None else envelope.results_without_filter - envelope.results
+    drifted = whole and hidden is not None and hidden != before.seen
+    return Page(
+        number=number,
+        items=list(kept.values()),
+        duplicates=repeated,
+        position=Position(highest, number, seen),
+        results=before.seen + envelope.results,
+        drifted=drifted,
+        size=envelope.size,
+    )

@@ -1,0 +1,199 @@
+"""Phase one: every booked invoice from e-conomic into staging, page by page, proven complete."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from economic import store
+from economic.database import run
+from economic.envelope import Envelope, Item
+from economic.errors import AnswerError, ContractChanged, RecordError, RetriableError
+from economic.models import Invoice, Totals, invoice_number, read_invoice
+from economic.paging import Page, Position, scan
+from economic.stats import Counts
+from economic.store import Rejection
+from economic.sync import Attempt, Client, percentage, stored_counts
+
+log = logging.getLogger(__name__)
+
+MOST_SCANS = 2
+_TOLERATED_REFUSALS = 50
+_TOLERATED_SHARE = 0.01
+_WHOLE_PAGE = 10
+"""A page of at least this many items of which none is usable is a changed contract, not bad invoices."""
+
+
+def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, Any]:
+    """Scan e-conomic's booked invoices into staging; an earlier attempt's scan is gone on with after its last committed page.
+
+    :return: the task's XCom: sync id, agreement, and what was counted.
+    :raises ContractChanged: too many items are unusable, or the paging does not keep its word.
+    """
+    log.info("Starting invoice sync from E-conomic API")
+    if not _staging_is_whole(attempt):
+        _start_again(attempt, "the staged pages were lost")
+    complete, count = _scan_to_the_end(attempt, client, page_size)
+    while not complete and attempt.run.scan_number < MOST_SCANS:
+        _start_again(attempt, "invoices were booked or removed among those read")
+        complete, count = _scan_to_the_end(attempt, client, page_size)
+    totals = _totals(client) if attempt.run.scope == "full" else None
+    counts = attempt.counts + attempt.spent("fetch_seconds")
+    words = "all of them" if complete else "not proven to be all"
+    with attempt.writing():
+        run(
+            attempt.connection,
+            "update_sync_run_scanned",
+            sync_id=attempt.run.sync_id,
+            booked_count=count,
+            totals=totals
+            and Jsonb({"invoice_count": totals.invoice_count, "net_amount_base": str(totals.net_amount_base)}),
+            complete=complete,
+            statistics=stored_counts(counts),
+            message=f"Fetched {attempt.run.scan_seen:,} invoices, {words}",
+        )
+    attempt.committed(counts, complete=complete, totals=totals)
+    return {
+        "sync_id": attempt.run.sync_id,
+        "agreement_number": attempt.run.agreement_number,
+        "pages": counts.pages,
+        "fetched": counts.fetched,
+        "rejected": counts.failed,
+        "requests": counts.requests,
+        "complete": complete,
+    }
+
+
+def _scan_to_the_end(attempt: Attempt, client: Client, page_size: int) -> tuple[bool, int]:
+    """Scan until e-conomic counts as many invoices as were seen; whether it does, and its count."""
+    _scan(attempt, client, page_size)
+    count = _count(attempt, client)
+    if count > attempt.run.scan_seen:
+        # Booked after the last page was read: above the cursor, so they only need to be read as well.
+        _scan(attempt, client, page_size)
+        count = _count(attempt, client)
+    return count == attempt.run.scan_seen and not attempt.run.scan_drifted, count
+
+
+def _count(attempt: Attempt, client: Client) -> int:
+    return client.count_invoices(date_from=attempt.run.date_from, date_to=attempt.run.date_to)
+
+
+def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
+    now = attempt.run
+
+    def get(cursor: int | None) -> Envelope:
+        log.info("Fetching page %d from E-conomic", len(attempt.run.staged_rows) + 1)
+        return client.invoices_above(cursor, page_size=page_size, date_from=now.date_from, date_to=now.date_to)
+
+    start = Position(now.scan_cursor, len(now.staged_rows), now.scan_seen)
+    for page in scan(get, page_size=page_size, start=start, whole=now.scope == "full"):
+        if page.items or page.duplicates:
+            _stage(attempt, page)
+        elif page.drifted and not attempt.run.scan_drifted:
+            attempt.committed(attempt.counts, scan_drifted=True)
+
+
+def _stage(attempt: Attempt, page: Page) -> None:
+    """Validate one page and commit it: invoices, refusals, position, counts and progress together."""
+    invoices, rejections = _validated(page.items)
+    counts = (
+        attempt.counts
+        + attempt.spent("fetch_seconds")
+        + Counts(
+            fetched=len(page.items) + page.duplicates, failed=len(rejections), duplicates=page.duplicates, pages=1
+        )
+    )
+    now = attempt.run
+    fetched = page.position.seen
+    with attempt.writing():
+        store.stage(attempt.connection, now.sync_id, page.number, invoices)
+        store.reject(attempt.connection, attempt.lease.agreement_number, now.sync_id, rejections)
+        run(
+            attempt.connection,
+            "update_sync_run_fetched",
+            sync_id=now.sync_id,
+            cursor=page.position.cursor,
+            seen=page.position.seen,
+            drifted=page.drifted,
+            rows=len(invoices),
+            statistics=stored_counts(counts),
+            current=fetched,
+            total=page.results,
+            percentage=percentage(counts, page.results),
+            message=f"Fetched {fetched:,} of {page.results:,} invoices (page {page.number})",
+        )
+    attempt.committed(
+        counts,
+        scan_cursor=page.position.cursor,
+        scan_seen=page.position.seen,
+        scan_drifted=now.scan_drifted or page.drifted,
+        staged_rows=(*now.staged_rows, len(invoices)),
+        total=page.results,
+    )
+    for rejection in rejections:
+        log.warning("Invoice %s was refused: %s", rejection.invoice_number or "(no number)", rejection.error.message)
+    _break_if_too_many(page, len(rejections), counts.failed)
+
+
+def _validated(items: list[Item]) -> tuple[list[Invoice], list[Rejection]]:
+    invoices: list[Invoice] = []
+    rejections: list[Rejection] = []
+    for item in items:
+        try:
+            invoices.append(read_invoice(item))
+        except RecordError as error:
+            rejections.append(Rejection(invoice_number(item.value), item.raw, error))
+    return invoices, rejections
+
+
+def _break_if_too_many(page: Page, refused_here: int, refused: int) -> None:
+    tolerated = max(_TOLERATED_REFUSALS, int(page.results * _TOLERATED_SHARE))
+    if refused > tolerated or (refused_here == len(page.items) and refused_here >= _WHOLE_PAGE):
+        raise ContractChanged(f"{refused:,} of {page.position.seen:,} invoices read so far are unusable: nothing was stored.")
+
+
+def _staging_is_whole(attempt: Attempt) -> bool:
+    expected = {page: rows for page, rows in enumerate(attempt.run.staged_rows, start=1) if rows}
+    return store.staged_rows(attempt.connection, attempt.run.sync_id) == expected
+
+
+def _start_again(attempt: Attempt, why: str) -> None:
+    """Throw the scan away and begin at the first page: what it had fetched is counted as discarded."""
+    now = attempt.counts
+    discarded = now.fetched - now.discarded
+    counts = (
+        now
+        + attempt.spent("fetch_seconds")
+        + Counts(discarded=discarded, failed=-now.failed, duplicates=-now.duplicates)
+    )
+    message = f"Scanning again from the first page: {why}"
+    log.warning("%s.", message)
+    with attempt.writing():
+        run(attempt.connection, "delete_staged_invoices", sync_id=attempt.run.sync_id)
+        run(
+            attempt.connection,
+            "update_sync_run_rescan",
+            sync_id=attempt.run.sync_id,
+            statistics=stored_counts(counts),
+            message=message,
+        )
+    attempt.committed(
+        counts,
+        scan_number=attempt.run.scan_number + 1,
+        scan_cursor=None,
+        scan_seen=0,
+        scan_drifted=False,
+        staged_rows=(),
+    )
+
+
+def _totals(client: Client) -> Totals | None:
+    """e-conomic's own totals, or None: without them the copy is complete all the same, only not reconciled."""
+    try:
+        return client.totals()
+    except (RetriableError, AnswerError) as error:
+        log.warning("The totals could not be read, so this sync is not reconciled: %s", error)
+        return None

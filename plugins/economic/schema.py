@@ -1,0 +1,74 @@
+"""The schema of the database: brought up to date in numbered steps, and checked before a sync relies on it."""
+
+from __future__ import annotations
+
+import psycopg
+
+from economic.database import Connection, one, rows, run, transaction
+from economic.errors import SchemaMismatch
+from economic.statements import Migration, migrations
+
+OLDEST_SERVER = 150000
+_MIGRATE = "Let the owner of the database run `python -m economic migrate` (or `migrate --print` and apply the text)."
+
+
+def prepare(connection: Connection) -> None:
+    """Make sure that the tables are those this version works with, and that this role may use them.
+
+    A current schema is only read. An older or missing one is brought up to date, when the role may.
+
+    :raises SchemaMismatch: it is newer than this version, cannot be brought up to date, or a right is missing; says which.
+    """
+    migrate(connection)
+    with transaction(connection):
+        missing = rows(connection, "check_rights")
+    if missing:
+        lacking = ", ".join(f"{right['privilege']} on {right['object']}" for right in missing[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise SchemaMismatch(f"The database role lacks {lacking}{more}.", hint=_MIGRATE)
+
+
+def migrate(connection: Connection) -> list[str]:
+    """Apply the steps that are missing, all in one transaction.
+
+    :return: the names of the steps applied; empty when the schema was current.
+    :raises SchemaMismatch: the schema is newer than this version, or this role may not change it.
+    """
+    with transaction(connection):
+        if not _missing_after(_installed(connection)):
+            return []
+    try:
+        with transaction(connection):
+            run(connection, "lock_migrations")
+            missing = _missing_after(_installed(connection))
+            for step in missing:
+                connection.execute(step.text)
+                run(connection, "insert_schema_version", version=step.version, name=step.name)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SchemaMismatch(
+            f"The database role may not create or change the tables: {error.diag.message_primary}.", hint=_MIGRATE
+        ) from None
+    return [step.name for step in missing]
+
+
+def _installed(connection: Connection) -> int:
+    server = one(connection, "find_schema")
+    if server["encoding"] != "UTF8":
+        raise SchemaMismatch(
+            f"The database's encoding is {server['encoding']}.", hint="Names need a database with encoding UTF8."
+        )
+    if server["server_version"] < OLDEST_SERVER:
+        raise SchemaMismatch("PostgreSQL is older than 15.", hint="Upgrade the server.")
+    if not server["installed"]:
+        return 0
+    return one(connection, "select_schema_version")["version"] or 0
+
+
+def _missing_after(installed: int) -> list[Migration]:
+    known = migrations()
+    if installed > known[-1].version:
+        raise SchemaMismatch(
+            f"The schema has version {installed}, this package knows {known[-1].version}.",
+            hint="Upgrade the package airflow-provider-economic: the database was migrated by a newer one.",
+        )
+    return [step for step in known if step.version > installed]

@@ -1,0 +1,127 @@
+"""The HTTP session towards e-conomic: one host, GET only, no redirects, and connections that can be cut.
+
+The tokens travel as custom headers, which every common HTTP client repeats on a redirect to another host; so no redirect is followed
+and every request is checked against the connection's own origin before it is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+import weakref
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.auth import AuthBase
+from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from economic.errors import ConfigurationError, RequestRefused
+
+log = logging.getLogger(__name__)
+
+
+class Tokens(AuthBase):
+    """Puts e-conomic's two token headers on a request.
+
+    Being the session's ``auth``, it also keeps ``requests`` from reading credentials out of ``.netrc``.
+    """
+
+    def __init__(self, app_secret: str, agreement_grant: str) -> None:
+        self._headers = {"X-AppSecretToken": app_secret, "X-AgreementGrantToken": agreement_grant}
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._headers)
+        return request
+
+    def __repr__(self) -> str:
+        return "Tokens(***)"
+
+    def scrub(self, text: str) -> str:
+        """``text`` without the tokens, should an answer repeat them (the public ``demo`` ones are no secret)."""
+        for token in self._headers.values():
+            if token != "demo":  # noqa: S105  # e-conomic's public demo token, documented
+                text = text.replace(token, "***")
+        return text
+
+
+class PinnedSession(requests.Session):
+    """A session that sends GET to one origin only and follows no redirect."""
+
+    def __init__(self, base_url: str) -> None:
+        super().__init__()
+        self._origin = origin(base_url)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        if request.method != "GET":
+            raise ConfigurationError(f"This package only reads from e-conomic: {request.method} is not sent.")
+        if origin(request.url or "") != self._origin:
+            raise RequestRefused("A request to another host than the connection's was not sent.")
+        kwargs["allow_redirects"] = False
+        return super().send(request, **kwargs)
+
+
+def origin(url: str) -> tuple[str, str, int | None, bool]:
+    """Scheme, host, port and whether the URL names a user: what must not change between requests."""
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), port, "@" in parts.netloc
+
+
+class WatchedAdapter(TCPKeepAliveAdapter):
+    """A keep-alive adapter whose connections can be cut from another thread.
+
+    No timeout of ``requests`` or ``urllib3`` ends an answer whose headers arrive one byte at a time; closing the socket does.
+    ``connected_at`` is when the newest connection was opened (:func:`time.monotonic`).
+    """
+
+    def __init__(self) -> None:
+        self.connected_at = 0.0
+        self._open: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
+        super().__init__(idle=60, interval=15, count=4)
+
+    def cut(self) -> None:
+        """Shut every open connection down; a thread that reads from one gets an error at once."""
+        for connection in list(self._open):
+            if connection.sock is not None:
+                try:
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+                except OSError as error:
+                    log.debug("The connection was closed already: %s", error)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools()
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = self._pools()
+        return manager
+
+    def _pools(self) -> dict[str, type[HTTPConnectionPool]]:
+        adapter = self
+
+        class Plain(HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                adapter._note(self)
+
+        class Secure(HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                adapter._note(self)
+
+        class PlainPool(HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        return {"http": PlainPool, "https": SecurePool}
+
+    def _note(self, connection: HTTPConnection) -> None:
+        self._open.add(connection)
+        self.connected_at = time.monotonic()

@@ -1,0 +1,193 @@
+"""Phase two: staging into ``invoice``, a transaction a page, around single rows that the database refuses."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+
+from economic import store
+from economic.database import run
+from economic.errors import ContractChanged, FatalError, RecordError
+from economic.models import Totals
+from economic.stats import Counts
+from economic.store import HeldTotals, Rejection, Upserted
+from economic.sync import Attempt, percentage, stored_counts
+
+log = logging.getLogger(__name__)
+
+MOST_REFUSED_ROWS = 100
+"""More rows than this refused by the database in one page are no bad rows but a wrong table."""
+
+
+@dataclass(slots=True)
+class _PageResult:
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    raw_changed: int = 0
+    refused: list[Rejection] = field(default_factory=list)
+
+    def add(self, done: Upserted) -> None:
+        self.created += done.created
+        self.updated += done.updated
+        self.raw_changed += done.raw_changed
+        self.unchanged += done.staged - done.created - done.updated
+
+
+def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
+    """Take every staged page over into ``invoice``, then compare the copy with e-conomic's totals.
+
+    Only rows that differ are written. A row the database refuses is found by halving its page and set aside; the others go on.
+
+    :return: the task's XCom: created, updated, unchanged, failed, missing, reconciled.
+    :raises FatalError: staging is not whole any more (PostgreSQL crashed meanwhile).
+    """
+    _check_staging(attempt)
+    for page in range(attempt.run.stored_pages + 1, len(attempt.run.staged_rows) + 1):
+        _store_page(attempt, page)
+    _reconcile(attempt)
+    counts = attempt.counts
+    return {
+        "created": counts.created,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "failed": counts.failed,
+        "missing": counts.missing,
+        "reconciled": attempt.run.reconciled,
+    }
+
+
+def _check_staging(attempt: Attempt) -> None:
+    expected = {page: rows for page, rows in enumerate(attempt.run.staged_rows, start=1) if rows}
+    if store.staged_rows(attempt.connection, attempt.run.sync_id) != expected:
+        raise FatalError(
+            f"The staged pages of sync {attempt.run.sync_id} are not whole: PostgreSQL lost them in a crash. Pages stored so far stay.",
+            hint="The next sync fetches them again; clear fetch-pages with downstream to have it now.",
+        )
+
+
+def _store_page(attempt: Attempt, page: int) -> None:
+    now = attempt.run
+    result = _PageResult()
+    total = sum(now.staged_rows)
+    with attempt.writing():
+        if now.staged_rows[page - 1]:
+            _store_stretch(attempt, page, 1, now.staged_rows[page - 1], result)
+        store.reject(attempt.connection, attempt.lease.agreement_number, now.sync_id, result.refused)
+        refused = [r.invoice_number for r in result.refused if r.invoice_number is not None]
+        store.resolve_stored(attempt.connection, attempt.lease.agreement_number, now.sync_id, page, refused)
+        counts = (
+            attempt.counts
+            + attempt.spent("upsert_seconds")
+            + Counts(
+                created=result.created,
+                updated=result.updated,
+                unchanged=result.unchanged,
+                raw_changed=result.raw_changed,
+                failed=len(result.refused),
+            )
+        )
+        run(
+            attempt.connection,
+            "update_sync_run_stored",
+            sync_id=now.sync_id,
+            stored_pages=page,
+            statistics=stored_counts(counts),
+            current=counts.stored,
+            total=total,
+            percentage=percentage(counts, total),
+            message=f"Stored {counts.stored:,} of {total:,} invoices (page {page} of {len(now.staged_rows)})",
+        )
+    attempt.committed(counts, stored_pages=page)
+    for rejection in result.refused:
+        log.warning("Invoice %s was refused: %s", rejection.invoice_number, rejection.error.message)
+
+
+def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _PageResult) -> None:
+    """Store a stretch of a page in one statement; when the database refuses it, its halves, down to the row that is to blame."""
+    try:
+        with attempt.connection.transaction():
+            done = store.upsert(
+                attempt.connection, attempt.lease.agreement_number, attempt.run.sync_id, page, first, last
+            )
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        if first == last:
+            _set_aside(attempt, page, first, error, result)
+            return
+        middle = (first + last) // 2
+        _store_stretch(attempt, page, first, middle, result)
+        _store_stretch(attempt, page, middle + 1, last, result)
+        return
+    result.add(done)
+
+
+def _set_aside(attempt: Attempt, page: int, position: int, error: psycopg.Error, result: _PageResult) -> None:
+    number, raw = store.staged_invoice(attempt.connection, attempt.run.sync_id, page, position)
+    said = error.diag.message_primary or type(error).__name__
+    column = error.diag.column_name or error.diag.constraint_name or "(item)"
+    refusal = RecordError(f"The database refused it: {said}.", field=column, reason=f"sqlstate_{error.sqlstate}")
+    result.refused.append(Rejection(number, raw, refusal))
+    if len(result.refused) > MOST_REFUSED_ROWS:
+        raise ContractChanged(
+            f"The database refused more than {MOST_REFUSED_ROWS} invoices of one page, the last because: {said}.",
+            hint="Look for a constraint or trigger on economic.invoice that is not this package's.",
+        )
+
+
+def _reconcile(attempt: Attempt) -> None:
+    """Compare what is held with e-conomic's own totals, in the last transaction of the phase."""
+    now = attempt.run
+    agreement = attempt.lease.agreement_number
+    with attempt.writing():
+        if now.complete and now.scope == "full":
+            run(
+                attempt.connection,
+                "resolve_vanished_rejections",
+                agreement_number=agreement,
+                sync_id=now.sync_id,
+            )
+        reconciled: bool | None = None
+        verdict = "Not compared: this sync covered a range of dates." if now.scope == "range" else "Not compared: e-conomic's totals could not be read."
+        if now.totals is not None:
+            reconciled, verdict = compare(now.totals, store.held_totals(attempt.connection, agreement))
+        counts = attempt.counts + attempt.spent("upsert_seconds")
+        run(
+            attempt.connection,
+            "update_sync_run_reconciled",
+            sync_id=now.sync_id,
+            reconciled=reconciled,
+            verdict=verdict,
+            statistics=stored_counts(counts),
+        )
+    attempt.committed(counts, reconciled=reconciled, verdict=verdict)
+    log.info("%s", verdict)
+
+
+def compare(theirs: Totals, ours: HeldTotals) -> tuple[bool, str]:
+    """Whether the copy agrees with e-conomic's totals, and how it stands, in words.
+
+    An invoice that was refused counts as known by number, but its amount is not in the copy's sum: then only the counts can agree, and the copy is not
+    called reconciled.
+    """
+    count = theirs.invoice_count - ours.invoice_count - ours.rejected
+    net = theirs.net_amount_base - ours.net_amount_base
+    if not count and not net and not ours.rejected:
+        return True, f"Agrees with e-conomic: {ours.invoice_count:,} invoices, net {_amount(ours.net_amount_base)}."
+    parts = []
+    if count:
+        where = "more in e-conomic than here" if count > 0 else "more here than in e-conomic"
+        parts.append(f"{abs(count):,} invoices {where}")
+    if ours.rejected:
+        parts.append(f"{ours.rejected:,} refused and kept aside")
+    if net:
+        where = "more in e-conomic than here" if net > 0 else "more here than in e-conomic"
+        parts.append(f"net {_amount(abs(net))} {where}")
+    return False, "Differs from e-conomic: " + ", ".join(parts) + "."
+
+
+def _amount(value: Decimal) -> str:
+    return f"{value:,.2f}"

@@ -1,0 +1,212 @@
+"""How one GET reaches e-conomic: paced, bounded, and repeated where that helps.
+
+It bounds what no HTTP client bounds by itself: the whole time of an answer and the size of its body. The repetition wraps sending,
+reading and parsing together, because an answer cut short often shows only when it is parsed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+import tenacity
+import urllib3
+
+from economic.answers import describe, refusal, retry_after
+from economic.errors import BrokenResponse, ConfigurationError, ConnectionLost, RetriableError
+from economic.session import PinnedSession, Tokens, WatchedAdapter
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_CHUNK = 64 * 1024
+_HEARTBEAT_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may take. All times in seconds.
+
+    :param interval: least time between two request starts.
+    :param connect: to open the connection.
+    :param read: between two pieces of the answer.
+    :param page: for one whole answer, its headers included.
+    :param body: bytes of a body after decompression.
+    :param attempts: tries of one request in this process.
+    :param budget: for all tries of one request together.
+    :param longest_wait: the longest ``Retry-After`` waited out in the process; a longer one is left to the task's retry.
+    :param first_wait: before the second try; doubles with each further one, with jitter.
+    """
+
+    interval: float = 0.1
+    connect: float = 10.0
+    read: float = 30.0
+    page: float = 60.0
+    body: int = 64 * 1024 * 1024
+    attempts: int = 6
+    budget: float = 600.0
+    longest_wait: float = 120.0
+    first_wait: float = 1.0
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What went over the wire so far: request starts, those that were repeats, body bytes after decompression."""
+
+    requests: int = 0
+    retries: int = 0
+    bytes: int = 0
+
+
+class Transport:
+    """Sends GET requests through one session, paced, bounded and repeated where that helps.
+
+    :param base_url: scheme and host (and port) of the API; every request goes there.
+    :param while_waiting: called before each try and at least every 30 seconds of waiting, so that a lease can be kept alive.
+    """
+
+    def __init__(
+        self,
+        session: PinnedSession,
+        base_url: str,
+        tokens: Tokens,
+        limits: Limits,
+        while_waiting: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.traffic = Traffic()
+        self._session = session
+        self._base_url = base_url
+        self._tokens = tokens
+        self._limits = limits
+        self.while_waiting = while_waiting
+        self._adapter = WatchedAdapter()
+        self._last_start = float("-inf")
+        session.mount("https://", self._adapter)
+        session.mount("http://", self._adapter)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def get(self, path: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
+        """Fetch, read and parse one answer; each of the three may be what fails and is repeated.
+
+        :param path: path and nothing more, such as ``/invoices/booked``.
+        :raises RetriableError: it failed each time, or e-conomic asks for a longer wait than is waited here.
+        :raises FatalError: it was refused.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(RetriableError),
+            stop=tenacity.stop_after_attempt(self._limits.attempts)
+            | tenacity.stop_after_delay(self._limits.budget)
+            | self._asked_too_long,
+            wait=self._wait,
+            sleep=self._sleep,
+            before_sleep=self._note_retry,
+            reraise=True,
+        )
+        return retrying(self._once, path, params, parse)
+
+    def _once(self, path: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
+        self.while_waiting()
+        self._pace()
+        self.traffic.requests += 1
+        watchdog = threading.Timer(self._limits.page, self._adapter.cut)
+        watchdog.daemon = True
+        watchdog.start()
+        deadline = time.monotonic() + self._limits.page
+        try:
+            with self._session.get(
+                self._base_url + path,
+                params=params,
+                stream=True,
+                timeout=(self._limits.connect, self._limits.read),
+            ) as response:
+                body = self._body(response, path, deadline)
+        except requests.exceptions.SSLError as error:
+            raise ConfigurationError(
+                f"The certificate of {self._base_url} was not accepted ({type(error).__name__}).",
+                hint="Check the base URL; behind a proxy that opens TLS, give its CA as `verify` in the connection's extra.",
+            ) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            self._lost(path, deadline, error)
+        finally:
+            watchdog.cancel()
+            # The server counts from when it hears us: on a new connection that is later than the call.
+            self._last_start = max(self._last_start, self._adapter.connected_at)
+        self.traffic.bytes += len(body)
+        if response.status_code != 200:
+            raise refusal(response.status_code, path, describe(body, self._tokens.scrub), self._asked(response))
+        return parse(body)
+
+    def _body(self, response: requests.Response, path: str, deadline: float) -> bytes:
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in {"", "identity", "gzip"}:
+            raise BrokenResponse(f"The answer to {path} came with an encoding that was not asked for.")
+        pieces: list[bytes] = []
+        size = 0
+        for piece in response.raw.stream(_CHUNK, decode_content=True):
+            size += len(piece)
+            if size > self._limits.body:
+                raise BrokenResponse(f"The answer to {path} is larger than {self._limits.body:,} bytes.")
+            if time.monotonic() > deadline:
+                raise ConnectionLost(f"The answer to {path} took longer than {self._limits.page:g} seconds.")
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _lost(self, path: str, deadline: float, error: Exception) -> NoReturn:
+        if time.monotonic() >= deadline:
+            raise ConnectionLost(f"The answer to {path} took longer than {self._limits.page:g} seconds.") from None
+        raise ConnectionLost(
+            f"No complete answer to {path} from {urlsplit(self._base_url).netloc} ({_root(error)})."
+        ) from None
+
+    @staticmethod
+    def _asked(response: requests.Response) -> float | None:
+        return retry_after(response.headers.get("Retry-After"))
+
+    def _pace(self) -> None:
+        pause = self._last_start + self._limits.interval - time.monotonic()
+        if pause > 0:
+            time.sleep(pause)
+        self._last_start = time.monotonic()
+
+    def _asked_too_long(self, state: tenacity.RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, RetriableError) else None
+        return asked is not None and asked > self._limits.longest_wait
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        backoff = tenacity.wait_exponential(self._limits.first_wait, max=60.0) + tenacity.wait_random(
+            0, self._limits.first_wait
+        )
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, RetriableError) else None
+        return max(asked or 0.0, backoff(state))
+
+    def _sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _HEARTBEAT_SECONDS))
+            self.while_waiting()
+
+    def _note_retry(self, state: tenacity.RetryCallState) -> None:
+        self.traffic.retries += 1
+        error = state.outcome.exception() if state.outcome else None
+        wait = state.next_action.sleep if state.next_action else 0.0
+        log.warning("%s Trying again in %.1f s (try %d of %d).", error, wait, state.attempt_number + 1, self._limits.attempts)
+
+
+def _root(error: BaseException) -> str:
+    """The innermost cause in a word or two: the outer texts repeat whole object dumps."""
+    while error.args and isinstance(error.args[0], BaseException):
+        error = error.args[0]
+    reason = getattr(error, "reason", None)
+    if isinstance(reason, BaseException):
+        return _root(reason)
+    return type(error).__name__
