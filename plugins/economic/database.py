@@ -42,20 +42,20 @@ def transaction(connection: Connection, *, lock_timeout: str = LOCK_TIMEOUT) -> 
         yield
 
 
-def run(connection: Connection, name: str, **parameters: Any) -> int:
+def run(connection: Connection, name: str, /, **parameters: Any) -> int:
     """Execute the statement ``name``; how many rows it returned or wrote."""
     with connection.cursor() as cursor:
         cursor.execute(statement(name), parameters or None)
         return cursor.rowcount
 
 
-def row(connection: Connection, name: str, **parameters: Any) -> Row | None:
+def row(connection: Connection, name: str, /, **parameters: Any) -> Row | None:
     """Execute the statement ``name``; its first row by column name, None when there is none."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement(name), parameters or None).fetchone()
 
 
-def one(connection: Connection, name: str, **parameters: Any) -> Row:
+def one(connection: Connection, name: str, /, **parameters: Any) -> Row:
     """Execute the statement ``name``, which always returns a row."""
     found = row(connection, name, **parameters)
     if found is None:
@@ -63,7 +63,7 @@ def one(connection: Connection, name: str, **parameters: Any) -> Row:
     return found
 
 
-def rows(connection: Connection, name: str, **parameters: Any) -> list[Row]:
+def rows(connection: Connection, name: str, /, **parameters: Any) -> list[Row]:
     """Execute the statement ``name``; all its rows by column name."""
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement(name), parameters or None).fetchall()

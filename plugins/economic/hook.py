@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from airflow.providers.http.hooks.http import HttpHook
@@ -23,6 +23,8 @@ from economic.models import Agreement, Totals, read_agreement, read_totals
 from economic.session import PinnedSession, Tokens
 from economic.settings import SMALLEST_INTERVAL_MS
 from economic.transport import Limits, Traffic, Transport
+
+T = TypeVar("T")
 
 DEFAULT_BASE_URL = "https://restapi.e-conomic.com"
 CONNECTION_TYPES = frozenset({"economic", "http", "generic", ""})
@@ -186,7 +188,7 @@ class EconomicHook(HttpHook):
                 mask_secret(quote(token, safe=""))
         return Tokens(*found)
 
-    def _get(self, path: str, params: dict[str, str | int], parse: Callable[[bytes], Any]) -> Any:
+    def _get(self, path: str, params: dict[str, str | int], parse: Callable[[bytes], T]) -> T:
         return self._transport.get(path, params, parse)
 
     def _connection(self) -> Any:

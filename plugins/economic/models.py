@@ -233,7 +233,7 @@ def read_invoice(item: Item) -> Invoice:
     :raises RecordError: a field is missing that must be there, or is not what it should be; names the field and a reason code.
     """
     _key(item.value)
-    return Invoice(*_values(item.value), _raw_data(item))
+    return Invoice._make((*_values(item.value), _raw_data(item)))
 
 
 def _values(value: dict[str, Any]) -> Iterator[Any]:

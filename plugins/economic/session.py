@@ -71,7 +71,7 @@ def origin(url: str) -> tuple[str, str, int | None, bool]:
     return parts.scheme, (parts.hostname or "").lower(), port, "@" in parts.netloc
 
 
-class WatchedAdapter(TCPKeepAliveAdapter):
+class WatchedAdapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # requests_toolbelt has no types
     """A keep-alive adapter whose connections can be cut from another thread.
 
     No timeout of ``requests`` or ``urllib3`` ends an answer whose headers arrive one byte at a time; closing the socket does.

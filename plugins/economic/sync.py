@@ -126,13 +126,8 @@ class Attempt:
         traffic = self.client.traffic if self.client is not None else None
         now = (traffic.requests, traffic.retries, traffic.bytes) if traffic else (0, 0, 0)
         requests, retries, size = (a - b for a, b in zip(now, self._told, strict=True))
-        return Counts(
-            requests=requests,
-            retries=retries,
-            bytes=size,
-            peak_memory_mb=peak_memory_mb(),
-            **{seconds: time.monotonic() - self._clock},
-        )
+        counts = Counts(requests=requests, retries=retries, bytes=size, peak_memory_mb=peak_memory_mb())
+        return replace(counts, **{seconds: time.monotonic() - self._clock})  # type: ignore[arg-type]  # a float field
 
     def committed(self, counts: Counts, **changes: Any) -> None:
         """Take over what a transaction wrote, after its commit."""

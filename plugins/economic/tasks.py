@@ -247,7 +247,7 @@ def _busy(work: _Work, busy: LeaseBusy) -> None:
         waited = sync.wait(work.connection, work.dag_id, work.run_id, f"Waiting: {busy.message}")
         if waited < LONGEST_WAIT[work.run_type].total_seconds():
             log.info("Waiting, looking again in %d s: %s", _LOOK_AGAIN.total_seconds(), busy.message)
-            raise AirflowRescheduleException(datetime.now(UTC) + _LOOK_AGAIN)
+            raise AirflowRescheduleException(datetime.now(UTC) + _LOOK_AGAIN)  # type: ignore[no-untyped-call]  # Airflow's own
     if work.run_type in {"manual", "backfill"}:
         message = f"Not started: {busy}"
         sync.close(work.connection, work.dag_id, work.run_id, "failed", message)

@@ -104,13 +104,14 @@ class Transport:
             retry=tenacity.retry_if_exception_type(RetriableError),
             stop=tenacity.stop_after_attempt(self._limits.attempts)
             | tenacity.stop_after_delay(self._limits.budget)
-            | self._asked_too_long,
+            | _AskedTooLong(self._limits.longest_wait),
             wait=self._wait,
             sleep=self._sleep,
             before_sleep=self._note_retry,
             reraise=True,
         )
-        return retrying(self._once, path, params, parse)
+        found: T = retrying(self._once, path, params, parse)
+        return found
 
     def _once(self, path: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
         self.while_waiting()
@@ -141,7 +142,8 @@ class Transport:
             self._last_start = max(self._last_start, self._adapter.connected_at)
         self.traffic.bytes += len(body)
         if response.status_code != 200:
-            raise refusal(response.status_code, path, describe(body, self._tokens.scrub), self._asked(response))
+            asked = retry_after(response.headers.get("Retry-After"))
+            raise refusal(response.status_code, path, describe(body, self._tokens.scrub), asked)
         return parse(body)
 
     def _body(self, response: requests.Response, path: str, deadline: float) -> bytes:
@@ -166,28 +168,17 @@ class Transport:
             f"No complete answer to {path} from {urlsplit(self._base_url).netloc} ({_root(error)})."
         ) from None
 
-    @staticmethod
-    def _asked(response: requests.Response) -> float | None:
-        return retry_after(response.headers.get("Retry-After"))
-
     def _pace(self) -> None:
         pause = self._last_start + self._limits.interval - time.monotonic()
         if pause > 0:
             time.sleep(pause)
         self._last_start = time.monotonic()
 
-    def _asked_too_long(self, state: tenacity.RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, RetriableError) else None
-        return asked is not None and asked > self._limits.longest_wait
-
     def _wait(self, state: tenacity.RetryCallState) -> float:
         backoff = tenacity.wait_exponential(self._limits.first_wait, max=60.0) + tenacity.wait_random(
             0, self._limits.first_wait
         )
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, RetriableError) else None
-        return max(asked or 0.0, backoff(state))
+        return max(_asked(state) or 0.0, backoff(state))
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -200,6 +191,21 @@ class Transport:
         error = state.outcome.exception() if state.outcome else None
         wait = state.next_action.sleep if state.next_action else 0.0
         log.warning("%s Trying again in %.1f s (try %d of %d).", error, wait, state.attempt_number + 1, self._limits.attempts)
+
+
+class _AskedTooLong(tenacity.stop.stop_base):
+    """Stop when the other side asks for a wait that is too long to be spent in a running task."""
+
+    def __init__(self, longest: float) -> None:
+        self.longest = longest
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        return (_asked(retry_state) or 0.0) > self.longest
+
+
+def _asked(state: tenacity.RetryCallState) -> float | None:
+    error = state.outcome.exception() if state.outcome else None
+    return error.retry_after if isinstance(error, RetriableError) else None
 
 
 def _root(error: BaseException) -> str:

@@ -1,0 +1,139 @@
+"""A scan sees every invoice that exists throughout it, and never believes an answer that would let it miss one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from economic.envelope import Envelope, Item
+from economic.errors import BrokenResponse, ContractChanged
+from economic.paging import Page, Position, scan
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def items(numbers: list[int]) -> list[Item]:
+    return [Item({"bookedInvoiceNumber": n}, f"{n}") for n in numbers]
+
+
+def books(numbers: set[int], size: int) -> Callable[[int | None], Envelope]:
+    """The books of a company, as e-conomic answers a key-set request."""
+
+    def get(cursor: int | None) -> Envelope:
+        left = sorted(n for n in numbers if n > (cursor or 0))
+        return Envelope(items(left[:size]), len(left), len(numbers), len(left) > size, 0)
+
+    return get
+
+
+def numbers(pages: list[Page]) -> list[int]:
+    return [item.value["bookedInvoiceNumber"] for page in pages for item in page.items]
+
+
+@pytest.mark.parametrize(("count", "requests"), [(0, 1), (1, 1), (9, 1), (10, 2), (25, 3), (30, 4)])
+def test_every_invoice_is_seen_once_in_order(count: int, requests: int) -> None:
+    pages = list(scan(books(set(range(1, count + 1)), 10), page_size=10, start=Position(), whole=True))
+    assert numbers(pages) == list(range(1, count + 1))
+    assert len(pages) == requests
+    assert not any(page.drifted for page in pages)
+
+
+def test_a_scan_goes_on_where_an_earlier_one_stopped() -> None:
+    get = books(set(range(1, 26)), 10)
+    first = next(scan(get, page_size=10, start=Position(), whole=True))
+    rest = list(scan(get, page_size=10, start=first.position, whole=True))
+    assert numbers([first, *rest]) == list(range(1, 26))
+    assert [page.number for page in rest] == [2, 3]
+    assert rest[-1].position.seen == 25
+
+
+@given(
+    present=st.sets(st.integers(1, 60), max_size=40),
+    changes=st.dictionaries(st.integers(0, 8), st.tuples(st.sets(st.integers(1, 80)), st.sets(st.integers(1, 80)))),
+)
+def test_what_exists_throughout_is_never_missed(
+    present: set[int], changes: dict[int, tuple[set[int], set[int]]]
+) -> None:
+    """Whatever is booked or removed between two requests, the scan delivers all that stayed, each once."""
+    now, throughout, request = set(present), set(present), 0
+
+    def get(cursor: int | None) -> Envelope:
+        nonlocal request
+        booked, removed = changes.get(request, (set(), set()))
+        if request:
+            now.update(booked)
+            now.difference_update(removed)
+            throughout.intersection_update(now)
+        request += 1
+        return books(now, 7)(cursor)
+
+    seen = numbers(list(scan(get, page_size=7, start=Position(), whole=True)))
+    assert throughout <= set(seen)
+    assert len(seen) == len(set(seen))
+
+
+def test_a_booking_below_the_cursor_is_noticed() -> None:
+    present = set(range(10, 40))
+
+    def get(cursor: int | None) -> Envelope:
+        if cursor == 19:
+            present.add(3)
+        return books(present, 10)(cursor)
+
+    pages = list(scan(get, page_size=10, start=Position(), whole=True))
+    assert [page.drifted for page in pages] == [False, True, True, True]
+
+
+def test_a_page_size_that_is_not_honoured_is_followed_all_the_same() -> None:
+    pages = list(scan(books(set(range(1, 51)), 20), page_size=1000, start=Position(), whole=True))
+    assert numbers(pages) == list(range(1, 51))
+
+
+def test_a_number_that_comes_twice_is_one_invoice_and_the_last_one_wins() -> None:
+    twice = [Item({"bookedInvoiceNumber": n}, raw) for n, raw in [(1, "a"), (2, "b"), (2, "c"), (3, "d")]]
+    (page,) = scan(lambda _: Envelope(twice, 4, 4, False, 0), page_size=10, start=Position(), whole=False)
+    assert [item.raw for item in page.items] == ["a", "c", "d"]
+    assert (page.duplicates, page.position.seen) == (1, 3)
+
+
+def test_a_number_seen_on_an_earlier_page_is_left_out() -> None:
+    answers = iter([Envelope(items([1, 2]), 4, None, True, 0), Envelope(items([2, 3, 4]), 3, None, False, 0)])
+    pages = list(scan(lambda _: next(answers), page_size=10, start=Position(), whole=True))
+    assert numbers(pages) == [1, 2, 3, 4]
+    assert pages[1].duplicates == 1
+
+
+def test_an_item_without_a_number_neither_stops_the_scan_nor_moves_it() -> None:
+    nameless = [Item({}, "x"), *items([1]), Item({"bookedInvoiceNumber": "no"}, "y")]
+    (page,) = scan(lambda _: Envelope(nameless, 3, None, False, 0), page_size=10, start=Position(), whole=True)
+    assert len(page.items) == 3
+    assert page.position == Position(1, 1, 3)
+
+
+def test_a_last_page_of_nothing_but_unnumbered_items_ends_the_scan() -> None:
+    pages = list(scan(lambda _: Envelope([Item({}, "x")], 1, None, False, 0), page_size=10, start=Position(), whole=True))
+    assert len(pages) == 1
+
+
+@pytest.mark.parametrize("has_next", [True, False])
+def test_answers_that_never_get_on_end_the_scan(has_next: bool) -> None:
+    calls = 0
+
+    def get(_: int | None) -> Envelope:
+        nonlocal calls
+        calls += 1
+        return Envelope(items(list(range(1, 11))), 25, None, has_next, 0)
+
+    with pytest.raises(ContractChanged, match="never end"):
+        list(scan(get, page_size=10, start=Position(), whole=True))
+    assert calls == 2
+
+
+def test_answers_that_are_not_sorted_are_refused() -> None:
+    with pytest.raises(ContractChanged, match="not sorted"):
+        list(scan(lambda _: Envelope(items([1, 3, 2]), 3, None, False, 0), page_size=10, start=Position(), whole=True))
+
+
+def test_an_empty_page_with_results_to_come_is_not_believed() -> None:
+    with pytest.raises(BrokenResponse):
+        list(scan(lambda _: Envelope([], 5, None, True, 0), page_size=10, start=Position(), whole=True))
