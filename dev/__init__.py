@@ -1,0 +1,3 @@
+"""What starts the package's surroundings on one machine: PostgreSQL, the simulator, Airflow."""
+
+from __future__ import annotations

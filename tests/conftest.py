@@ -1,0 +1,93 @@
+"""Real parts for the tests: a PostgreSQL server of their own, a fresh database for each test, and no way out of this machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from dev import embedded_postgres
+from psycopg import sql
+
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    guard = str(HERE / "loopback_only")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (guard, os.environ.get("PYTHONPATH", ""))))
+    sys.path.insert(0, guard)
+    import sitecustomize
+
+    sitecustomize.install()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--dsn",
+        default=os.environ.get("ECONOMIC_TEST_DSN"),
+        help="superuser connection string of a PostgreSQL to test on; default: one is started from the wheel",
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Connection string of a server on which databases can be made; its own database is `postgres`."""
+    given = request.config.getoption("--dsn")
+    if given:
+        yield given
+        return
+    with embedded_postgres.server([], durable=False) as server:
+        yield server.dsn("postgres")
+
+
+def _dsn(server: str, database: str) -> str:
+    return psycopg.conninfo.make_conninfo(server, dbname=database)
+
+
+@pytest.fixture(scope="session")
+def template(postgres: str) -> Iterator[str]:
+    """Name of a database with the current schema, from which each test's own is cloned."""
+    from economic import schema
+    from economic.database import prepare
+
+    name = f"template_{secrets.token_hex(4)}"
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        with prepare(psycopg.connect(_dsn(postgres, name))) as connection:
+            schema.migrate(connection)
+        yield name
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def _fresh(postgres: str, template: str | None) -> Iterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    source = sql.SQL("") if template is None else sql.SQL("template {}").format(sql.Identifier(template))
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(sql.SQL("create database {} {}").format(sql.Identifier(name), source))
+        yield _dsn(postgres, name)
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def database(postgres: str, template: str) -> Iterator[str]:
+    """Connection string of a fresh database with the current schema."""
+    yield from _fresh(postgres, template)
+
+
+@pytest.fixture
+def empty_database(postgres: str) -> Iterator[str]:
+    """Connection string of a fresh database without any of our tables."""
+    yield from _fresh(postgres, None)
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[psycopg.Connection]:
+    """A connection to this test's database, set up as the package wants it."""
+    from economic.database import prepare
+
+    with prepare(psycopg.connect(database)) as opened:
+        yield opened

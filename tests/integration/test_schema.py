@@ -1,0 +1,130 @@
+"""The schema is brought up to date by whoever may, and says who must when not."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from economic import schema
+from economic.database import prepare
+from economic.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
+from economic.database import translated
+from economic.statements import sql_folder
+
+PARAMETER = re.compile(r"%\((\w+)\)s")
+
+
+@pytest.fixture
+def plain_user(postgres: str) -> Iterator[str]:
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute("drop role if exists plain")
+        admin.execute("create role plain login password 'long enough to be one'")
+        yield "plain"
+
+
+def as_user(dsn: str, user: str) -> psycopg.Connection:
+    return prepare(psycopg.connect(psycopg.conninfo.make_conninfo(dsn, user=user, password="long enough to be one")))
+
+
+def test_an_empty_database_gets_the_tables_once(empty_database: str) -> None:
+    with prepare(psycopg.connect(empty_database)) as connection:
+        assert schema.migrate(connection) == ["invoice_copy"]
+        assert schema.migrate(connection) == []
+        schema.prepare(connection)
+
+
+def test_a_current_schema_is_only_read(database: str, plain_user: str) -> None:
+    """A role that may use the tables but not change them is enough for every sync after the first."""
+    with prepare(psycopg.connect(database)) as owner:
+        owner.execute("grant usage on schema economic to plain")
+        owner.execute("grant select, insert, update on all tables in schema economic to plain")
+        owner.execute("grant delete on economic.staged_invoice to plain")
+        with as_user(database, plain_user) as connection:
+            schema.prepare(connection)
+        owner.execute("drop owned by plain")
+
+
+def test_a_user_who_may_not_create_tables_is_told_what_the_owner_must_do(empty_database: str, plain_user: str) -> None:
+    with as_user(empty_database, plain_user) as connection, pytest.raises(SchemaMismatch, match="economic migrate"):
+        schema.prepare(connection)
+
+
+def test_a_missing_right_is_named(database: str, plain_user: str) -> None:
+    with prepare(psycopg.connect(database)) as owner:
+        owner.execute("grant usage on schema economic to plain")
+        owner.execute("grant select, insert, update on all tables in schema economic to plain")
+        owner.execute("revoke update on economic.invoice from plain")
+        owner.execute("grant delete on economic.staged_invoice to plain")
+        with as_user(database, plain_user) as connection, pytest.raises(SchemaMismatch, match=r"UPDATE on table economic\.invoice"):
+            schema.prepare(connection)
+        owner.execute("drop owned by plain")
+
+
+def test_a_newer_schema_is_not_touched(connection: psycopg.Connection) -> None:
+    connection.execute("insert into economic.schema_version (version, name) values (9999, 'from_the_future')")
+    with pytest.raises(SchemaMismatch, match="Upgrade the package"):
+        schema.prepare(connection)
+
+
+def test_names_need_a_database_in_utf8(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute("create database plain_ascii encoding 'SQL_ASCII' locale 'C' template template0")
+        with (
+            prepare(psycopg.connect(psycopg.conninfo.make_conninfo(postgres, dbname="plain_ascii"))) as connection,
+            pytest.raises(SchemaMismatch, match="SQL_ASCII"),
+        ):
+            schema.prepare(connection)
+        admin.execute("drop database plain_ascii with (force)")
+
+
+def test_two_first_syncs_at_once_make_the_tables_once(empty_database: str) -> None:
+    command = [sys.executable, "-m", "economic", "migrate", "--dsn", empty_database]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = sorted(process.communicate(timeout=60)[0].strip() for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert said == ["Applied: invoice_copy", "The tables are up to date."]
+
+
+def test_the_printed_migration_does_the_same(empty_database: str) -> None:
+    printed = subprocess.run(
+        [sys.executable, "-m", "economic", "migrate", "--print"], capture_output=True, check=True
+    ).stdout
+    with prepare(psycopg.connect(empty_database)) as connection:
+        connection.execute(printed)
+        assert schema.migrate(connection) == []
+        schema.prepare(connection)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"port": "1"}, DatabaseUnavailable),
+        ({"password": "wrong"}, ConfigurationError),
+        ({"dbname": "no_such_database"}, ConfigurationError),
+        ({"user": "no_such_user"}, ConfigurationError),
+    ],
+)
+def test_a_refused_connection_says_whether_trying_again_helps(
+    postgres: str, change: dict[str, str], kind: type[Exception]
+) -> None:
+    dsn = psycopg.conninfo.make_conninfo(postgres, **change)
+    with pytest.raises(kind) as caught, translated():
+        psycopg.connect(dsn)
+    assert "wrong" not in str(caught.value)
+
+
+def test_every_statement_can_be_prepared(connection: psycopg.Connection) -> None:
+    """PostgreSQL itself checks the syntax, tables and columns of each statement."""
+    names = sorted(path.stem for path in sql_folder().glob("*.sql"))
+    assert len(names) > 30
+    for name in names:
+        text = (sql_folder() / f"{name}.sql").read_text()
+        if "from stdin" in text:
+            continue
+        parameters = {found: f"${number}" for number, found in enumerate(sorted(set(PARAMETER.findall(text))), 1)}
+        query = PARAMETER.sub(lambda match: parameters[match[1]], text)
+        connection.execute(f"prepare {name} as {query}".encode())
