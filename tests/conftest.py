@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import simulator
 from dev import embedded_postgres
 from psycopg import sql
+from simulator.server import Simulator
 
+DefineConnection = Callable[..., None]
 HERE = Path(__file__).resolve().parent
+AIRFLOW = {
+    "AIRFLOW_HOME": str(HERE.parent / ".airflow"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGS_FOLDER": str(HERE.parent / "dags"),
+    # the installed package is tested; mounting its folder as well is a test of its own
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(HERE.parent / ".airflow" / "plugins"),
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Airflow reads its configuration when it is first imported, which is later than this.
+    os.environ.update(AIRFLOW)
     guard = str(HERE / "loopback_only")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (guard, os.environ.get("PYTHONPATH", ""))))
     sys.path.insert(0, guard)
@@ -91,3 +105,29 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
 
     with prepare(psycopg.connect(database)) as opened:
         yield opened
+
+
+@pytest.fixture
+def simulated() -> Iterator[Simulator]:
+    """e-conomic with a small company's books: 250 invoices."""
+    with simulator.running(invoices=250, employees=6) as running:
+        yield running
+
+
+@pytest.fixture
+def define_connection(monkeypatch: pytest.MonkeyPatch) -> DefineConnection:
+    """Defines an Airflow connection for this test: the hook's own fields by keyword."""
+
+    def define(conn_id: str = "economic_default", **fields: Any) -> None:
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+
+    return define
+
+
+@pytest.fixture
+def economic_default(simulated: Simulator, define_connection: DefineConnection) -> str:
+    """The connection id under which the hook reaches the simulator."""
+    app_secret, grant = simulator.TOKENS
+    extra = {"app_secret_token": app_secret, "agreement_grant_token": grant}
+    define_connection(conn_type="economic", host=simulated.base_url, extra=extra)
+    return "economic_default"

@@ -1,0 +1,413 @@
+"""The hook over real HTTP: what it asks, what it refuses to do, how it survives, and what it never says."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import simulator
+from economic.errors import (
+    BrokenResponse,
+    ConfigurationError,
+    ConnectionLost,
+    CredentialsRefused,
+    EconomicError,
+    RateLimited,
+    RequestRefused,
+    ServerFault,
+)
+from economic.hook import EconomicHook
+from economic.transport import Limits
+from simulator.server import Simulator
+
+QUICK = Limits(interval=0.0, connect=2.0, read=2.0, page=3.0, attempts=3, first_wait=0.01)
+TOKENS = {"app_secret_token": simulator.TOKENS[0], "agreement_grant_token": simulator.TOKENS[1]}
+
+
+@pytest.fixture
+def hook(economic_default: str) -> Iterator[EconomicHook]:
+    with EconomicHook(economic_default, limits=QUICK) as opened:
+        yield opened
+
+
+def faults(simulated: Simulator, *scripted: dict[str, Any]) -> None:
+    simulated.control("faults", {"faults": list(scripted)})
+
+
+def asked(simulated: Simulator) -> list[str]:
+    return [f"{entry['path']}?{entry['query']}" for entry in simulated.log]
+
+
+def test_it_says_whose_accounts_it_reads(hook: EconomicHook) -> None:
+    assert hook.agreement() == (1234567, "Prøvefirma Ærø ApS", "DKK")
+
+
+def test_it_pages_by_number_and_filters_by_date(hook: EconomicHook, simulated: Simulator) -> None:
+    first = hook.invoices_above(None, page_size=100)
+    last = first.items[-1].value["bookedInvoiceNumber"]
+    hook.invoices_above(last, page_size=100, date_from=date(2020, 1, 1), date_to=date(2026, 12, 31))
+    assert asked(simulated) == [
+        "/invoices/booked?pagesize=100&sort=bookedInvoiceNumber",
+        "/invoices/booked?pagesize=100&sort=bookedInvoiceNumber"
+        f"&filter=bookedInvoiceNumber$gt:{last}$and:date$gte:2020-01-01$and:date$lte:2026-12-31",
+    ]
+    assert (len(first.items), first.results, first.results_without_filter, first.has_next) == (100, 250, 250, True)
+
+
+def test_totals_and_counts_are_e_conomics_own(hook: EconomicHook, simulated: Simulator) -> None:
+    sums = simulated.ledger.sums()
+    assert hook.totals() == (250, sums["netAmountInBaseCurrency"])
+    assert hook.count_invoices() == 250
+    assert hook.count_invoices(date_from=date(2100, 1, 1)) == 0
+    assert isinstance(hook.totals().net_amount_base, Decimal)
+
+
+def test_exactly_these_headers_are_sent(
+    simulated: Simulator, define_connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stands in the extras, in .netrc or in login and password: nothing of it becomes a header."""
+    extra = TOKENS | {"page_size": "5", "X-Evil": "1", "timeout": 1}
+    define_connection(conn_type="http", host=simulated.base_url, login="me", password="secret-password", extra=extra)
+    with EconomicHook(limits=QUICK) as hook:
+        hook.agreement()
+    assert simulated.log[-1]["headers"] == [
+        "Accept",
+        "Accept-Encoding",
+        "Connection",
+        "Content-Type",
+        "Host",
+        "User-Agent",
+        "X-AgreementGrantToken",
+        "X-AppSecretToken",
+    ]
+    assert simulated.log[-1]["accept_encoding"] == "gzip"
+
+
+def test_one_connection_serves_all_requests(hook: EconomicHook, simulated: Simulator) -> None:
+    accepted = []
+    original = simulated.get_request
+    simulated.get_request = lambda: accepted.append(1) or original()  # type: ignore[method-assign,func-returns-value]
+    for _ in range(5):
+        hook.agreement()
+    assert len(accepted) == 1
+
+
+def test_requests_start_at_least_a_tenth_of_a_second_apart(economic_default: str, simulated: Simulator) -> None:
+    simulated.ledger.warm()
+    with EconomicHook(economic_default) as hook:
+        for _ in range(4):
+            hook.invoices_above(None, page_size=10)
+        hook.agreement()
+    starts = [entry["at"] for entry in simulated.log]
+    # The simulator's own clock hears a request a little after its start, the first one later than the next ones.
+    assert all(later - earlier >= 0.097 for earlier, later in zip(starts, starts[1:], strict=False))
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_nothing_but_get_can_be_sent(hook: EconomicHook, simulated: Simulator, method: str) -> None:
+    with pytest.raises(ConfigurationError, match="only reads"):
+        hook.get_conn().request(method, f"{simulated.base_url}/invoices/drafts")
+    hook.method = method
+    with pytest.raises(ConfigurationError, match="only reads"):
+        hook.run("/invoices/drafts")
+    assert simulated.log == []
+
+
+def test_the_http_providers_own_call_works_and_raises_typed_errors(hook: EconomicHook) -> None:
+    assert hook.run("/self").json()["agreementNumber"] == 1234567
+    with pytest.raises(RequestRefused, match="404"):
+        hook.run("/nothing")
+
+
+@contextmanager
+def foreign_host() -> Iterator[tuple[str, list[bytes]]]:
+    """Another server; what it is sent."""
+    received: list[bytes] = []
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        listening.settimeout(0.2)
+
+        def accept() -> None:
+            try:
+                while True:
+                    connection, _ = listening.accept()
+                    received.append(connection.recv(65536))
+                    connection.close()
+            except OSError:
+                return
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", received
+        thread.join(1)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_another_host_sends_nothing_there(hook: EconomicHook, simulated: Simulator, status: int) -> None:
+    with foreign_host() as (url, received):
+        faults(simulated, {"kind": "redirect", "status": status, "location": f"{url}/self", "times": 0})
+        with pytest.raises(RequestRefused, match=str(status)):
+            hook.agreement()
+        with pytest.raises(RequestRefused):
+            hook.run("/self")
+    assert received == []
+    assert len(simulated.log) == 2
+
+
+def test_a_request_to_another_host_is_not_sent(hook: EconomicHook) -> None:
+    session = hook.get_conn()
+    with foreign_host() as (url, received):
+        for target in (url, url.replace("http://", "http://127.0.0.1@"), f"{hook.base_url}.evil.example/"):
+            with pytest.raises(RequestRefused, match="another host"):
+                session.get(target)
+    assert received == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "status", "status": 500},
+        {"kind": "status", "status": 503},
+        {"kind": "status", "status": 408},
+        {"kind": "status", "status": 429},
+        {"kind": "status", "status": 429, "headers": {"Retry-After": "soon"}},
+        {"kind": "html", "status": 502},
+        {"kind": "html", "status": 200},
+        {"kind": "body", "body": '{"collection": [{"bookedInvoiceNumber": 1'},
+        {"kind": "body", "body": "[]"},
+        {"kind": "reset"},
+        {"kind": "half_body"},
+        {"kind": "bad_gzip"},
+    ],
+    ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}",
+)
+def test_what_may_pass_is_tried_again(hook: EconomicHook, simulated: Simulator, fault: dict[str, Any]) -> None:
+    faults(simulated, fault | {"path": "/invoices/booked", "times": 2})
+    assert hook.invoices_above(None, page_size=1000).results == 250
+    assert (hook.traffic.requests, hook.traffic.retries) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ({"kind": "status", "status": 500}, ServerFault),
+        ({"kind": "status", "status": 429}, RateLimited),
+        ({"kind": "reset"}, ConnectionLost),
+        ({"kind": "half_body"}, ConnectionLost),
+        ({"kind": "html", "status": 200}, BrokenResponse),
+    ],
+    ids=["500", "429", "reset", "half", "html"],
+)
+def test_what_does_not_pass_ends_as_retriable(
+    hook: EconomicHook, simulated: Simulator, fault: dict[str, Any], kind: type[EconomicError]
+) -> None:
+    faults(simulated, fault | {"times": 0})
+    with pytest.raises(kind):
+        hook.invoices_above(None, page_size=1000)
+    assert hook.traffic.requests == QUICK.attempts
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, RequestRefused), (401, CredentialsRefused), (403, CredentialsRefused), (404, RequestRefused)],
+)
+def test_what_is_refused_is_asked_once(
+    hook: EconomicHook, simulated: Simulator, status: int, kind: type[EconomicError]
+) -> None:
+    faults(simulated, {"kind": "status", "status": status, "times": 0})
+    with pytest.raises(kind, match=r"logId 0123456789abcdef-CPH") as caught:
+        hook.agreement()
+    assert vars(caught.value)["status"] == status
+    assert len(simulated.log) == 1
+
+
+def test_a_wait_that_is_asked_for_is_kept(hook: EconomicHook, simulated: Simulator) -> None:
+    faults(simulated, {"kind": "status", "status": 429, "headers": {"Retry-After": "1"}})
+    hook.agreement()
+    assert simulated.log[1]["at"] - simulated.log[0]["at"] >= 1.0
+
+
+def test_a_long_wait_is_left_to_the_tasks_retry(hook: EconomicHook, simulated: Simulator) -> None:
+    faults(simulated, {"kind": "status", "status": 429, "headers": {"Retry-After": "86400"}, "times": 0})
+    with pytest.raises(RateLimited) as caught:
+        hook.agreement()
+    assert caught.value.retry_after == 86400
+    assert len(simulated.log) == 1
+
+
+def test_a_lease_is_kept_alive_before_each_try(hook: EconomicHook, simulated: Simulator) -> None:
+    calls = []
+    hook.while_waiting = lambda: calls.append(1)
+    faults(simulated, {"kind": "status", "status": 500, "times": 2})
+    hook.agreement()
+    assert len(calls) >= 3
+
+
+def test_a_silent_server_is_given_up(economic_default: str, simulated: Simulator) -> None:
+    limits = Limits(interval=0.0, read=0.3, page=5.0, attempts=1)
+    faults(simulated, {"kind": "slow", "seconds": 2.0})
+    with EconomicHook(economic_default, limits=limits) as hook, pytest.raises(ConnectionLost):
+        hook.agreement()
+
+
+def test_a_dripping_body_ends_at_the_deadline(economic_default: str, simulated: Simulator) -> None:
+    limits = Limits(interval=0.0, read=2.0, page=0.6, attempts=1)
+    faults(simulated, {"kind": "drip", "seconds": 0.05})
+    began = time.monotonic()
+    with EconomicHook(economic_default, limits=limits) as hook, pytest.raises(ConnectionLost, match=r"0\.6 seconds"):
+        hook.agreement()
+    assert time.monotonic() - began < 3
+
+
+def test_dripping_headers_end_at_the_deadline(define_connection: Any) -> None:
+    """No timeout of the HTTP client ends these: each byte comes in time, the answer never does."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            connection.recv(65536)
+            try:
+                for byte in b"HTTP/1.1 200 OK\r\nX-Slow: " + b"a" * 1000:
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.05)
+            except OSError:
+                return
+            finally:
+                connection.close()
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        define_connection(conn_type="economic", host=f"http://127.0.0.1:{listening.getsockname()[1]}", extra=TOKENS)
+        began = time.monotonic()
+        limits = Limits(interval=0.0, read=2.0, page=0.6, attempts=1)
+        with EconomicHook(limits=limits) as hook, pytest.raises(ConnectionLost, match=r"0\.6 seconds"):
+            hook.agreement()
+        assert time.monotonic() - began < 3
+        thread.join(5)
+
+
+def test_a_body_beyond_the_limit_is_not_read_on(economic_default: str) -> None:
+    limits = Limits(interval=0.0, body=10_000, attempts=1)
+    with EconomicHook(economic_default, limits=limits) as hook, pytest.raises(BrokenResponse, match="10,000 bytes"):
+        hook.invoices_above(None, page_size=1000)
+
+
+@pytest.mark.parametrize("key", ["app_secret_token", "agreement_grant_token"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("", "is empty"),
+        (None, "is empty"),
+        (5, "is empty"),
+        (" CANARY0123456789abcdef", "blanks"),
+        ("CANARY0123456789abcdef\n", "blanks"),
+        ("CANARY short", "does not look like a token"),
+        ("CANARY", "does not look like a token"),
+        ("CANARYæ0123456789abcdef", "does not look like a token"),
+    ],
+)
+def test_an_unusable_token_is_refused_by_name_and_never_shown(
+    simulated: Simulator, define_connection: Any, key: str, value: Any, said: str
+) -> None:
+    define_connection(conn_type="economic", host=simulated.base_url, extra=TOKENS | {key: value})
+    with EconomicHook(limits=QUICK) as hook, pytest.raises(ConfigurationError, match=f"{key}.*{said}") as caught:
+        hook.agreement()
+    assert "CANARY" not in str(caught.value)
+    assert simulated.log == []
+
+
+def test_the_public_demo_tokens_are_tokens(simulated: Simulator, define_connection: Any) -> None:
+    extra = {"app_secret_token": "demo", "agreement_grant_token": "demo"}
+    define_connection(conn_type="economic", host=simulated.base_url, extra=extra)
+    with EconomicHook(limits=QUICK) as hook:
+        assert hook.agreement().agreement_number == 1234567
+
+
+def test_a_missing_connection_is_named() -> None:
+    with EconomicHook("no_such_connection", limits=QUICK) as hook, pytest.raises(ConfigurationError, match="no_such_connection"):
+        hook.agreement()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"conn_type": "postgres"}, "of type postgres"),
+        ({"host": "http://restapi.example"}, "plain http"),
+        ({"host": "https://restapi.example/v1"}, "no base URL"),
+        ({"host": "https://user@restapi.example"}, "no base URL"),
+        ({"host": "ftp://restapi.example"}, "no base URL"),
+        ({"host": "https://restapi.example:99999"}, "no base URL"),
+        ({"extra": TOKENS | {"verify": False}}, "without verification"),
+    ],
+)
+def test_an_unusable_connection_is_refused_before_anything_is_sent(
+    simulated: Simulator, define_connection: Any, fields: dict[str, Any], said: str
+) -> None:
+    define_connection(**({"conn_type": "economic", "host": simulated.base_url, "extra": TOKENS} | fields))
+    with EconomicHook(limits=QUICK) as hook, pytest.raises(ConfigurationError, match=said):
+        hook.agreement()
+    assert simulated.log == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "url"),
+    [
+        ({}, "https://restapi.e-conomic.com"),
+        ({"host": "restapi.e-conomic.com"}, "https://restapi.e-conomic.com"),
+        ({"host": "https://restapi.e-conomic.com/"}, "https://restapi.e-conomic.com"),
+        ({"host": "restapi.e-conomic.com", "port": 443, "schema": "https"}, "https://restapi.e-conomic.com"),
+        ({"host": "localhost", "port": 8080, "schema": "http"}, "http://localhost:8080"),
+        ({"host": "http://proxy.example", "extra": TOKENS | {"allow_http": True}}, "http://proxy.example"),
+    ],
+)
+def test_the_base_url_is_put_together_from_the_connection(define_connection: Any, fields: dict[str, Any], url: str) -> None:
+    define_connection(**({"conn_type": "economic", "extra": TOKENS} | fields))
+    hook = EconomicHook()
+    hook.get_conn()
+    assert hook.base_url == url
+
+
+def test_a_shorter_pause_is_for_this_machine_only(define_connection: Any) -> None:
+    define_connection(conn_type="economic", extra=TOKENS)
+    with pytest.raises(ConfigurationError, match="100 ms"):
+        EconomicHook(limits=QUICK).get_conn()
+
+
+def test_building_a_hook_touches_nothing() -> None:
+    assert EconomicHook("no_such_connection").economic_conn_id == "no_such_connection"
+
+
+def test_the_test_button_says_which_agreement_it_reached_or_why_not(
+    economic_default: str, simulated: Simulator, define_connection: Any
+) -> None:
+    assert EconomicHook().test_connection() == (True, "Connected to agreement 1234567 (Prøvefirma Ærø ApS)")
+    wrong = TOKENS | {"agreement_grant_token": "CANARY0123456789abcdef"}
+    define_connection(conn_type="economic", host=simulated.base_url, extra=wrong)
+    worked, said = EconomicHook().test_connection()
+    assert not worked
+    assert "E02250" in said
+    assert "CANARY" not in said
+    assert EconomicHook("no_such_connection").test_connection()[0] is False
+
+
+def test_tokens_stay_out_of_logs_and_errors(
+    simulated: Simulator, define_connection: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    canary = "CANARY0123456789abcdef"
+    define_connection(conn_type="economic", host=simulated.base_url, extra=TOKENS | {"app_secret_token": canary})
+    echo = '{"message": "The token ' + canary + ' is unknown", "errorCode": "' + canary + '"}'
+    faults(simulated, {"kind": "status", "status": 400, "body": echo, "times": 0})
+    with EconomicHook(limits=QUICK) as hook:
+        with pytest.raises(RequestRefused) as caught:
+            hook.agreement()
+        assert canary not in repr(vars(hook))
+    assert canary not in str(caught.value)
+    assert canary not in caplog.text
