@@ -15,7 +15,7 @@ import pytest
 import simulator
 from dev import embedded_postgres
 from psycopg import sql
-from simulator.server import Simulator
+from simulator import InProcess
 
 DefineConnection = Callable[..., None]
 HERE = Path(__file__).resolve().parent
@@ -108,7 +108,7 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def simulated() -> Iterator[Simulator]:
+def simulated() -> Iterator[InProcess]:
     """e-conomic with a small company's books: 250 invoices."""
     with simulator.running(invoices=250, employees=6) as running:
         yield running
@@ -125,9 +125,11 @@ def define_connection(monkeypatch: pytest.MonkeyPatch) -> DefineConnection:
 
 
 @pytest.fixture
-def economic_default(simulated: Simulator, define_connection: DefineConnection) -> str:
+def economic_default(simulated: InProcess, define_connection: DefineConnection) -> str:
     """The connection id under which the hook reaches the simulator."""
-    app_secret, grant = simulator.TOKENS
-    extra = {"app_secret_token": app_secret, "agreement_grant_token": grant}
+    extra = {
+        "app_secret_token": simulated.app_secret_token,
+        "agreement_grant_token": simulated.agreement_grant_token,
+    }
     define_connection(conn_type="economic", host=simulated.base_url, extra=extra)
     return "economic_default"

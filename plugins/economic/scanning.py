@@ -70,7 +70,7 @@ def _scan_to_the_end(attempt: Attempt, client: Client, page_size: int) -> tuple[
     """Scan until e-conomic counts as many invoices as were seen; whether it does, and its count."""
     _scan(attempt, client, page_size)
     count = _count(attempt, client)
-    if count > attempt.run.scan_seen:
+    if count > attempt.run.scan_seen and not attempt.run.scan_drifted:
         # Booked after the last page was read: above the cursor, so they only need to be read as well.
         _scan(attempt, client, page_size)
         count = _count(attempt, client)

@@ -178,6 +178,8 @@ def begin(client: Client, connection: Connection, order: Order) -> Attempt:
     lease = resumed or leases.acquire(
         connection, agreement.agreement_number, sync_id, order.attempt, force=force
     )
+    with transaction(connection):
+        run(connection, "delete_orphaned_staged_invoices")
     return _attempt(connection, lease, client)
 
 
@@ -211,7 +213,6 @@ def _open(connection: Connection, order: Order) -> int:
             sync_id=sync_id,
             idle_seconds=ORPHANED_AFTER_SECONDS,
         )
-        run(connection, "delete_orphaned_staged_invoices")
     return sync_id
 
 

@@ -140,6 +140,9 @@ class Transport:
             watchdog.cancel()
             # The server counts from when it hears us: on a new connection that is later than the call.
             self._last_start = max(self._last_start, self._adapter.connected_at)
+        if time.monotonic() > deadline:
+            # A connection cut among the headers reads like an answer that ended there.
+            raise self._too_slow(path)
         self.traffic.bytes += len(body)
         if response.status_code != 200:
             asked = retry_after(response.headers.get("Retry-After"))
@@ -157,13 +160,16 @@ class Transport:
             if size > self._limits.body:
                 raise BrokenResponse(f"The answer to {path} is larger than {self._limits.body:,} bytes.")
             if time.monotonic() > deadline:
-                raise ConnectionLost(f"The answer to {path} took longer than {self._limits.page:g} seconds.")
+                raise self._too_slow(path)
             pieces.append(piece)
         return b"".join(pieces)
 
+    def _too_slow(self, path: str) -> ConnectionLost:
+        return ConnectionLost(f"The answer to {path} took longer than {self._limits.page:g} seconds.")
+
     def _lost(self, path: str, deadline: float, error: Exception) -> NoReturn:
         if time.monotonic() >= deadline:
-            raise ConnectionLost(f"The answer to {path} took longer than {self._limits.page:g} seconds.") from None
+            raise self._too_slow(path) from None
         raise ConnectionLost(
             f"No complete answer to {path} from {urlsplit(self._base_url).netloc} ({_root(error)})."
         ) from None

@@ -1,0 +1,87 @@
+"""Whole syncs without Airflow: the real hook, the simulator over HTTP, a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import pytest
+from economic import naming, scanning, storing, sync
+from economic.hook import EconomicHook
+from economic.sync import Attempt, Order
+from economic.transport import Limits
+from psycopg.rows import dict_row
+from simulator import InProcess
+
+QUICK = Limits(interval=0.0, connect=2.0, read=5.0, page=10.0, attempts=2, first_wait=0.01)
+
+
+@dataclass
+class Company:
+    """One company's accounts and their copy; syncs them phase by phase or at once."""
+
+    books: InProcess
+    connection: psycopg.Connection
+    conn_id: str
+    page_size: int = 100
+    cache_seconds: int = 3600
+    runs: int = 0
+    limits: Limits = QUICK
+    fetched: dict[str, Any] = field(default_factory=dict)
+    stored: dict[str, Any] = field(default_factory=dict)
+
+    def order(self, **chosen: Any) -> Order:
+        """An order of a DAG run of its own."""
+        self.runs += 1
+        asked = {
+            "dag_id": "economic_invoice_sync",
+            "run_id": f"manual__{self.runs}",
+            "run_type": "manual",
+            "conn_id": self.conn_id,
+            "attempt": "test",
+        }
+        return Order(**(asked | chosen))
+
+    def hook(self) -> EconomicHook:
+        return EconomicHook(self.conn_id, limits=self.limits)
+
+    def fetch(self, order: Order) -> Attempt:
+        with self.hook() as hook:
+            attempt = sync.begin(hook, self.connection, order)
+            self.fetched = scanning.fetch_pages(attempt, hook, self.page_size)
+            return attempt
+
+    def store(self, sync_id: int) -> Attempt:
+        attempt = sync.join(self.connection, sync_id, "test")
+        self.stored = storing.upsert_invoices(attempt)
+        return attempt
+
+    def name(self, sync_id: int) -> dict[str, Any]:
+        with self.hook() as hook:
+            attempt = sync.join(self.connection, sync_id, "test", hook)
+            return naming.populate_employee_names(attempt, hook, self.cache_seconds).to_xcom()
+
+    def sync(self, **chosen: Any) -> dict[str, Any]:
+        """A whole sync; its statistics."""
+        attempt = self.fetch(self.order(**chosen))
+        self.store(attempt.run.sync_id)
+        return self.name(attempt.run.sync_id)
+
+    def rows(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
+        with self.connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(query.encode(), parameters).fetchall()
+
+    def value(self, query: str, *parameters: Any) -> Any:
+        return next(iter(self.rows(query, *parameters)[0].values()))
+
+    def xmins(self) -> dict[int, int]:
+        """Which transaction wrote each invoice row last."""
+        found = self.rows("select invoice_number, xmin::text::bigint as written from economic.invoice")
+        return {row["invoice_number"]: row["written"] for row in found}
+
+
+@pytest.fixture
+def company(simulated: InProcess, connection: psycopg.Connection, economic_default: str) -> Iterator[Company]:
+    yield Company(simulated, connection, economic_default)

@@ -1,0 +1,183 @@
+"""One sync at a time, whoever asks and whatever dies."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+from economic import lease as leases
+from economic import store
+from economic.database import prepare, transaction
+from economic.errors import LeaseBusy, LeaseLost
+from economic.lease import Lease
+from economic.models import Agreement
+
+AGREEMENT = 42
+
+
+@pytest.fixture
+def connect(database: str) -> Iterator[Callable[[], psycopg.Connection]]:
+    opened: list[psycopg.Connection] = []
+
+    def new() -> psycopg.Connection:
+        opened.append(prepare(psycopg.connect(database)))
+        return opened[-1]
+
+    with transaction(new()):
+        store.bind_agreement(opened[0], "economic_default", Agreement(AGREEMENT, "x", "DKK"))
+    yield new
+    for connection in opened:
+        connection.close()
+
+
+def new_sync(connection: psycopg.Connection, scope: str = "full") -> int:
+    with transaction(connection):
+        return store.open_sync_run(
+            connection,
+            dag_id="d",
+            run_id="r",
+            run_type="manual",
+            conn_id="economic_default",
+            scope=scope,
+            date_from=None,
+            date_to=None,
+            force=False,
+            message="",
+        )
+
+
+def take(connection: psycopg.Connection, *, force: bool = False, ttl: float = 300) -> Lease:
+    return leases.acquire(connection, AGREEMENT, new_sync(connection), "try 1", force=force, ttl_seconds=ttl)
+
+
+def test_only_one_of_many_that_ask_at_once_gets_it(connect: Callable[[], psycopg.Connection]) -> None:
+    barrier, taken, busy = threading.Barrier(8), [], []
+
+    def ask() -> None:
+        connection = connect()
+        sync_id = new_sync(connection)
+        barrier.wait()
+        try:
+            taken.append(leases.acquire(connection, AGREEMENT, sync_id, "try 1", force=False))
+        except LeaseBusy as error:
+            busy.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(taken), len(busy)) == (1, 7)
+    assert all(f"Sync {taken[0].sync_id} " in error.message for error in busy)
+
+
+def test_a_token_is_never_given_twice(connect: Callable[[], psycopg.Connection]) -> None:
+    connection = connect()
+    first = take(connection)
+    second = leases.enter(connection, AGREEMENT, first.sync_id, "try 2")
+    with leases.fenced(connection, second):
+        leases.release(connection, second)
+    third = take(connection)
+    assert first.token < second.token < third.token
+
+
+def test_nothing_is_written_after_release(connect: Callable[[], psycopg.Connection]) -> None:
+    connection = connect()
+    held = take(connection)
+    with leases.fenced(connection, held):
+        leases.release(connection, held)
+    with pytest.raises(LeaseLost), leases.fenced(connection, held):
+        pytest.fail("a writer came in after release")
+    with pytest.raises(LeaseLost):
+        leases.enter(connection, AGREEMENT, held.sync_id, "try 2")
+
+
+def test_releasing_twice_or_anothers_does_no_harm(connect: Callable[[], psycopg.Connection]) -> None:
+    connection = connect()
+    old = take(connection)
+    new = take(connection, force=True)
+    with transaction(connection):
+        leases.release(connection, old)
+        leases.release(connection, old)
+    with leases.fenced(connection, new):
+        pass
+
+
+def test_an_expired_lease_that_nobody_took_is_still_ours(connect: Callable[[], psycopg.Connection]) -> None:
+    connection = connect()
+    held = take(connection, ttl=0.01)
+    time.sleep(0.05)
+    with leases.fenced(connection, held):
+        pass
+    assert leases.enter(connection, AGREEMENT, held.sync_id, "try 2").token == held.token + 1
+
+
+def test_an_expired_lease_is_free_for_the_next(connect: Callable[[], psycopg.Connection]) -> None:
+    connection = connect()
+    old = take(connection, ttl=0.01)
+    time.sleep(0.05)
+    new = take(connection)
+    assert new.token > old.token
+    with pytest.raises(LeaseLost), leases.fenced(connection, old):
+        pytest.fail("the old holder got to write")
+
+
+def test_each_write_renews_the_lease(connect: Callable[[], psycopg.Connection]) -> None:
+    connection = connect()
+    held = take(connection, ttl=1)
+    with leases.fenced(connection, held, ttl_seconds=300):
+        pass
+    with pytest.raises(LeaseBusy):
+        take(connection)
+
+
+def test_force_waits_for_the_write_that_is_under_way_and_then_shuts_it_out(
+    connect: Callable[[], psycopg.Connection],
+) -> None:
+    """The row lock makes the two serial: either the old write is whole before the new holder begins, or it fails."""
+    writer, rival = connect(), connect()
+    held = take(writer)
+    order: list[str] = []
+
+    def take_over() -> None:
+        take(rival, force=True)
+        order.append("taken")
+
+    with leases.fenced(writer, held):
+        thread = threading.Thread(target=take_over)
+        thread.start()
+        time.sleep(0.3)
+        order.append("written")
+    thread.join()
+    assert order == ["written", "taken"]
+    with pytest.raises(LeaseLost), leases.fenced(writer, held):
+        pytest.fail("the displaced holder got to write")
+
+
+def test_force_gets_past_a_frozen_writer(
+    connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that stopped in the middle of a transaction is thrown out by PostgreSQL itself."""
+    from economic import database
+
+    monkeypatch.setattr(database, "IDLE_TIMEOUT", "500ms")
+    frozen, rival = connect(), connect()
+    held = take(frozen)
+    stopped = leases.fenced(frozen, held)
+    stopped.__enter__()
+    taken = take(rival, force=True)
+    assert taken.token > held.token
+    with pytest.raises(psycopg.Error):
+        frozen.execute("select 1")
+
+
+def test_a_writer_that_fails_leaves_the_lease_as_it_was(connect: Callable[[], psycopg.Connection]) -> None:
+    connection = connect()
+    held = take(connection)
+    with pytest.raises(ZeroDivisionError), leases.fenced(connection, held):
+        raise ZeroDivisionError
+    with leases.fenced(connection, held):
+        pass

@@ -1,0 +1,514 @@
+"""Whole syncs: every invoice exactly once, exactly right, and counted truthfully."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import date
+from typing import Any
+
+import psycopg
+import pytest
+import simulator
+from economic import scanning, sync
+from economic.errors import (
+    AgreementMismatch,
+    ContractChanged,
+    CredentialsRefused,
+    FatalError,
+    LeaseBusy,
+    LeaseLost,
+    ServerFault,
+    SyncEnded,
+)
+from economic.stats import Counts
+
+from tests.integration.conftest import Company
+from tests.integration.expectation import expected_row
+
+
+def agrees_with_the_books(company: Company) -> None:
+    """Every column of every row, compared with the simulator's own ledger."""
+    books = company.books.ledger
+    columns = list(expected_row(next(iter(books.items().values())), {}))
+    rows = company.rows(f"select {', '.join(columns)} from economic.invoice order by invoice_number")
+    employees = books.employees()
+    assert rows == [expected_row(item, employees) for _, item in sorted(books.items().items())]
+
+
+def counts(statistics: dict[str, Any], *names: str) -> tuple[Any, ...]:
+    return tuple(statistics[name] for name in names)
+
+
+def test_a_first_sync_stores_every_invoice_exactly(company: Company) -> None:
+    statistics = company.sync()
+    agrees_with_the_books(company)
+    assert counts(statistics, "status", "complete", "reconciled", "scope") == ("completed", True, True, "full")
+    assert counts(statistics, "fetched", "created", "updated", "unchanged", "failed") == (250, 250, 0, 0, 0)
+    assert counts(statistics, "pages", "employees", "retries") == (3, 6, 0)
+    raw = company.value("select raw_data from economic.invoice order by invoice_number limit 1")
+    first = min(company.books.ledger.items())
+    assert raw == json.loads(company.books.ledger.healthy(first))
+
+
+def test_a_second_sync_writes_no_invoice_row(company: Company) -> None:
+    company.sync()
+    before = company.xmins()
+    statistics = company.sync()
+    assert company.xmins() == before
+    assert counts(statistics, "created", "updated", "unchanged", "raw_changed") == (0, 0, 250, 0)
+    assert statistics["invoices_named"] == 0
+
+
+def test_only_what_changed_is_written_and_counted(company: Company) -> None:
+    company.sync()
+    before = company.xmins()
+    paid = next(n for n, item in company.books.ledger.items().items() if item["remainder"] > 0)
+    company.books.pay(paid)
+    (booked,) = company.books.book()
+    statistics = company.sync()
+    assert counts(statistics, "created", "updated", "unchanged") == (1, 1, 249)
+    after = company.xmins()
+    assert {n for n in after if after[n] != before.get(n)} == {paid, booked}
+    agrees_with_the_books(company)
+
+
+def test_a_payment_taken_back_is_taken_back_here(company: Company) -> None:
+    company.sync()
+    paid = next(n for n, item in company.books.ledger.items().items() if item["remainder"] > 0)
+    company.books.pay(paid)
+    company.sync()
+    company.books.unpay(paid)
+    assert company.sync()["updated"] == 1
+    agrees_with_the_books(company)
+
+
+def test_another_spelling_of_a_number_is_no_change(company: Company) -> None:
+    company.sync()
+    before = company.xmins()
+    number = min(company.books.ledger.items())
+    rate = company.books.ledger.item(number)["exchangeRate"]
+    company.books.spoil(number, "exchangeRate", raw=f"{rate}0000")
+    statistics = company.sync()
+    assert counts(statistics, "updated", "unchanged", "raw_changed") == (0, 250, 0)
+    assert company.xmins() == before
+
+
+def test_a_change_of_the_raw_item_alone_is_kept_and_counted_apart(company: Company) -> None:
+    company.sync()
+    number = min(company.books.ledger.items())
+    changed_at = company.value("select last_changed_at from economic.invoice where invoice_number = %s", number)
+    company.books.spoil(number, "brandNewField", value="x")
+    statistics = company.sync()
+    assert counts(statistics, "updated", "unchanged", "raw_changed") == (0, 250, 1)
+    row = company.rows("select raw_data, last_changed_at from economic.invoice where invoice_number = %s", number)[0]
+    assert row["raw_data"]["brandNewField"] == "x"
+    assert row["last_changed_at"] == changed_at
+
+
+def test_requests_are_few_and_of_the_kind_promised(company: Company) -> None:
+    company.sync()
+    paths = [entry["path"] for entry in company.books.requests()]
+    assert paths == ["/self", *["/invoices/booked"] * 4, "/invoices/totals", "/employees"]
+
+
+# -- one bad invoice never stops the others -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "raw", "field", "reason"),
+    [
+        ("date", '"2026-02-30"', "date", "not_a_date"),
+        ("grossAmount", "NaN", "grossAmount", "not_an_amount"),
+        ("recipient.name", r'"\ud800"', "recipient.name", "broken_text"),
+        ("netAmount", "1e400", "netAmount", "amount_out_of_range"),
+        # nothing we read: only the database notices
+        ("metadata", r'"\ud800"', "(item)", "sqlstate_22P02"),
+    ],
+)
+def test_a_bad_invoice_is_kept_aside_and_heals(company: Company, path: str, raw: str, field: str, reason: str) -> None:
+    number = sorted(company.books.ledger.items())[117]
+    company.books.spoil(number, path, raw=raw)
+    statistics = company.sync()
+    assert counts(statistics, "status", "fetched", "created", "failed") == ("completed_with_errors", 250, 249, 1)
+    (rejected,) = company.rows("select * from economic.rejected_invoice")
+    assert (rejected["invoice_number"], rejected["field"]) == (number, field)
+    assert rejected["reason"] == reason or reason.startswith("sqlstate")
+    assert raw in rejected["raw_data"]
+    assert rejected["resolved_at"] is None
+
+    again = company.sync()
+    assert counts(again, "unchanged", "failed", "reconciled") == (249, 1, False)
+    assert company.value("select seen_count from economic.rejected_invoice") == 2
+
+    company.books.heal(number)
+    healed = company.sync()
+    assert counts(healed, "status", "created", "unchanged", "failed") == ("completed", 1, 249, 0)
+    assert company.value("select resolved_at is not null from economic.rejected_invoice")
+    agrees_with_the_books(company)
+
+
+def test_an_invoice_that_turns_bad_keeps_its_last_good_row(company: Company) -> None:
+    company.sync()
+    number = min(company.books.ledger.items())
+    company.books.spoil(number, "date", value="today")
+    assert company.sync()["failed"] == 1
+    agrees_with_the_books(company)
+
+
+def test_an_item_without_a_number_resolves_when_it_is_gone(company: Company) -> None:
+    number = min(company.books.ledger.items())
+    company.books.spoil(number, "bookedInvoiceNumber", absent=True)
+    assert company.sync()["failed"] == 1
+    assert company.value("select invoice_number from economic.rejected_invoice") is None
+    company.books.heal(number)
+    assert company.sync()["created"] == 1
+    assert company.value("select resolved_at is not null from economic.rejected_invoice")
+
+
+@pytest.mark.parametrize("bad", [1, 5, 40])
+def test_rows_that_the_database_refuses_are_found_among_the_others(company: Company, bad: int) -> None:
+    numbers = sorted(company.books.ledger.items())[:: 250 // bad][:bad]
+    listed = ", ".join(map(str, numbers))
+    company.connection.execute(
+        f"alter table economic.invoice add constraint odd check (invoice_number not in ({listed}))".encode()
+    )
+    statistics = company.sync()
+    assert counts(statistics, "created", "failed") == (250 - bad, bad)
+    refused = company.rows("select invoice_number, field, reason from economic.rejected_invoice order by 1")
+    assert refused == [{"invoice_number": n, "field": "odd", "reason": "sqlstate_23514"} for n in sorted(numbers)]
+    company.connection.execute("alter table economic.invoice drop constraint odd")
+    assert company.sync()["created"] == bad
+    agrees_with_the_books(company)
+
+
+def test_too_many_bad_invoices_are_a_changed_contract(company: Company) -> None:
+    for number in sorted(company.books.ledger.items())[::4]:
+        company.books.spoil(number, "date", value=5)
+    with pytest.raises(ContractChanged, match="nothing was stored"):
+        company.sync()
+    assert company.value("select count(*) from economic.invoice") == 0
+
+
+def test_a_table_that_refuses_everything_is_no_pile_of_bad_invoices(company: Company) -> None:
+    company.page_size = 250
+    company.connection.execute("alter table economic.invoice add constraint odd check (gross_amount is null)")
+    with pytest.raises(ContractChanged, match="more than 100 invoices"):
+        company.sync()
+    assert company.value("select count(*) from economic.rejected_invoice") == 0
+
+
+# -- completeness -------------------------------------------------------------------------------------------------------
+
+
+def test_an_invoice_booked_after_the_last_page_is_read_as_well(company: Company) -> None:
+    company.books.when(3, {"action": "book", "count": 2})
+    statistics = company.sync()
+    assert counts(statistics, "complete", "reconciled", "created", "discarded") == (True, True, 252, 0)
+    agrees_with_the_books(company)
+
+
+def test_an_invoice_booked_below_the_cursor_starts_the_scan_again(company: Company) -> None:
+    company.books.when(2, {"action": "book", "number": 9000})
+    statistics = company.sync()
+    assert counts(statistics, "complete", "created", "fetched", "discarded") == (True, 251, 501, 250)
+    assert Counts.from_json(statistics).add_up
+    agrees_with_the_books(company)
+
+
+def test_books_that_never_hold_still_are_not_called_complete(company: Company) -> None:
+    for request, number in ((2, 9000), (6, 9001)):
+        company.books.when(request, {"action": "book", "number": number})
+    statistics = company.sync()
+    assert statistics["complete"] is False
+    assert company.sync()["complete"] is True
+    agrees_with_the_books(company)
+
+
+def test_totals_that_cannot_be_read_leave_the_copy_complete_but_not_reconciled(company: Company) -> None:
+    company.books.fault("/invoices/totals", "status", status=403, at="all")
+    statistics = company.sync()
+    assert counts(statistics, "complete", "reconciled", "status") == (True, None, "completed")
+
+
+def test_empty_books_are_a_complete_sync(
+    connection: psycopg.Connection, define_connection: Any, company: Company
+) -> None:
+    for number in list(company.books.ledger.items()):
+        company.books.control("remove", number=number)
+    assert counts(company.sync(), "complete", "fetched", "status") == (True, 0, "completed")
+
+
+def test_a_range_reads_only_its_days(company: Company) -> None:
+    items = company.books.ledger.items().values()
+    days = sorted(item["date"] for item in items)
+    first, last = days[100], days[149]
+    inside = sum(first <= item["date"] <= last for item in items)
+    statistics = company.sync(date_from=date.fromisoformat(first), date_to=date.fromisoformat(last))
+    assert counts(statistics, "scope", "created", "complete", "reconciled") == ("range", inside, True, None)
+
+
+# -- names --------------------------------------------------------------------------------------------------------------
+
+
+def test_names_are_asked_once_an_hour_and_never_taken_away(company: Company) -> None:
+    company.sync()
+    number = company.value("select min(employee_number) from economic.invoice where employee_name is not null")
+    company.books.control("rename_employee", number=number, name="Ny Navn Østergård")
+    company.books.reset()
+    company.sync()
+    assert "/employees" not in [entry["path"] for entry in company.books.requests()]
+
+    company.connection.execute("update economic.employee set fetched_at = fetched_at - interval '61 minutes'")
+    statistics = company.sync()
+    named = company.value("select count(*) from economic.invoice where employee_number = %s", number)
+    assert statistics["invoices_named"] == named
+    agrees_with_the_books(company)
+
+    company.books.control("remove_employee", number=number)
+    company.connection.execute("update economic.employee set fetched_at = fetched_at - interval '61 minutes'")
+    company.sync()
+    kept = company.rows("select distinct employee_name from economic.invoice where employee_number = %s", number)
+    assert kept == [{"employee_name": "Ny Navn Østergård"}]
+
+
+def test_force_asks_for_the_names_again(company: Company) -> None:
+    company.sync()
+    company.books.reset()
+    company.sync(force=True)
+    assert [entry["path"] for entry in company.books.requests()].count("/employees") == 1
+
+
+def test_an_employee_nobody_knows_is_looked_up_once(company: Company) -> None:
+    company.sync()
+    unknown = company.rows("select employee_number from economic.employee where unknown")
+    assert len(unknown) == 1
+    company.books.reset()
+    company.sync()
+    assert "/employees" not in [entry["path"] for entry in company.books.requests()]
+
+
+@pytest.mark.parametrize("fault", [{"status": 403}, {"status": 500}, {"status": 404}], ids=str)
+def test_names_that_cannot_be_had_do_not_fail_the_sync(company: Company, fault: dict[str, Any]) -> None:
+    company.books.fault("/employees", "status", at="all", **fault)
+    statistics = company.sync()
+    assert counts(statistics, "status", "created", "invoices_named") == ("completed_with_errors", 250, 0)
+    message = company.value("select message from economic.sync_run")
+    assert "names could not be refreshed" in message
+    company.books.faults()
+    assert company.sync()["status"] == "completed"
+    agrees_with_the_books(company)
+
+
+def test_another_employee_on_an_invoice_brings_that_ones_name(company: Company) -> None:
+    company.sync()
+    number = company.value(
+        "select invoice_number from economic.invoice where employee_number = 1 and employee_name is not null limit 1"
+    )
+    company.books.spoil(number, "references.salesPerson.employeeNumber", value=3)
+    company.sync()
+    name = company.value("select employee_name from economic.invoice where invoice_number = %s", number)
+    assert name == company.books.ledger.employees()[3]["name"]
+
+
+# -- attempts, rivals, ends ---------------------------------------------------------------------------------------------
+
+
+def test_a_scan_that_broke_off_goes_on_after_its_last_page(company: Company) -> None:
+    order = company.order()
+    company.books.fault("/invoices/booked", "status", at=3, times=2, status=500)
+    with pytest.raises(ServerFault):
+        company.fetch(order)
+    company.books.reset()
+    attempt = company.fetch(order)
+    company.store(attempt.run.sync_id)
+    statistics = company.name(attempt.run.sync_id)
+    assert [entry["path"] for entry in company.books.requests()].count("/invoices/booked") == 2
+    assert counts(statistics, "created", "pages", "complete", "sync_id") == (250, 3, True, attempt.run.sync_id)
+    agrees_with_the_books(company)
+
+
+def test_a_scan_that_broke_off_long_ago_starts_again(company: Company) -> None:
+    order = company.order()
+    company.books.fault("/invoices/booked", "status", at=3, times=2, status=500)
+    with pytest.raises(ServerFault):
+        company.fetch(order)
+    company.connection.execute("update economic.sync_run set updated_at = updated_at - interval '16 minutes'")
+    attempt = company.fetch(order)
+    assert (attempt.run.sync_id, attempt.run.counts.pages) == (2, 3)
+    assert company.value("select status from economic.sync_run where sync_id = 1") == "abandoned"
+
+
+def test_staging_lost_in_a_crash_of_postgresql_starts_the_scan_again(company: Company) -> None:
+    order = company.order()
+    company.books.fault("/invoices/booked", "status", at=3, times=2, status=500)
+    with pytest.raises(ServerFault):
+        company.fetch(order)
+    company.connection.execute("truncate economic.staged_invoice")
+    attempt = company.fetch(order)
+    company.store(attempt.run.sync_id)
+    statistics = company.name(attempt.run.sync_id)
+    assert counts(statistics, "created", "discarded", "fetched") == (250, 200, 450)
+    agrees_with_the_books(company)
+
+
+def test_staging_lost_before_it_was_stored_is_noticed(company: Company) -> None:
+    attempt = company.fetch(company.order())
+    company.connection.execute("delete from economic.staged_invoice where page = 2")
+    with pytest.raises(FatalError, match="not whole"):
+        company.store(attempt.run.sync_id)
+    assert company.value("select count(*) from economic.invoice") == 0
+
+
+def test_storing_goes_on_after_the_last_stored_page(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    from economic import storing
+
+    attempt = company.fetch(company.order())
+    original, calls = storing._store_page, itertools.count(1)
+
+    def breaks_at_the_second(*arguments: Any) -> None:
+        if next(calls) == 2:
+            raise psycopg.OperationalError("the connection is gone")
+        original(*arguments)
+
+    monkeypatch.setattr(storing, "_store_page", breaks_at_the_second)
+    with pytest.raises(psycopg.OperationalError):
+        company.store(attempt.run.sync_id)
+    monkeypatch.undo()
+    company.conn_id = "economic_default"
+    company.store(attempt.run.sync_id)
+    assert company.stored["created"] == 250
+
+
+def test_a_second_sync_is_busy_while_one_runs(company: Company) -> None:
+    running = company.fetch(company.order())
+    company.books.reset()
+    with pytest.raises(LeaseBusy, match=f"Sync {running.run.sync_id} "):
+        company.fetch(company.order())
+    assert company.books.requests() == []
+
+
+def test_force_takes_over_and_the_displaced_sync_can_write_nothing(company: Company) -> None:
+    displaced = company.fetch(company.order())
+    statistics = company.sync(force=True)
+    assert statistics["created"] == 250
+    assert company.value("select status from economic.sync_run where sync_id = %s", displaced.run.sync_id) == "superseded"
+    with pytest.raises(LeaseLost, match="superseded"):
+        company.store(displaced.run.sync_id)
+    with pytest.raises(LeaseLost), displaced.writing():
+        pytest.fail("a displaced sync got to write")
+
+
+def test_a_sync_that_crashed_is_taken_over_after_its_time(company: Company) -> None:
+    crashed = company.fetch(company.order())
+    with pytest.raises(LeaseBusy):
+        company.sync()
+    company.connection.execute("update economic.sync_lease set expires_at = clock_timestamp()")
+    company.sync()
+    assert company.value("select status from economic.sync_run where sync_id = %s", crashed.run.sync_id) == "abandoned"
+    assert company.value("select count(*) from economic.staged_invoice") == 0
+
+
+def test_a_later_attempt_shuts_out_the_earlier_one(company: Company) -> None:
+    earlier = company.fetch(company.order())
+    later = sync.join(company.connection, earlier.run.sync_id, "second try")
+    with pytest.raises(LeaseLost), earlier.writing():
+        pytest.fail("an earlier attempt got to write")
+    with later.writing():
+        pass
+
+
+def test_a_later_task_of_an_ended_sync_writes_nothing(company: Company) -> None:
+    statistics = company.sync()
+    before = company.xmins()
+    for again in (company.store, company.name):
+        with pytest.raises(SyncEnded, match="Clear fetch-pages with downstream"):
+            again(statistics["sync_id"])
+    assert company.xmins() == before
+
+
+def test_a_run_that_was_cleared_as_a_whole_is_a_new_sync(company: Company) -> None:
+    order = company.order()
+    for expected in (1, 2):
+        attempt = company.fetch(order)
+        company.store(attempt.run.sync_id)
+        assert company.name(attempt.run.sync_id)["sync_id"] == expected
+
+
+def test_a_connection_that_reaches_another_company_writes_nothing(company: Company) -> None:
+    company.sync()
+    before = company.xmins()
+    company.books.control("agreement", number=7654321, company="En Anden A/S")
+    with pytest.raises(AgreementMismatch, match=r"7654321 \(En Anden A/S\).*1234567"):
+        company.sync()
+    assert company.xmins() == before
+    assert company.value("select count(*) from economic.agreement") == 1
+
+
+def test_a_grant_revoked_in_mid_scan_stores_nothing(company: Company) -> None:
+    company.books.fault("/invoices/booked", "status", at=2, times=None, status=401)
+    company.books.fault("/invoices/booked", "status", status=401, query_contains="filter", at="all")
+    with pytest.raises(CredentialsRefused):
+        company.sync()
+    assert company.value("select count(*) from economic.invoice") == 0
+
+
+def test_closing_frees_the_lease_in_the_same_breath(company: Company) -> None:
+    order = company.order()
+    attempt = company.fetch(order)
+    sync.close(company.connection, order.dag_id, order.run_id, "failed", "why", attempt.lease)
+    run, lease = company.rows("select * from economic.sync_run")[0], company.rows("select * from economic.sync_lease")[0]
+    assert (run["status"], run["message"], run["phase"]) == ("failed", "why", "ended")
+    assert (lease["holder"], lease["expires_at"]) == (None, None)
+    assert lease["token"] > attempt.lease.token
+    assert company.sync()["created"] == 250
+
+
+def test_progress_is_there_with_each_page(company: Company) -> None:
+    """Another connection sees each committed step: that is what the page and the terminal show."""
+    seen = []
+    with psycopg.connect(company.connection.info.dsn, password=company.connection.info.password) as watcher:
+        watcher.autocommit = True
+
+        def look() -> None:
+            row = watcher.execute(
+                "select phase, current, total, percentage::float8, message from economic.sync_run"
+            ).fetchone()
+            seen.append(row)
+
+        order = company.order()
+        with company.hook() as hook:
+            attempt = sync.begin(hook, company.connection, order)
+            asked = hook.invoices_above
+
+            def watched(*arguments: Any, **options: Any) -> Any:
+                look()
+                return asked(*arguments, **options)
+
+            hook.invoices_above = watched  # type: ignore[method-assign]
+            scanning.fetch_pages(attempt, hook, 100)
+        company.store(attempt.run.sync_id)
+        look()
+        company.name(attempt.run.sync_id)
+        look()
+    assert seen == [
+        ("fetch", 0, None, 0.0, "Starting"),
+        ("fetch", 100, 250, 20.0, "Fetched 100 of 250 invoices (page 1)"),
+        ("fetch", 200, 250, 40.0, "Fetched 200 of 250 invoices (page 2)"),
+        ("upsert", 250, 250, 99.9, "Stored 250 of 250 invoices (page 3 of 3)"),
+        ("ended", 250, 250, 100.0, "Synced 250 invoices"),
+    ]
+
+
+def test_two_agreements_share_the_tables_and_nothing_else(
+    company: Company, define_connection: Any, connection: psycopg.Connection
+) -> None:
+    company.sync()
+    with simulator.running(invoices=40, seed=9, agreement=42, company="Nr. 2") as second:
+        extra = {"app_secret_token": second.app_secret_token, "agreement_grant_token": second.agreement_grant_token}
+        define_connection("economic_second", conn_type="economic", host=second.base_url, extra=extra)
+        other = Company(second, connection, "economic_second", runs=100)
+        assert other.sync()["created"] == 40
+    assert company.sync()["unchanged"] == 250
+    held = company.rows("select agreement_number, count(*) as n from economic.invoice group by 1 order by 1")
+    assert held == [{"agreement_number": 42, "n": 40}, {"agreement_number": 1234567, "n": 250}]

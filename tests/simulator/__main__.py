@@ -1,0 +1,54 @@
+"""Run the simulator until it is told to stop: ``python -m simulator --port 0 --invoices 22500``."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from types import FrameType
+
+from simulator.books import Books
+from simulator.ledger import Ledger
+from simulator.routes import Tokens
+from simulator.running import AGREEMENT, AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN, COMPANY, READY
+from simulator.server import Server
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="simulator", description="Simulator of the e-conomic REST API.")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--invoices", type=int, default=22500)
+    parser.add_argument("--employees", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same books")
+    parser.add_argument("--agreement", type=int, default=AGREEMENT)
+    parser.add_argument("--company", default=COMPANY)
+    parser.add_argument("--base-currency", default="DKK")
+    parser.add_argument("--app-secret-token", default=APP_SECRET_TOKEN)
+    parser.add_argument("--agreement-grant-token", default=AGREEMENT_GRANT_TOKEN)
+    return parser.parse_args(words)
+
+
+def main(words: list[str]) -> int:
+    """Serve until SIGTERM, SIGINT or the control action `stop`."""
+    chosen = arguments(words)
+    ledger = Ledger(
+        Books(chosen.invoices, chosen.employees, chosen.seed, chosen.base_currency),
+        chosen.agreement,
+        chosen.company,
+    )
+    server = Server(chosen.port, ledger, Tokens(chosen.app_secret_token, chosen.agreement_grant_token))
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        server.stop_soon()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    print(f"{READY}{server.base_url}", flush=True)
+    server.serve_forever(poll_interval=0.1)
+    server.server_close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

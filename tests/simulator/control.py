@@ -1,0 +1,97 @@
+"""What a test or a demonstration may do to the running simulator, by name and with JSON values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from simulator.faults import Hook, Script
+from simulator.journal import Journal
+from simulator.ledger import Ledger
+
+
+class Control:
+    """The actions behind `/__control__/<action>`; each takes keyword values and returns JSON values."""
+
+    def __init__(self, ledger: Ledger, script: Script, journal: Journal, stop: Callable[[], None]) -> None:
+        self._ledger, self._script, self._journal = ledger, script, journal
+        self._actions: dict[str, Callable[..., Any]] = {
+            "pay": self._pay,
+            "unpay": self._unpay,
+            "book": self._book,
+            "remove": ledger.remove,
+            "rename_employee": ledger.rename_employee,
+            "add_employee": self._add_employee,
+            "remove_employee": ledger.remove_employee,
+            "spoil": self._spoil,
+            "heal": ledger.heal,
+            "faults": self._faults,
+            "when": self._when,
+            "agreement": self._agreement,
+            "clock": self._clock,
+            "requests": lambda: {"requests": journal.entries()},
+            "reset": journal.reset,
+            "ledger": ledger.state,
+            "invoice": lambda number: json.loads(ledger.healthy(number), parse_float=str),
+            "stop": stop,
+        }
+
+    def perform(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        """Do the action; a ValueError or TypeError says what was wrong with it."""
+        if action not in self._actions:
+            raise ValueError(f"there is no action {action}; there are {', '.join(sorted(self._actions))}")
+        result = self._actions[action](**payload)
+        return result if isinstance(result, dict) else {}
+
+    def invoice_text(self, number: int) -> str:
+        """Return the true invoice, letter by letter."""
+        return self._ledger.healthy(number)
+
+    def after(self, path: str) -> None:
+        """Do whatever is scripted to happen after this request."""
+        for step in self._script.due_after(path):
+            self.perform(step["action"], {key: value for key, value in step.items() if key != "action"})
+
+    def _pay(self, number: int, amount: Any = None) -> dict[str, Any]:
+        return {"number": number, "remainder": str(self._ledger.pay(number, amount))}
+
+    def _unpay(self, number: int, amount: Any = None) -> dict[str, Any]:
+        return {"number": number, "remainder": str(self._ledger.unpay(number, amount))}
+
+    def _book(self, count: int = 1, date: str | None = None, **chosen: Any) -> dict[str, Any]:
+        return {"numbers": self._ledger.book(count, day=_day(date), **chosen)}
+
+    def _add_employee(self, name: str, number: int | None = None, barred: bool = False) -> dict[str, Any]:
+        return {"number": self._ledger.add_employee(number, name, barred=barred)}
+
+    def _spoil(
+        self, number: int, path: str, value: Any = None, raw: str | None = None, absent: bool = False
+    ) -> None:  # fmt: skip
+        text = raw if raw is not None else json.dumps(value, default=str)
+        self._ledger.spoil(number, path, None if absent else text)
+
+    def _faults(self, faults: list[dict[str, Any]]) -> None:
+        self._script.set_faults(faults)
+
+    def _when(self, clear: bool = False, **hook: Any) -> None:
+        if clear:
+            self._script.clear_hooks()
+        if hook:
+            self._script.add_hook(Hook(**hook))
+
+    def _agreement(self, number: int, company: str | None = None) -> None:
+        with self._ledger.lock:
+            self._ledger.agreement = number
+            self._ledger.company = company or self._ledger.company
+            self._ledger.version += 1
+
+    def _clock(self, date: str | None = None) -> None:
+        with self._ledger.lock:
+            self._ledger.day = _day(date)
+            self._ledger.version += 1
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None

@@ -1,0 +1,224 @@
+"""The state of the company's books while the simulator runs: what is booked, what is still owed, who works there."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left, insort
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from threading import RLock
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from simulator.books import Books, Employee, Invoice
+from simulator.documents import employee_json, invoice_json, lines_json
+from simulator.spoiling import Spoil, spoiled
+
+RENDERED_AT_START = 50_000  # more invoices than this are written when first asked for
+
+
+class UnknownNumber(ValueError):
+    """There is no such invoice or employee."""
+
+
+def hundredths(amount: Decimal | int | str) -> int:
+    """Turn an amount into whole hundredths; a binary float is refused."""
+    if isinstance(amount, float):
+        raise ValueError("amounts are Decimal, int or text, never float")
+    return int((Decimal(amount) * 100).to_integral_exact())
+
+
+def money(amount: int) -> Decimal:
+    return Decimal(amount).scaleb(-2)
+
+
+class Ledger:
+    """Invoices by number, employees by number; every change raises `version`."""
+
+    def __init__(
+        self, books: Books, agreement: int = 1234567, company: str = "Prøvefirmaet Æble & Ørsted ApS"
+    ) -> None:
+        self.books, self.agreement, self.company = books, agreement, company
+        self.lock = RLock()
+        self.version = 0
+        self.day: date | None = None
+        self.invoices: dict[int, Invoice] = {invoice.number: invoice for invoice in books.invoices()}
+        self.numbers: list[int] = list(self.invoices)  # ascending
+        self.staff: dict[int, Employee] = {employee.number: employee for employee in books.staff}
+        self._series = self.numbers[-1] if self.numbers else 10000
+        self._next_index = books.size
+        self._spoils: dict[int, list[Spoil]] = {}
+        self._written: dict[int, bytes] = {}
+        if books.size <= RENDERED_AT_START:
+            for number in self.numbers:
+                self.written(number)
+
+    # reading
+
+    def today(self) -> date:
+        """Return the day in Copenhagen, which decides what is overdue, unless a test has set one."""
+        return self.day or datetime.now(ZoneInfo("Europe/Copenhagen")).date()
+
+    def written(self, number: int) -> bytes:
+        """Return the invoice as the API delivers it in a listing, spoiled if it is."""
+        text = self._written.get(number)
+        if text is None:
+            healthy = self.healthy(number)
+            spoils = self._spoils.get(number)
+            text = (spoiled(healthy, spoils) if spoils else healthy).encode()
+            self._written[number] = text
+        return text
+
+    def healthy(self, number: int) -> str:
+        return invoice_json(self._invoice(number), self.books.seed)
+
+    def single(self, number: int) -> bytes:
+        """Return the invoice with its lines, as the API delivers it alone."""
+        lines = lines_json(self._invoice(number), self.books.seed)
+        text = f'{self.healthy(number)[:-1]},"lines":{lines}}}'
+        spoils = self._spoils.get(number)
+        return (spoiled(text, spoils) if spoils else text).encode()
+
+    def item(self, number: int) -> dict[str, Any]:
+        """Return the true invoice as plain values, amounts as Decimal: what a client ought to have stored."""
+        with self.lock:
+            document: dict[str, Any] = json.loads(self.healthy(number), parse_float=Decimal)
+            return document
+
+    def items(self) -> dict[int, dict[str, Any]]:
+        """Return every true invoice by number."""
+        with self.lock:
+            return {number: self.item(number) for number in self.numbers}
+
+    def employee(self, number: int) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(employee_json(self._employee(number)))
+        return document
+
+    def employees(self) -> dict[int, dict[str, Any]]:
+        """Return the employees the API lists, by number."""
+        with self.lock:
+            return {number: self.employee(number) for number in sorted(self.staff)}
+
+    def state(self) -> dict[str, Any]:
+        """Return what can be compared with a copy of the books at a glance."""
+        with self.lock:
+            invoices = self.invoices.values()
+            return {
+                "agreement": self.agreement,
+                "company": self.company,
+                "count": len(self.numbers),
+                "first_number": self.numbers[0] if self.numbers else None,
+                "last_number": self.numbers[-1] if self.numbers else None,
+                "sum_net_base": str(money(sum(one.in_base(one.net) for one in invoices))),
+                "sum_remainder_base": str(money(sum(one.in_base(one.remainder) for one in invoices))),
+                "open": sum(1 for one in invoices if one.remainder),
+                "employees": {str(number): self.staff[number].name for number in sorted(self.staff)},
+            }
+
+    # changing
+
+    def pay(self, number: int, amount: Decimal | int | str | None = None) -> Decimal:
+        """Take an amount (by default all; negative for a credit note) off the remainder, return what is left."""
+        return self._owe(
+            number, lambda invoice: 0 if amount is None else invoice.remainder - hundredths(amount)
+        )
+
+    def unpay(self, number: int, amount: Decimal | int | str | None = None) -> Decimal:
+        """Put an amount (by default the whole invoice) back on the remainder and return what is owed."""
+        return self._owe(
+            number,
+            lambda invoice: invoice.gross if amount is None else invoice.remainder + hundredths(amount),
+        )
+
+    def book(
+        self, count: int = 1, number: int | None = None, day: date | None = None, customer: int | None = None,
+        sales_person: int | None = None, net: Decimal | int | str | None = None,
+    ) -> list[int]:  # fmt: skip
+        """Book invoices dated today (or backdated), numbered on in the series (or from a chosen number on)."""
+        booked = []
+        with self.lock:
+            for offset in range(count):
+                chosen = self._next_number() if number is None else number + offset
+                if chosen in self.invoices:
+                    raise ValueError(f"invoice {chosen} is booked already")
+                invoice = self.books.invoice(self._next_index, chosen, day or self.today(), customer)
+                invoice.sales_person = sales_person if sales_person is not None else invoice.sales_person
+                if net is not None:
+                    invoice.net = hundredths(net)
+                    invoice.vat = invoice.net * invoice.customer.vat_percent // 100
+                    invoice.remainder = invoice.gross
+                self._next_index += 1
+                self.invoices[chosen] = invoice
+                insort(self.numbers, chosen)
+                booked.append(chosen)
+            self.version += 1
+        return booked
+
+    def remove(self, number: int) -> None:
+        """Make an invoice vanish, which the real API never does."""
+        with self.lock:
+            del self.invoices[self._invoice(number).number]
+            del self.numbers[bisect_left(self.numbers, number)]
+            self._spoils.pop(number, None)
+            self._changed(number)
+
+    def spoil(self, number: int, path: str, text: str | None) -> None:
+        """Deliver the invoice with a field replaced by JSON text, or left out."""
+        with self.lock:
+            self._invoice(number)
+            self._spoils.setdefault(number, []).append(Spoil(path, text))
+            self._changed(number)
+
+    def heal(self, number: int) -> None:
+        with self.lock:
+            self._spoils.pop(number, None)
+            self._changed(number)
+
+    def rename_employee(self, number: int, name: str) -> None:
+        with self.lock:
+            self._employee(number).name = name
+            self.version += 1
+
+    def add_employee(self, number: int | None, name: str, *, barred: bool = False) -> int:
+        with self.lock:
+            chosen = number if number is not None else max(self.staff, default=0) + 1
+            if chosen in self.staff:
+                raise ValueError(f"employee {chosen} exists already")
+            self.staff[chosen] = Employee(chosen, name, barred=barred)
+            self.version += 1
+            return chosen
+
+    def remove_employee(self, number: int) -> None:
+        with self.lock:
+            del self.staff[self._employee(number).number]
+            self.version += 1
+
+    def _owe(self, number: int, remainder: Callable[[Invoice], int]) -> Decimal:
+        with self.lock:
+            invoice = self._invoice(number)
+            invoice.remainder = remainder(invoice)
+            self._changed(number)
+            return money(invoice.remainder)
+
+    def _next_number(self) -> int:
+        self._series += 1
+        while self._series in self.invoices:
+            self._series += 1
+        return self._series
+
+    def _changed(self, number: int) -> None:
+        self._written.pop(number, None)
+        self.version += 1
+
+    def _invoice(self, number: int) -> Invoice:
+        try:
+            return self.invoices[number]
+        except KeyError:
+            raise UnknownNumber(f"there is no invoice {number}") from None
+
+    def _employee(self, number: int) -> Employee:
+        try:
+            return self.staff[number]
+        except KeyError:
+            raise UnknownNumber(f"there is no employee {number}") from None

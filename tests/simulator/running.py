@@ -1,0 +1,178 @@
+"""Ways to have a simulator: inside this process for tests, or as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+from urllib.error import HTTPError
+
+from simulator.books import Books
+from simulator.ledger import Ledger
+from simulator.routes import Tokens
+from simulator.server import Server
+
+APP_SECRET_TOKEN = "simulated-app-secret-token"
+AGREEMENT_GRANT_TOKEN = "simulated-agreement-grant-token"
+AGREEMENT = 1234567
+COMPANY = "Prøvefirmaet Æble & Ørsted ApS"
+READY = "Simulator of the e-conomic REST API on "
+
+
+class Simulator(ABC):
+    """A running simulator, as tests steer it."""
+
+    def __init__(self, base_url: str, app_secret_token: str, agreement_grant_token: str) -> None:
+        self.base_url = base_url
+        self.app_secret_token = app_secret_token
+        self.agreement_grant_token = agreement_grant_token
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that are let in."""
+        return {
+            "X-AppSecretToken": self.app_secret_token,
+            "X-AgreementGrantToken": self.agreement_grant_token,
+        }
+
+    @abstractmethod
+    def control(self, action: str, **payload: Any) -> dict[str, Any]:
+        """Perform an action of the control endpoint; ValueError says what was wrong with it."""
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return the API requests so far, in the order of arrival."""
+        found: list[dict[str, Any]] = self.control("requests")["requests"]
+        return found
+
+    def reset(self) -> None:
+        """Forget the requests so far."""
+        self.control("reset")
+
+    def pay(self, number: int, amount: Any = None) -> None:
+        self.control("pay", number=number, amount=amount)
+
+    def unpay(self, number: int, amount: Any = None) -> None:
+        self.control("unpay", number=number, amount=amount)
+
+    def book(self, count: int = 1, **chosen: Any) -> list[int]:
+        """Book invoices (number, date, customer, sales_person, net may be chosen) and return their numbers."""
+        numbers: list[int] = self.control("book", count=count, **chosen)["numbers"]
+        return numbers
+
+    def fault(self, match: str, kind: str, **details: Any) -> None:
+        """Put this one fault in force, instead of those before."""
+        self.control("faults", faults=[{"match": match, "kind": kind, **details}])
+
+    def faults(self, *faults: dict[str, Any]) -> None:
+        """Put these faults in force, instead of those before."""
+        self.control("faults", faults=list(faults))
+
+    def when(self, after_request: int, *do: dict[str, Any], match: str = "/invoices/booked") -> None:
+        """Do these actions after the k-th matching request was worked out, before its answer is sent."""
+        self.control("when", after_request=after_request, match=match, do=list(do))
+
+    def spoil(self, number: int, path: str, **how: Any) -> None:
+        """Deliver the invoice with a field replaced: value=…, raw="…" or absent=True."""
+        self.control("spoil", number=number, path=path, **how)
+
+    def heal(self, number: int) -> None:
+        self.control("heal", number=number)
+
+
+class InProcess(Simulator):
+    """A simulator in this process; `ledger` can be read and changed directly."""
+
+    def __init__(self, server: Server, app_secret_token: str, agreement_grant_token: str) -> None:
+        super().__init__(server.base_url, app_secret_token, agreement_grant_token)
+        self._server = server
+        self.ledger: Ledger = server.ledger
+
+    def control(self, action: str, **payload: Any) -> dict[str, Any]:
+        return self._server.control.perform(action, payload)
+
+
+class OwnProcess(Simulator):
+    """A simulator in a process of its own; `process` is its handle."""
+
+    def __init__(
+        self, process: subprocess.Popen[str], base_url: str, app_secret_token: str, agreement_grant_token: str
+    ) -> None:
+        super().__init__(base_url, app_secret_token, agreement_grant_token)
+        self.process = process
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+    def control(self, action: str, **payload: Any) -> dict[str, Any]:
+        request = urllib.request.Request(  # noqa: S310 (always the simulator on the loopback interface)
+            f"{self.base_url}/__control__/{action}",
+            data=json.dumps(payload, default=str).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with self._opener.open(request, timeout=60) as answer:
+                result: dict[str, Any] = json.load(answer)
+                return result
+        except HTTPError as error:
+            with error:
+                raise ValueError(json.load(error)["error"]) from None
+
+
+@contextmanager
+def running(
+    *, invoices: int = 2500, employees: int = 10, seed: int = 1, agreement: int = AGREEMENT, company: str = COMPANY,
+    base_currency: str = "DKK", app_secret_token: str = APP_SECRET_TOKEN,
+    agreement_grant_token: str = AGREEMENT_GRANT_TOKEN, port: int = 0,
+) -> Iterator[InProcess]:  # fmt: skip
+    """Run a simulator in a thread of this process."""
+    ledger = Ledger(Books(invoices, employees, seed, base_currency), agreement, company)
+    server = Server(port, ledger, Tokens(app_secret_token, agreement_grant_token))
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield InProcess(server, app_secret_token, agreement_grant_token)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def process(
+    *, invoices: int = 22500, employees: int = 10, seed: int = 1, agreement: int = AGREEMENT, company: str = COMPANY,
+    base_currency: str = "DKK", app_secret_token: str = APP_SECRET_TOKEN,
+    agreement_grant_token: str = AGREEMENT_GRANT_TOKEN, port: int = 0,
+) -> Iterator[OwnProcess]:  # fmt: skip
+    """Run a simulator as a process of its own, and stop that process at the end."""
+    options = {
+        "--port": port, "--invoices": invoices, "--employees": employees, "--seed": seed, "--agreement": agreement,
+        "--company": company, "--base-currency": base_currency, "--app-secret-token": app_secret_token,
+        "--agreement-grant-token": agreement_grant_token,
+    }  # fmt: skip
+    arguments = [str(word) for option in options.items() for word in option]
+    folder = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, (folder, os.environ.get("PYTHONPATH"))))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "simulator", *arguments],
+        stdout=subprocess.PIPE, text=True, encoding="utf-8", env=os.environ | {"PYTHONPATH": path},
+    )  # fmt: skip
+    try:
+        line = child.stdout.readline() if child.stdout else ""
+        if not line.startswith(READY):
+            raise RuntimeError(f"the simulator did not start: {line!r}")
+        yield OwnProcess(child, line.removeprefix(READY).strip(), app_secret_token, agreement_grant_token)
+    finally:
+        child.terminate()
+        try:
+            child.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if child.stdout:
+            child.stdout.close()

@@ -1,0 +1,128 @@
+"""The simulator on a port of this machine: requests in, answers and scripted faults out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from secrets import token_hex
+from socketserver import TCPServer
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+from simulator.control import Control
+from simulator.delivery import Answer, deliver, healthy_headers
+from simulator.faults import Script
+from simulator.journal import Entry, Journal
+from simulator.ledger import Ledger
+from simulator.refusals import Refusal
+from simulator.routes import Routes, Tokens, asked
+
+CONTROL = "/__control__/"
+LOOPBACK = "127.0.0.1"
+COST_OF_A_CALL = 3
+
+
+class Server(ThreadingHTTPServer):
+    """A threading server that knows the ledger, the script of faults and the journal."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, port: int, ledger: Ledger, tokens: Tokens) -> None:
+        super().__init__((LOOPBACK, port), Handler)
+        self.ledger, self.script, self.journal = ledger, Script(), Journal()
+        self.routes = Routes(ledger, tokens)
+        self.control = Control(ledger, self.script, self.journal, self.stop_soon)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.server_address[1]}"
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server who we are."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep quiet about clients that hang up, and about connections cut on purpose."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+    def stop_soon(self) -> None:
+        """Stop serving, from a thread that is itself being served."""
+        Thread(target=self.shutdown, daemon=True).start()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection, kept alive."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Server
+    received = 0.0
+
+    def parse_request(self) -> bool:
+        """Note the time at which the request line has been read, then read the headers."""
+        self.received = monotonic()
+        return super().parse_request()
+
+    def handle_any(self) -> None:
+        """Answer a request of whatever method."""
+        body = self._read_body()
+        if self.path.startswith(CONTROL):
+            self._control(body)
+        else:
+            self._api()
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = handle_any
+
+    def _api(self) -> None:
+        base = f"http://{self.headers.get('Host') or self.server.base_url.removeprefix('http://')}"
+        request = asked(base, self.path)
+        entry = Entry(
+            self.command, request.path, request.query, self.received, headers=list(self.headers.keys()),
+            accept_encoding=self.headers.get("Accept-Encoding"), user_agent=self.headers.get("User-Agent"),
+        )  # fmt: skip
+        self.server.journal.add(entry)
+        fault = self.server.script.fault_for(request.path, request.query)
+        demo = "demo" in (request.parameters.get("demo"), self.headers.get("X-AppSecretToken"))
+        used = self.server.journal.spend(COST_OF_A_CALL)
+        headers = healthy_headers("L" if demo else str(COST_OF_A_CALL), used, request_id=token_hex(8))
+        try:
+            if self.command != "GET":
+                headers["Allow"] = "GET"
+                raise Refusal(405)
+            answer = Answer(200, headers, self.server.routes.answer(request, self.headers))
+        except Refusal as refusal:
+            answer = Answer(refusal.status, headers, refusal.body())
+        self.server.control.after(request.path)
+        deliver(self, answer, fault, entry)
+
+    def _control(self, body: bytes) -> None:
+        action, _, number = self.path.removeprefix(CONTROL).partition("/")
+        try:
+            if action == "invoice" and number:
+                text = self.server.control.invoice_text(int(number))
+            else:
+                payload = json.loads(body, parse_float=Decimal) if body else {}
+                if isinstance(payload, list):
+                    payload = {action: payload}
+                text = json.dumps(self.server.control.perform(action, payload), default=str)
+            answer = Answer(200, {"Content-Type": "application/json"}, text.encode())
+        except (ValueError, TypeError, KeyError) as error:
+            text = json.dumps({"error": str(error)})
+            answer = Answer(400, {"Content-Type": "application/json"}, text.encode())
+        deliver(self, answer)
+
+    def _read_body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding"):
+            self.close_connection = True
+            return b""
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing: the journal has it."""
