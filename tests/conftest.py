@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +21,13 @@ from simulator import InProcess
 
 DefineConnection = Callable[..., None]
 HERE = Path(__file__).resolve().parent
+AIRFLOW_HOME = tempfile.mkdtemp(prefix="economic-airflow-")
 AIRFLOW = {
-    "AIRFLOW_HOME": str(HERE.parent / ".airflow"),
+    "AIRFLOW_HOME": AIRFLOW_HOME,
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__DAGS_FOLDER": str(HERE.parent / "dags"),
     # the installed package is tested; mounting its folder as well is a test of its own
-    "AIRFLOW__CORE__PLUGINS_FOLDER": str(HERE.parent / ".airflow" / "plugins"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": f"{AIRFLOW_HOME}/plugins",
 }
 
 
@@ -37,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
     import sitecustomize
 
     sitecustomize.install()
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -62,7 +62,9 @@ def main(base_url: str, app_secret_token: str, agreement_grant_token: str, *name
     source = ManifestDeclarativeSource(source_config=manifest(base_url))
     config = {"app_secret_token": app_secret_token, "agreement_grant_token": agreement_grant_token}
     chosen = catalog(source, config, list(names))
-    validators = {one["stream"]["name"]: Draft7Validator(one["stream"]["json_schema"]) for one in chosen["streams"]}
+    validators = {
+        one["stream"]["name"]: Draft7Validator(one["stream"]["json_schema"]) for one in chosen["streams"]
+    }
     complaints: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
         files = {"config": Path(folder) / "config.json", "catalog": Path(folder) / "catalog.json"}

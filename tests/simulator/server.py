@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import token_hex
+from socket import SHUT_RDWR, socket
 from socketserver import TCPServer
 from threading import Thread
 from time import monotonic
@@ -34,6 +36,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, port: int, ledger: Ledger, tokens: Tokens) -> None:
         super().__init__((LOOPBACK, port), Handler)
+        self._open: set[socket] = set()
         self.ledger, self.script, self.journal = ledger, Script(), Journal()
         self.routes = Routes(ledger, tokens)
         self.control = Control(ledger, self.script, self.journal, self.stop_soon)
@@ -46,6 +49,24 @@ class Server(ThreadingHTTPServer):
         """Bind without asking a name server who we are."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = LOOPBACK, self.server_address[1]
+
+    def get_request(self) -> tuple[socket, Any]:
+        """Accept a connection and remember it."""
+        connection, address = super().get_request()
+        self._open.add(connection)
+        return connection, address
+
+    def close_request(self, request: Any) -> None:
+        """Close a connection whose client has gone."""
+        self._open.discard(request)
+        super().close_request(request)
+
+    def server_close(self) -> None:
+        """Close the port and the connections kept alive: a stopped server answers nobody."""
+        super().server_close()
+        for connection in tuple(self._open):
+            with suppress(OSError):
+                connection.shutdown(SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Keep quiet about clients that hang up, and about connections cut on purpose."""

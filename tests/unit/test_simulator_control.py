@@ -302,6 +302,14 @@ def test_the_program_serves_is_steered_over_http_and_stops() -> None:
     assert sim.process.returncode == 0
 
 
+def test_a_stopped_simulator_answers_nobody() -> None:
+    with simulator.running(invoices=5) as sim:
+        own = Client(sim)
+        assert own.get("/self")
+    with pytest.raises(requests.ConnectionError):
+        own.answer("/self")
+
+
 def test_it_never_touches_the_package_under_test() -> None:
     code = "import simulator, simulator.__main__, sys; sys.exit('economic' in sys.modules or 'requests' in sys.modules)"
     folder = Path(simulator.__file__).parents[1]

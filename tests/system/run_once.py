@@ -1,0 +1,10 @@
+"""Runs the DAG once for a logical date, in a process that a test can kill."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+from airflow.dag_processing.dagbag import DagBag
+
+DagBag().dags["economic_invoice_sync"].test(logical_date=datetime.fromisoformat(sys.argv[1]))

@@ -1,0 +1,311 @@
+"""What a user of the DAG meets: in the run, in the log, in the XCom and in the table."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from simulator import InProcess
+
+from tests.system.conftest import DAG_ID, Dag, postgres_connection
+
+TASKS = ["fetch-pages", "upsert-invoices", "populate-employee-names"]
+RUN_ONCE = Path(__file__).with_name("run_once.py")
+
+
+def all_are(state: str) -> dict[str, str]:
+    return dict.fromkeys(TASKS, state)
+
+
+def test_the_file_holds_exactly_this_dag(airflow: None) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag()
+    assert bag.import_errors == {}
+    assert list(bag.dags) == [DAG_ID]
+    dag = bag.dags[DAG_ID]
+    assert {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} == {
+        "fetch-pages": ["upsert-invoices"],
+        "upsert-invoices": ["populate-employee-names"],
+        "populate-employee-names": [],
+    }
+    assert (dag.schedule, dag.max_active_runs, dag.catchup) == ("0 */6 * * *", 1, False)
+    assert str(dag.timezone) == "UTC"
+    assert set(dag.params) == {"force", "date_from", "date_to"}
+    assert [task.returns_dag_result for task in dag.tasks] == [False, False, True]
+    for task in dag.tasks:
+        assert task.retries == 3
+        assert task.execution_timeout is not None
+        assert task.doc_md
+    assert "When it fails" in (dag.doc_md or "")
+
+
+def test_two_runs_store_everything_and_then_write_nothing(dag: Dag) -> None:
+    first = dag.run()
+    assert (first.state, first.tasks) == ("success", all_are("success"))
+    assert first.xcom["fetch-pages"] | {"requests": 0} == {
+        "sync_id": 1,
+        "agreement_number": 1234567,
+        "pages": 1,
+        "fetched": 250,
+        "rejected": 0,
+        "requests": 0,
+        "complete": True,
+    }
+    assert first.xcom["upsert-invoices"] == {
+        "created": 250,
+        "updated": 0,
+        "unchanged": 0,
+        "failed": 0,
+        "missing": 0,
+        "reconciled": True,
+    }
+    statistics = first.xcom["populate-employee-names"]
+    assert (statistics["status"], statistics["created"], statistics["complete"]) == ("completed", 250, True)
+    assert statistics == dag.last_sync()["statistics"]
+
+    before = dag.xmins()
+    second = dag.run()
+    assert second.state == "success"
+    assert second.xcom["populate-employee-names"]["unchanged"] == 250
+    assert dag.xmins() == before
+    assert dag.last_sync()["run_type"] == "manual"
+
+
+def test_the_lines_people_look_for_are_in_the_log(dag: Dag, capfd: pytest.CaptureFixture[str]) -> None:
+    dag.run()
+    logged = "".join(capfd.readouterr())
+    for line in ("Starting invoice sync from E-conomic API", "Fetching page 1 from E-conomic", "Invoice sync completed"):
+        assert line in logged
+
+
+def hold_the_lease(dag: Dag, scope: str = "full") -> None:
+    """A sync of somebody else that is running now."""
+    dag.connection.execute(
+        "insert into economic.sync_run (dag_id, run_id, run_type, conn_id, agreement_number, scope, force, phase)"
+        " values ('other', 'someone_elses', 'manual', 'economic_default', 1234567, %s, false, 'fetch')",
+        (scope,),
+    )
+    dag.connection.execute(
+        "update economic.sync_lease set token = token + 1, acquired_at = now(), expires_at = now() + interval '5 minutes',"
+        " holder = (select max(sync_id) from economic.sync_run)"
+    )
+
+
+def test_while_another_sync_runs_a_scheduled_one_is_skipped_with_the_reason(dag: Dag) -> None:
+    dag.run()
+    hold_the_lease(dag)
+    outcome = dag.run(as_type="scheduled")
+    assert outcome.tasks == all_are("skipped")
+    sync = dag.last_sync()
+    assert sync["status"] == "skipped"
+    assert "someone_elses" in sync["message"]
+
+
+def test_while_another_sync_runs_a_manual_one_fails_with_the_reason_and_force_takes_over(dag: Dag) -> None:
+    dag.run()
+    hold_the_lease(dag)
+    outcome = dag.run()
+    assert outcome.state == "failed"
+    assert outcome.tries["fetch-pages"] == 1
+    sync = dag.last_sync()
+    assert sync["status"] == "failed"
+    assert "someone_elses" in sync["message"]
+    assert '{"force": true}' in sync["message"]
+
+    forced = dag.run({"force": True})
+    assert forced.state == "success"
+    assert dag.rows("select status from economic.sync_run where run_id = 'someone_elses'") == [{"status": "superseded"}]
+
+
+@pytest.mark.parametrize("scope", ["full", "range"])
+def test_a_backfill_waits_for_the_other_one_to_end(dag: Dag, scope: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datetime import timedelta
+
+    from economic import tasks
+
+    dag.run()
+    hold_the_lease(dag, scope)
+    monkeypatch.setattr(tasks, "_LOOK_AGAIN", timedelta(seconds=2))
+    monkeypatch.setattr(tasks, "LONGEST_WAIT", {"backfill": timedelta(seconds=1), "scheduled": timedelta(seconds=1)})
+    outcome = dag.run(as_type="backfill")
+    assert outcome.state == "failed"
+    assert outcome.tries["fetch-pages"] == 1
+    waited = dag.rows("select status, message from economic.sync_run where run_type = 'backfill'")
+    assert [row["status"] for row in waited] == ["failed"]
+
+
+def test_a_scheduled_run_waits_for_a_range_to_end_and_then_syncs(dag: Dag, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datetime import timedelta
+
+    from economic import sync, tasks
+
+    dag.run()
+    hold_the_lease(dag, "range")
+    monkeypatch.setattr(tasks, "_LOOK_AGAIN", timedelta(seconds=1))
+    original = sync.wait
+
+    def ends_meanwhile(*arguments: Any) -> float:
+        dag.connection.execute("update economic.sync_lease set holder = null, expires_at = null, token = token + 1")
+        return original(*arguments)
+
+    monkeypatch.setattr(sync, "wait", ends_meanwhile)
+    outcome = dag.run(as_type="scheduled")
+    assert outcome.tasks == all_are("success")
+    assert outcome.tries["fetch-pages"] == 1
+    assert [row["status"] for row in dag.rows("select status from economic.sync_run where run_type = 'scheduled'")] == ["completed"]
+
+
+def test_a_bad_token_fails_at_once_and_says_so(dag: Dag, define_connection: Callable[..., None]) -> None:
+    canary = "CANARY0123456789abcdef"
+    extra = {"app_secret_token": canary, "agreement_grant_token": canary}
+    define_connection(conn_type="economic", host=dag.books.base_url, extra=extra)
+    outcome = dag.run()
+    assert (outcome.state, outcome.tries["fetch-pages"]) == ("failed", 1)
+    assert outcome.tasks == {
+        "fetch-pages": "failed",
+        "upsert-invoices": "upstream_failed",
+        "populate-employee-names": "upstream_failed",
+    }
+    sync = dag.last_sync()
+    assert sync["status"] == "failed"
+    assert "E02250" in sync["message"]
+    assert "agreement_grant_token" in sync["message"]
+    assert canary not in json.dumps(sync, default=str)
+    assert dag.rows("select holder from economic.sync_lease where holder is not null") == []
+
+
+@pytest.mark.parametrize(
+    ("conf", "said"),
+    [
+        ({"froce": True}, "froce"),
+        ({"date_from": "2026-02-01", "date_to": "2026-01-01"}, "2026-02-01 is after"),
+    ],
+)
+def test_a_conf_that_makes_no_sense_is_refused_by_name(
+    dag: Dag, conf: dict[str, Any], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    outcome = dag.run(conf)
+    assert (outcome.state, outcome.tries["fetch-pages"]) == ("failed", 1)
+    assert said in "".join(capfd.readouterr())
+    assert dag.books.requests() == []
+
+
+def test_a_range_of_days_is_read_by_its_dates(dag: Dag) -> None:
+    items = dag.books.ledger.items().values()
+    days = sorted(item["date"] for item in items)
+    outcome = dag.run({"date_from": days[10], "date_to": days[30]})
+    expected = sum(days[10] <= item["date"] <= days[30] for item in items)
+    statistics = outcome.xcom["populate-employee-names"]
+    assert (statistics["scope"], statistics["created"]) == ("range", expected)
+
+
+@pytest.mark.parametrize(
+    ("conn_id", "fields", "said"),
+    [
+        ("economic_default", None, "economic_default is not defined"),
+        ("economic_postgres", None, "economic_postgres is not defined"),
+        ("economic_postgres", {"password": "wrong password"}, "PostgreSQL refused the connection"),
+    ],
+)
+def test_a_set_up_that_is_wrong_fails_at_once_by_name(
+    dag: Dag,
+    database: str,
+    define_connection: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    conn_id: str,
+    fields: dict[str, Any] | None,
+    said: str,
+) -> None:
+    if fields is None:
+        monkeypatch.delenv(f"AIRFLOW_CONN_{conn_id.upper()}")
+    else:
+        define_connection(conn_id, **(postgres_connection(database) | fields))
+    outcome = dag.run()
+    assert (outcome.state, outcome.tries["fetch-pages"]) == ("failed", 1)
+    assert said in "".join(capfd.readouterr())
+
+
+def test_a_database_that_is_away_is_tried_again(dag: Dag, database: str, define_connection: Callable[..., None]) -> None:
+    define_connection("economic_postgres", **(postgres_connection(database) | {"port": 1}))
+    outcome = dag.run(retries=1)
+    assert (outcome.state, outcome.tries["fetch-pages"]) == ("failed", 2)
+    assert dag.books.requests() == []
+
+
+def test_a_page_size_out_of_range_is_an_import_error_that_names_it(
+    airflow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("ECONOMIC_PAGE_SIZE", "1001")
+    bag = DagBag()
+    assert bag.dags == {}
+    (error,) = bag.import_errors.values()
+    assert "ECONOMIC_PAGE_SIZE is '1001'" in error
+    assert "1 to 1000" in error
+
+
+def test_a_failure_that_is_not_tried_again_closes_the_sync_and_frees_the_lease(dag: Dag) -> None:
+    dag.books.fault("/invoices/booked", "status", status=429, headers={"Retry-After": "999999"}, at="all")
+    outcome = dag.run(retries=0)
+    assert outcome.state == "failed"
+    sync = dag.last_sync()
+    assert (sync["status"], sync["phase"]) == ("failed", "ended")
+    assert "429" in sync["message"]
+    assert dag.rows("select holder from economic.sync_lease") == [{"holder": None}]
+    dag.books.faults()
+    assert dag.run().state == "success"
+
+
+def test_a_task_cleared_after_the_sync_has_ended_writes_nothing(dag: Dag, capfd: pytest.CaptureFixture[str]) -> None:
+    dag.run()
+    dag.connection.execute("update economic.sync_run set status = 'completed'")
+    before = dag.xmins()
+    from economic import sync
+    from economic.errors import SyncEnded
+
+    with pytest.raises(SyncEnded, match="Clear fetch-pages with downstream"):
+        sync.join(dag.connection, 1, "cleared")
+    assert dag.xmins() == before
+
+
+def test_a_killed_fetch_goes_on_where_it_stopped(
+    dag: Dag, simulated: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kill -9 in the middle of a page; the same DAG run, tried again, reads only what was missing."""
+    monkeypatch.setenv("ECONOMIC_PAGE_SIZE", "50")
+    when = datetime(2026, 5, 5, 6, tzinfo=UTC)
+    simulated.fault("/invoices/booked", "slow", at=4, seconds=120)
+    process = subprocess.Popen([sys.executable, str(RUN_ONCE), when.isoformat()], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    deadline = time.monotonic() + 120
+    while sum(entry["path"] == "/invoices/booked" for entry in simulated.requests()) < 4:
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = dag.last_sync()
+    assert (killed["status"], killed["staged_rows"]) == ("running", [50, 50, 50])
+
+    simulated.faults()
+    simulated.reset()
+    outcome = dag.run(at=when)
+    assert outcome.state == "success"
+    statistics = outcome.xcom["populate-employee-names"]
+    assert (statistics["sync_id"], statistics["created"], statistics["pages"]) == (killed["sync_id"], 250, 5)
+    paths = [entry["path"] for entry in simulated.requests()]
+    # two pages, the page that proves there are no more, the closing count
+    assert paths.count("/invoices/booked") == 4
+    assert psycopg.sql is not None
