@@ -70,7 +70,7 @@ class Dag:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(dagrun, "get_or_create_dagrun", typed)
-            options = {} if at is None else {"logical_date": at}
+            options = {} if at is None else {"logical_date": at, "run_after": at}
             run = dag.test(run_conf=conf, **options)
         instances = {ti.task_id: ti for ti in run.get_task_instances()}
         return Outcome(

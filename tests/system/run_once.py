@@ -7,4 +7,5 @@ from datetime import datetime
 
 from airflow.dag_processing.dagbag import DagBag
 
-DagBag().dags["economic_invoice_sync"].test(logical_date=datetime.fromisoformat(sys.argv[1]))
+when = datetime.fromisoformat(sys.argv[1])
+DagBag().dags["economic_invoice_sync"].test(logical_date=when, run_after=when)
