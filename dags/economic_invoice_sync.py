@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param, chain, result, task
 
@@ -35,7 +35,7 @@ crash**: the lease runs out in five minutes and the next sync takes over. To run
 with DAG(
     dag_id="economic_invoice_sync",
     schedule=Settings.from_environment().schedule,
-    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     is_paused_upon_creation=False,
@@ -49,10 +49,18 @@ with DAG(
             description_md="Take over from a sync that is running or was left behind, and ask for the employee names again.",
         ),
         "date_from": Param(
-            None, type=["null", "string"], format="date", title="From", description_md="Only invoices dated this day or later."
+            None,
+            type=["null", "string"],
+            format="date",
+            title="From",
+            description_md="Only invoices dated this day or later.",
         ),
         "date_to": Param(
-            None, type=["null", "string"], format="date", title="To", description_md="Only invoices dated this day or earlier."
+            None,
+            type=["null", "string"],
+            format="date",
+            title="To",
+            description_md="Only invoices dated this day or earlier.",
         ),
     },
     # Four tries of each task fit between two syncs six hours apart: 4 x (40 + 20 + 10) minutes and the waits.

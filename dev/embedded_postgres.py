@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 USER = "economic"
+MOVED = "moved-to"
+"""File in a data folder that names the folder its data really is in; see :func:`_home`."""
 _LONGEST_SOCKET_PATH = 90
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
@@ -38,7 +40,7 @@ class Server:
     bin: Path
 
     def dsn(self, database: str) -> str:
-        """libpq connection string for one of its databases."""
+        """Libpq connection string for one of its databases."""
         return f"host=127.0.0.1 port={self.port} user={USER} password={self.password} dbname={database}"
 
     def uri(self, database: str) -> str:
@@ -72,26 +74,17 @@ def server(databases: Sequence[str], *, data: Path | None = None, durable: bool 
 
 class _Cluster:
     def __init__(self, work: Path) -> None:
-        self.work = work.resolve()
-        self.data = self.work / "data"
-        self.log = self.work / "server.log"
         # postgres refuses to run as root
         root = hasattr(os, "geteuid") and os.geteuid() == 0
-        self.identity: dict[str, Any] = {"user": "nobody", "group": _group(), "extra_groups": []} if root else {}
+        self.identity: dict[str, Any] = (
+            {"user": "nobody", "group": _group(), "extra_groups": []} if root else {}
+        )
+        self.work = _home(work.resolve()) if root else work.resolve()
+        self.data = self.work / "data"
+        self.log = self.work / "server.log"
         if root:
-            self._give_away()
+            shutil.chown(self.work, "nobody", _group())
         self.bin = self._binaries(root)
-
-    def _give_away(self) -> None:
-        if not _reachable(self.work.parent):
-            # The server could not even enter the folder; opening it up is not ours to do.
-            raise RuntimeError(
-                f"{self.work.parent} is closed to other users, and PostgreSQL cannot run as root. "
-                "Run this as a normal user, or put the project where others may look."
-            )
-        for path in (self.work, self.data, self.log, self.work / "password"):
-            if path.exists() and path.stat().st_uid != _uid():
-                shutil.chown(path, "nobody", _group())
 
     def _binaries(self, root: bool) -> Path:
         if given := os.environ.get("ECONOMIC_PG_BIN"):
@@ -128,7 +121,19 @@ class _Cluster:
         if not durable:
             options.append("-c max_connections=200")
         done = subprocess.run(
-            [self.bin / "pg_ctl", "-D", self.data, "-w", "-t", "60", "-l", self.log, "-o", " ".join(options), "start"],
+            [
+                self.bin / "pg_ctl",
+                "-D",
+                self.data,
+                "-w",
+                "-t",
+                "60",
+                "-l",
+                self.log,
+                "-o",
+                " ".join(options),
+                "start",
+            ],
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -145,7 +150,18 @@ class _Cluster:
 
     def make_database(self, found: Server, name: str) -> None:
         environment = os.environ | {"PGPASSWORD": found.password}
-        psql = [self.bin / "psql", "-h", "127.0.0.1", "-p", str(found.port), "-U", USER, "-d", "postgres", "-Atqc"]
+        psql = [
+            str(self.bin / "psql"),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(found.port),
+            "-U",
+            USER,
+            "-d",
+            "postgres",
+            "-Atqc",
+        ]
         exists = f"select 1 from pg_database where datname = '{name}'"  # noqa: S608  # the caller's own constant
         known = subprocess.run([*psql, exists], env=environment, check=True, capture_output=True, text=True)
         if not known.stdout.strip():
@@ -177,7 +193,9 @@ class _Cluster:
             [self.bin / "pg_ctl", "-D", self.data, "status"], cwd="/", capture_output=True, **self.identity
         )
         if status.returncode == 0:
-            raise RuntimeError(f"A PostgreSQL server already runs on {self.data}: is another demo still running?")
+            raise RuntimeError(
+                f"A PostgreSQL server already runs on {self.data}: is another demo still running?"
+            )
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         done = subprocess.run(
@@ -187,17 +205,26 @@ class _Cluster:
             raise RuntimeError(f"{program} failed: {done.stderr.strip() or done.stdout.strip()}")
 
 
+def _home(work: Path) -> Path:
+    """Where the server's user can reach its data: the folder asked for, or one of its own when a parent is closed to others.
+
+    The parents are not opened up: that would be a change to folders that are not ours.
+    """
+    if _reachable(work.parent):
+        return work
+    note = work / MOVED
+    if note.exists() and Path(note.read_text()).exists():
+        return Path(note.read_text())
+    home = Path(tempfile.mkdtemp(prefix="economic-postgres-", dir="/var/tmp"))  # made with a name of its own, closed to others
+    note.write_text(str(home))
+    return home
+
+
 def _group() -> str:
     import grp
     import pwd
 
     return grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
-
-
-def _uid() -> int:
-    import pwd
-
-    return pwd.getpwnam("nobody").pw_uid
 
 
 def _free_port() -> int:

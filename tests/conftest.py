@@ -14,9 +14,10 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
+
 import simulator
 from dev import embedded_postgres
-from psycopg import sql
 from simulator import InProcess
 
 DefineConnection = Callable[..., None]

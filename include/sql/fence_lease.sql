@@ -1,4 +1,5 @@
--- First statement of every writing transaction: proves that this attempt still holds the lease, renews it, and locks it to the commit.
+-- First statement of every writing transaction: proves that this attempt still holds the lease, renews it,
+-- and locks it to the commit.
 -- Parameters: agreement_number, token, ttl_seconds.
 -- Returns: the token; no row when the lease is lost.
 update economic.sync_lease

@@ -2,7 +2,7 @@
 -- Read from the catalog's rows: to_regclass() may answer from a cache that is older than the lock just waited for.
 -- Returns: one row: installed, encoding, server_version.
 select
-    exists (
+    exists(
         select 1
         from pg_class as class
         inner join pg_namespace as namespace on class.relnamespace = namespace.oid

@@ -5,9 +5,9 @@ insert into economic.employee as known (agreement_number, employee_number, name,
 select
     %(agreement_number)s,
     wanted.employee_number,
-    null,
-    true,
-    clock_timestamp()
+    null as name,
+    true as unknown,
+    clock_timestamp() as fetched_at
 from (
     select invoice.employee_number
     from economic.invoice
@@ -17,7 +17,7 @@ from (
     from economic.employee
     where employee.agreement_number = %(agreement_number)s
 ) as wanted
-where wanted.employee_number <> all(%(listed)s::bigint [])
+where wanted.employee_number <> all(%(listed)s::bigint[])
 on conflict (agreement_number, employee_number) do update
-set unknown = true, fetched_at = excluded.fetched_at
+    set unknown = true, fetched_at = excluded.fetched_at
 returning known.employee_number;

@@ -14,12 +14,12 @@ values (
     %(sync_id)s
 )
 on conflict (agreement_number, item_key) do update
-set
-    field = excluded.field,
-    reason = excluded.reason,
-    message = excluded.message,
-    raw_data = excluded.raw_data,
-    last_seen_at = now(),
-    seen_count = known.seen_count + (known.last_sync_id <> excluded.last_sync_id)::integer,
-    last_sync_id = excluded.last_sync_id,
-    resolved_at = null;
+    set
+        field = excluded.field,
+        reason = excluded.reason,
+        message = excluded.message,
+        raw_data = excluded.raw_data,
+        last_seen_at = now(),
+        seen_count = known.seen_count + (known.last_sync_id <> excluded.last_sync_id)::integer,
+        last_sync_id = excluded.last_sync_id,
+        resolved_at = null;

@@ -5,7 +5,7 @@ set resolved_at = now()
 where
     agreement_number = %(agreement_number)s
     and resolved_at is null
-    and invoice_number <> all(%(refused)s::bigint [])
+    and invoice_number <> all(%(refused)s::bigint[])
     and invoice_number in (
         select staged_invoice.invoice_number
         from economic.staged_invoice

@@ -12,7 +12,7 @@ select
         from economic.employee
         where employee.agreement_number = %(agreement_number)s
     ), false) as fresh,
-    exists (
+    exists(
         select 1
         from economic.invoice
         where

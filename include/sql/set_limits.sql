@@ -1,4 +1,5 @@
--- Bounds one transaction, so that a frozen client cannot hold its locks: settings of this transaction only, fit for a pooler.
+-- Bounds one transaction, so that a frozen client cannot hold its locks: settings of this transaction alone,
+-- which also suits a pooler.
 -- Parameters: statement, lock, idle: PostgreSQL durations such as '60s'.
 -- Returns: one row.
 select

@@ -5,11 +5,11 @@ select
     %(agreement_number)s,
     listed.employee_number,
     listed.name,
-    false,
-    clock_timestamp()
-from unnest(%(numbers)s::bigint [], %(names)s::text []) as listed (employee_number, name)
+    false as unknown,
+    clock_timestamp() as fetched_at
+from unnest(%(numbers)s::bigint[], %(names)s::text[]) as listed (employee_number, name)
 on conflict (agreement_number, employee_number) do update
-set
-    name = coalesce(excluded.name, known.name),
-    unknown = false,
-    fetched_at = excluded.fetched_at;
+    set
+        name = coalesce(excluded.name, known.name),
+        unknown = false,
+        fetched_at = excluded.fetched_at;

@@ -97,7 +97,8 @@ def explain(error: psycopg.Error) -> EconomicError:
         )
     if code[:2] in {"42", "0A", "3F"}:
         return SchemaMismatch(
-            f"The tables are not the ones this version works with: {said}.", hint="Run `python -m economic migrate`."
+            f"The tables are not the ones this version works with: {said}.",
+            hint="Run `python -m economic migrate`.",
         )
     if code in _STOPPING:
         return FatalError(f"{_STOPPING[code]} {said}.", hint="Make room; the next sync goes on by itself.")
@@ -109,5 +110,3 @@ def explain(error: psycopg.Error) -> EconomicError:
 def _login_refused(code: str, said: str) -> bool:
     gone = "does not exist" in said and ("database" in said or "role" in said)
     return not code and (gone or any(words in said for words in _REFUSED_LOGINS))
-
-

@@ -102,7 +102,9 @@ class ConnectionLost(RetriableError):
 class BrokenResponse(RetriableError):
     """The answer is not the JSON document that was asked for."""
 
-    default_hint = "If it lasts, something between Airflow and e-conomic (a proxy, a login page) answers in its place."
+    default_hint = (
+        "If it lasts, something between Airflow and e-conomic (a proxy, a login page) answers in its place."
+    )
 
 
 class DatabaseUnavailable(RetriableError):

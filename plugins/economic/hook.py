@@ -79,7 +79,12 @@ class EconomicHook(HttpHook):
         return self._get("/self", {}, lambda body: read_agreement(read_document(body)))
 
     def invoices_above(
-        self, number: int | None, *, page_size: int, date_from: date | None = None, date_to: date | None = None
+        self,
+        number: int | None,
+        *,
+        page_size: int,
+        date_from: date | None = None,
+        date_to: date | None = None,
     ) -> Envelope:
         """One page of ``GET /invoices/booked``: the lowest invoice numbers above ``number``, ascending.
 
@@ -122,11 +127,16 @@ class EconomicHook(HttpHook):
             return False, str(error)
         except AirflowNotFoundException:
             return False, f"The connection {self.economic_conn_id} is not defined."
-        return True, f"Connected to agreement {agreement.agreement_number} ({agreement.company_name or 'no company name'})"
+        return (
+            True,
+            f"Connected to agreement {agreement.agreement_number} ({agreement.company_name or 'no company name'})",
+        )
 
     # -- what the http provider's hook is built on ------------------------------------------------------------------
 
-    def get_conn(self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None) -> PinnedSession:
+    def get_conn(
+        self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
+    ) -> PinnedSession:
         """The session: tokens as its authentication, pinned to the connection's host.
 
         The http provider would send unknown extras as headers, log in with login and password, default to plain http and follow redirects. This
@@ -160,7 +170,11 @@ class EconomicHook(HttpHook):
             session.proxies = {str(k): str(v) for k, v in dict(extra["proxies"]).items()}
         unknown = sorted(set(extra) - _KNOWN_EXTRAS)
         if unknown:
-            self.log.warning("The connection %s has extras that are not used: %s.", self.economic_conn_id, ", ".join(unknown))
+            self.log.warning(
+                "The connection %s has extras that are not used: %s.",
+                self.economic_conn_id,
+                ", ".join(unknown),
+            )
         return session
 
     def check_response(self, response: Response) -> None:
@@ -181,7 +195,9 @@ class EconomicHook(HttpHook):
     @cached_property
     def _tokens(self) -> Tokens:
         extra = self._connection().extra_dejson
-        found = [_token(self.economic_conn_id, extra, key) for key in ("app_secret_token", "agreement_grant_token")]
+        found = [
+            _token(self.economic_conn_id, extra, key) for key in ("app_secret_token", "agreement_grant_token")
+        ]
         for token in found:
             if token != "demo":  # noqa: S105  # e-conomic's public demo token, documented
                 mask_secret(token)
@@ -219,10 +235,13 @@ def _token(conn_id: str, extra: dict[str, Any], key: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ConfigurationError(f"{where} is empty.", hint="Paste the token there; both tokens are needed.")
     if value != value.strip():
-        raise ConfigurationError(f"{where} has blanks or line breaks around it.", hint="Paste the token without them.")
-    if value != "demo" and not _TOKEN.fullmatch(value):  # noqa: S105  # e-conomic's public demo token, documented
         raise ConfigurationError(
-            f"{where} does not look like a token.", hint="It has at least 16 letters and digits, and no blanks."
+            f"{where} has blanks or line breaks around it.", hint="Paste the token without them."
+        )
+    if value != "demo" and not _TOKEN.fullmatch(value):  # e-conomic's public demo token, documented
+        raise ConfigurationError(
+            f"{where} does not look like a token.",
+            hint="It has at least 16 letters and digits, and no blanks.",
         )
     return value
 
@@ -254,7 +273,8 @@ def base_url(connection: Any) -> str:
     usable = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
     if not usable or parts.path.strip("/") or parts.query or parts.fragment or port == -1:
         raise ConfigurationError(
-            "The connection's host is no base URL.", hint=f"It should read like {DEFAULT_BASE_URL}, without a path."
+            "The connection's host is no base URL.",
+            hint=f"It should read like {DEFAULT_BASE_URL}, without a path.",
         )
     name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     plain = port is None or port == {"http": 80, "https": 443}[parts.scheme]

@@ -37,7 +37,13 @@ def check_free(connection: Connection, agreement_number: int, sync_id: int) -> N
 
 
 def acquire(
-    connection: Connection, agreement_number: int, sync_id: int, attempt: str, *, force: bool, ttl_seconds: float = TTL_SECONDS
+    connection: Connection,
+    agreement_number: int,
+    sync_id: int,
+    attempt: str,
+    *,
+    force: bool,
+    ttl_seconds: float = TTL_SECONDS,
 ) -> Lease:
     """Take the lease for a sync that begins.
 
@@ -60,7 +66,9 @@ def acquire(
         if displaced is not None:
             holder, live = displaced
             status = "superseded" if live else "abandoned"
-            message = f"Superseded by sync {sync_id}." if live else "Abandoned: its process ended without a word."
+            message = (
+                f"Superseded by sync {sync_id}." if live else "Abandoned: its process ended without a word."
+            )
             run(
                 connection,
                 "close_sync_run",
@@ -74,7 +82,11 @@ def acquire(
 
 
 def enter(
-    connection: Connection, agreement_number: int, sync_id: int, attempt: str, ttl_seconds: float = TTL_SECONDS
+    connection: Connection,
+    agreement_number: int,
+    sync_id: int,
+    attempt: str,
+    ttl_seconds: float = TTL_SECONDS,
 ) -> Lease:
     """Go on with a sync in a new task attempt, shutting out any earlier one; an expired lease that nobody took is still ours.
 
@@ -109,7 +121,9 @@ def fenced(connection: Connection, lease: Lease, ttl_seconds: float = TTL_SECOND
             ttl_seconds=ttl_seconds,
         )
         if held is None:
-            raise LeaseLost(f"Sync {lease.sync_id} was superseded: another one took the lease of agreement {lease.agreement_number}.")
+            raise LeaseLost(
+                f"Sync {lease.sync_id} was superseded: another one took the lease of agreement {lease.agreement_number}."
+            )
         yield
 
 

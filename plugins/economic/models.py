@@ -118,9 +118,7 @@ def read_amount(field: str, value: Any) -> Decimal | None:
     """An exact decimal number of a sane size, stored as it came."""
     if value is None:
         return None
-    if type(value) is int:
-        value = Decimal(value)
-    elif type(value) is str and _AMOUNT.fullmatch(value):
+    if type(value) is int or (type(value) is str and _AMOUNT.fullmatch(value)):
         value = Decimal(value)
     if type(value) is not Decimal or not value.is_finite():
         raise _refuse(field, "not_an_amount", "is no amount", value)

@@ -66,7 +66,9 @@ def scan(
         page = _page(envelope, position, whole=whole)
         count = len(envelope.items)
         if not count and envelope.results:
-            raise BrokenResponse(f"Page {page.number} is empty, but {envelope.results} invoices should follow.")
+            raise BrokenResponse(
+                f"Page {page.number} is empty, but {envelope.results} invoices should follow."
+            )
         more = count > 0 and (envelope.has_next or envelope.results > count or count >= page_size)
         if more and page.position.cursor == position.cursor:
             raise ContractChanged(
@@ -100,7 +102,11 @@ def _page(envelope: Envelope, before: Position, *, whole: bool) -> Page:
         highest = key if highest is None else max(highest, key)
     seen = before.seen + len(kept)
     # Both counts are of one moment: what the filter hides is what lies at or below the cursor, and that we have seen.
-    hidden = None if envelope.results_without_filter is None else envelope.results_without_filter - envelope.results
+    hidden = (
+        None
+        if envelope.results_without_filter is None
+        else envelope.results_without_filter - envelope.results
+    )
     drifted = whole and hidden is not None and hidden != before.seen
     return Page(
         number=number,

@@ -49,7 +49,9 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
             sync_id=attempt.run.sync_id,
             booked_count=count,
             totals=totals
-            and Jsonb({"invoice_count": totals.invoice_count, "net_amount_base": str(totals.net_amount_base)}),
+            and Jsonb(
+                {"invoice_count": totals.invoice_count, "net_amount_base": str(totals.net_amount_base)}
+            ),
             complete=complete,
             statistics=stored_counts(counts),
             message=f"Fetched {attempt.run.scan_seen:,} invoices, {words}",
@@ -86,7 +88,9 @@ def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
 
     def get(cursor: int | None) -> Envelope:
         log.info("Fetching page %d from E-conomic", len(attempt.run.staged_rows) + 1)
-        return client.invoices_above(cursor, page_size=page_size, date_from=now.date_from, date_to=now.date_to)
+        return client.invoices_above(
+            cursor, page_size=page_size, date_from=now.date_from, date_to=now.date_to
+        )
 
     start = Position(now.scan_cursor, len(now.staged_rows), now.scan_seen)
     for page in scan(get, page_size=page_size, start=start, whole=now.scope == "full"):
@@ -103,7 +107,10 @@ def _stage(attempt: Attempt, page: Page) -> None:
         attempt.counts
         + attempt.spent("fetch_seconds")
         + Counts(
-            fetched=len(page.items) + page.duplicates, failed=len(rejections), duplicates=page.duplicates, pages=1
+            fetched=len(page.items) + page.duplicates,
+            failed=len(rejections),
+            duplicates=page.duplicates,
+            pages=1,
         )
     )
     now = attempt.run
@@ -134,7 +141,9 @@ def _stage(attempt: Attempt, page: Page) -> None:
         total=page.results,
     )
     for rejection in rejections:
-        log.warning("Invoice %s was refused: %s", rejection.invoice_number or "(no number)", rejection.error.message)
+        log.warning(
+            "Invoice %s was refused: %s", rejection.invoice_number or "(no number)", rejection.error.message
+        )
     _break_if_too_many(page, len(rejections), counts.failed)
 
 
@@ -152,7 +161,9 @@ def _validated(items: list[Item]) -> tuple[list[Invoice], list[Rejection]]:
 def _break_if_too_many(page: Page, refused_here: int, refused: int) -> None:
     tolerated = max(_TOLERATED_REFUSALS, int(page.results * _TOLERATED_SHARE))
     if refused > tolerated or (refused_here == len(page.items) and refused_here >= _WHOLE_PAGE):
-        raise ContractChanged(f"{refused:,} of {page.position.seen:,} invoices read so far are unusable: nothing was stored.")
+        raise ContractChanged(
+            f"{refused:,} of {page.position.seen:,} invoices read so far are unusable: nothing was stored."
+        )
 
 
 def _staging_is_whole(attempt: Attempt) -> bool:

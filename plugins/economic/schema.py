@@ -46,7 +46,8 @@ def migrate(connection: Connection) -> list[str]:
                 run(connection, "insert_schema_version", version=step.version, name=step.name)
     except psycopg.errors.InsufficientPrivilege as error:
         raise SchemaMismatch(
-            f"The database role may not create or change the tables: {error.diag.message_primary}.", hint=_MIGRATE
+            f"The database role may not create or change the tables: {error.diag.message_primary}.",
+            hint=_MIGRATE,
         ) from None
     return [step.name for step in missing]
 
@@ -55,7 +56,8 @@ def _installed(connection: Connection) -> int:
     server = one(connection, "find_schema")
     if server["encoding"] != "UTF8":
         raise SchemaMismatch(
-            f"The database's encoding is {server['encoding']}.", hint="Names need a database with encoding UTF8."
+            f"The database's encoding is {server['encoding']}.",
+            hint="Names need a database with encoding UTF8.",
         )
     if server["server_version"] < OLDEST_SERVER:
         raise SchemaMismatch("PostgreSQL is older than 15.", hint="Upgrade the server.")

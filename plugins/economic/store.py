@@ -167,8 +167,7 @@ def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -
             f"belong to agreement {bound['agreement_number']} ({bound['company_name']}). Nothing was written.",
             hint=(
                 "Put the right tokens into the connection. If it has moved to another company on purpose, give the new company a "
-                "connection id of its own, or unbind this one: update economic.agreement set conn_id = conn_id || ' (old)' where "
-                f"agreement_number = {bound['agreement_number']}."
+                "connection id of its own."
             ),
         )
     run(connection, "upsert_agreement", conn_id=conn_id, **agreement._asdict())
@@ -183,10 +182,14 @@ def stage(connection: Connection, sync_id: int, page: int, invoices: Iterable[In
 
 def staged_rows(connection: Connection, sync_id: int) -> dict[int, int]:
     """Rows in staging by page."""
-    return {found["page"]: found["staged"] for found in rows(connection, "count_staged_invoices", sync_id=sync_id)}
+    return {
+        found["page"]: found["staged"] for found in rows(connection, "count_staged_invoices", sync_id=sync_id)
+    }
 
 
-def upsert(connection: Connection, agreement_number: int, sync_id: int, page: int, first: int, last: int) -> Upserted:
+def upsert(
+    connection: Connection, agreement_number: int, sync_id: int, page: int, first: int, last: int
+) -> Upserted:
     """Take the staged invoices from position ``first`` to ``last`` of a page over into ``invoice``.
 
     :raises psycopg.DataError: a value is refused, by one of them.
@@ -212,7 +215,9 @@ def staged_invoice(connection: Connection, sync_id: int, page: int, position: in
     return found["invoice_number"], found["raw_data"]
 
 
-def reject(connection: Connection, agreement_number: int, sync_id: int, rejections: Iterable[Rejection]) -> None:
+def reject(
+    connection: Connection, agreement_number: int, sync_id: int, rejections: Iterable[Rejection]
+) -> None:
     """Set items aside, each with its reason and its own text."""
     for rejection in rejections:
         run(
@@ -251,11 +256,18 @@ def held_totals(connection: Connection, agreement_number: int) -> HeldTotals:
 def employee_cache(connection: Connection, agreement_number: int, cache_seconds: float) -> EmployeeCache:
     """How good the stored employees still are."""
     return EmployeeCache(
-        **one(connection, "select_employee_cache", agreement_number=agreement_number, cache_seconds=cache_seconds)
+        **one(
+            connection,
+            "select_employee_cache",
+            agreement_number=agreement_number,
+            cache_seconds=cache_seconds,
+        )
     )
 
 
-def store_employees(connection: Connection, agreement_number: int, employees: Sequence[Employee]) -> list[int]:
+def store_employees(
+    connection: Connection, agreement_number: int, employees: Sequence[Employee]
+) -> list[int]:
     """Take over the list of employees; the numbers that are in use but not on it."""
     numbers = [employee.employee_number for employee in employees]
     run(

@@ -129,7 +129,9 @@ def _set_aside(attempt: Attempt, page: int, position: int, error: psycopg.Error,
     number, raw = store.staged_invoice(attempt.connection, attempt.run.sync_id, page, position)
     said = error.diag.message_primary or type(error).__name__
     column = error.diag.column_name or error.diag.constraint_name or "(item)"
-    refusal = RecordError(f"The database refused it: {said}.", field=column, reason=f"sqlstate_{error.sqlstate}")
+    refusal = RecordError(
+        f"The database refused it: {said}.", field=column, reason=f"sqlstate_{error.sqlstate}"
+    )
     result.refused.append(Rejection(number, raw, refusal))
     if len(result.refused) > MOST_REFUSED_ROWS:
         raise ContractChanged(
@@ -151,7 +153,11 @@ def _reconcile(attempt: Attempt) -> None:
                 sync_id=now.sync_id,
             )
         reconciled: bool | None = None
-        verdict = "Not compared: this sync covered a range of dates." if now.scope == "range" else "Not compared: e-conomic's totals could not be read."
+        verdict = (
+            "Not compared: this sync covered a range of dates."
+            if now.scope == "range"
+            else "Not compared: e-conomic's totals could not be read."
+        )
         if now.totals is not None:
             reconciled, verdict = compare(now.totals, store.held_totals(attempt.connection, agreement))
         counts = attempt.counts + attempt.spent("upsert_seconds")
@@ -176,7 +182,10 @@ def compare(theirs: Totals, ours: HeldTotals) -> tuple[bool, str]:
     count = theirs.invoice_count - ours.invoice_count - ours.rejected
     net = theirs.net_amount_base - ours.net_amount_base
     if not count and not net and not ours.rejected:
-        return True, f"Agrees with e-conomic: {ours.invoice_count:,} invoices, net {_amount(ours.net_amount_base)}."
+        return (
+            True,
+            f"Agrees with e-conomic: {ours.invoice_count:,} invoices, net {_amount(ours.net_amount_base)}.",
+        )
     parts = []
     if count:
         where = "more in e-conomic than here" if count > 0 else "more here than in e-conomic"

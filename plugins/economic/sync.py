@@ -53,7 +53,12 @@ class Client(Protocol):
     def traffic(self) -> TrafficCounts: ...
     def agreement(self) -> Agreement: ...
     def invoices_above(
-        self, number: int | None, *, page_size: int, date_from: date | None = None, date_to: date | None = None
+        self,
+        number: int | None,
+        *,
+        page_size: int,
+        date_from: date | None = None,
+        date_to: date | None = None,
     ) -> Envelope: ...
     def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int: ...
     def totals(self) -> Totals: ...
@@ -231,7 +236,9 @@ def _resume(connection: Connection, before: SyncRun, order: Order) -> Lease | No
         log.info("Going on with sync %d after page %d.", before.sync_id, len(before.staged_rows))
         return lease
     with transaction(connection):
-        store.close_sync_run(connection, before.sync_id, "abandoned", "Abandoned: begun again by a later attempt.")
+        store.close_sync_run(
+            connection, before.sync_id, "abandoned", "Abandoned: begun again by a later attempt."
+        )
         if lease is not None:
             leases.release(connection, lease)
     return None

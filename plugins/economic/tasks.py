@@ -139,7 +139,8 @@ class _Work:
         unknown = sorted(set(self.context["dag_run"].conf or {}) - KNOWN_CONF)
         if unknown:
             raise ConfigurationError(
-                f"The conf has unknown keys: {', '.join(unknown)}.", hint=f"Known are {', '.join(sorted(KNOWN_CONF))}."
+                f"The conf has unknown keys: {', '.join(unknown)}.",
+                hint=f"Known are {', '.join(sorted(KNOWN_CONF))}.",
             )
         params = self.context["params"]
         date_from, date_to = _day(params, "date_from"), _day(params, "date_to")
@@ -223,7 +224,9 @@ def _note(work: _Work, error: Exception) -> None:
 
     if isinstance(error, LeaseLost | SyncEnded):
         return
-    message = str(error) if isinstance(error, EconomicError) else f"Failed unexpectedly ({type(error).__name__})."
+    message = (
+        str(error) if isinstance(error, EconomicError) else f"Failed unexpectedly ({type(error).__name__})."
+    )
     final = work.last_try or isinstance(error, FatalError)
     try:
         # The failure may have broken the connection it happened on.
@@ -291,6 +294,7 @@ def connect(conn_id: str) -> Connection:
         opened = PostgresHook(connection=connection).get_conn()
     if not isinstance(opened, psycopg.Connection):
         raise ConfigurationError(
-            "The Postgres provider uses psycopg2 here.", hint="Install psycopg 3: pip install 'psycopg[binary]'."
+            "The Postgres provider uses psycopg2 here.",
+            hint="Install psycopg 3: pip install 'psycopg[binary]'.",
         )
     return database.prepare(opened)

@@ -196,7 +196,13 @@ class Transport:
         self.traffic.retries += 1
         error = state.outcome.exception() if state.outcome else None
         wait = state.next_action.sleep if state.next_action else 0.0
-        log.warning("%s Trying again in %.1f s (try %d of %d).", error, wait, state.attempt_number + 1, self._limits.attempts)
+        log.warning(
+            "%s Trying again in %.1f s (try %d of %d).",
+            error,
+            wait,
+            state.attempt_number + 1,
+            self._limits.attempts,
+        )
 
 
 class _AskedTooLong(tenacity.stop.stop_base):

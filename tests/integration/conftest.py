@@ -8,11 +8,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
+
 from economic import naming, scanning, storing, sync
 from economic.hook import EconomicHook
 from economic.sync import Attempt, Order
 from economic.transport import Limits
-from psycopg.rows import dict_row
 from simulator import InProcess
 
 QUICK = Limits(interval=0.0, connect=2.0, read=5.0, page=10.0, attempts=2, first_wait=0.01)
@@ -84,4 +85,4 @@ class Company:
 
 @pytest.fixture
 def company(simulated: InProcess, connection: psycopg.Connection, economic_default: str) -> Iterator[Company]:
-    yield Company(simulated, connection, economic_default)
+    return Company(simulated, connection, economic_default)

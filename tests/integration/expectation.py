@@ -54,7 +54,10 @@ def at(item: dict[str, Any], path: str) -> Any:
 def expected_row(item: dict[str, Any], employees: dict[int, dict[str, Any]]) -> dict[str, Any]:
     """One row of `invoice` (its facts, not its bookkeeping columns) from one true item."""
     row = {column: at(item, path) for column, path in OTHERS.items()}
-    row |= {column: None if at(item, path) is None else Decimal(at(item, path)) for column, path in AMOUNTS.items()}
+    row |= {
+        column: None if at(item, path) is None else Decimal(at(item, path))
+        for column, path in AMOUNTS.items()
+    }
     for column, key in (("invoice_date", "date"), ("due_date", "dueDate")):
         row[column] = None if at(item, key) is None else date.fromisoformat(at(item, key))
     known = employees.get(row["employee_number"]) if row["employee_number"] is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+
 import simulator
 from economic.errors import (
     BrokenResponse,
@@ -63,7 +65,12 @@ def test_it_pages_by_number_and_filters_by_date(hook: EconomicHook, simulated: I
         "/invoices/booked?pagesize=100&sort=bookedInvoiceNumber"
         f"&filter=bookedInvoiceNumber$gt:{last}$and:date$gte:2020-01-01$and:date$lte:2026-12-31",
     ]
-    assert (len(first.items), first.results, first.results_without_filter, first.has_next) == (100, 250, 250, True)
+    assert (len(first.items), first.results, first.results_without_filter, first.has_next) == (
+        100,
+        250,
+        250,
+        True,
+    )
 
 
 def test_totals_and_counts_are_e_conomics_own(hook: EconomicHook, simulated: InProcess) -> None:
@@ -79,7 +86,9 @@ def test_exactly_these_headers_are_sent(
 ) -> None:
     """Whatever stands in the extras, in .netrc or in login and password: nothing of it becomes a header."""
     extra = TOKENS | {"page_size": "5", "X-Evil": "1", "timeout": 1}
-    define_connection(conn_type="http", host=simulated.base_url, login="me", password="secret-password", extra=extra)
+    define_connection(
+        conn_type="http", host=simulated.base_url, login="me", password="secret-password", extra=extra
+    )
     with EconomicHook(limits=QUICK) as hook:
         hook.agreement()
     assert sorted(simulated.requests()[-1]["headers"]) == [
@@ -105,14 +114,16 @@ def test_one_connection_serves_all_requests(hook: EconomicHook, simulated: InPro
     assert len(opened) == 1
 
 
-def test_requests_start_at_least_a_tenth_of_a_second_apart(economic_default: str, simulated: InProcess) -> None:
+def test_requests_start_at_least_a_tenth_of_a_second_apart(
+    economic_default: str, simulated: InProcess
+) -> None:
     with EconomicHook(economic_default) as hook:
         for _ in range(4):
             hook.invoices_above(None, page_size=10)
         hook.agreement()
     starts = [entry["received"] for entry in simulated.requests()]
     # The simulator's own clock hears a request a little after its start, the first one later than the next ones.
-    assert all(later - earlier >= 0.097 for earlier, later in zip(starts, starts[1:], strict=False))
+    assert all(later - earlier >= 0.097 for earlier, later in itertools.pairwise(starts))
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
@@ -154,7 +165,9 @@ def foreign_host() -> Iterator[tuple[str, list[bytes]]]:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_to_another_host_sends_nothing_there(hook: EconomicHook, simulated: InProcess, status: int) -> None:
+def test_a_redirect_to_another_host_sends_nothing_there(
+    hook: EconomicHook, simulated: InProcess, status: int
+) -> None:
     with foreign_host() as (url, received):
         simulated.faults(ALWAYS | {"kind": "redirect", "status": status, "location": f"{url}/self"})
         with pytest.raises(RequestRefused, match=str(status)):
@@ -168,7 +181,11 @@ def test_a_redirect_to_another_host_sends_nothing_there(hook: EconomicHook, simu
 def test_a_request_to_another_host_is_not_sent(hook: EconomicHook) -> None:
     session = hook.get_conn()
     with foreign_host() as (url, received):
-        for target in (url, url.replace("http://", "http://127.0.0.1@"), hook.base_url.replace("127.0.0.1", "127.0.0.1.evil.example")):
+        for target in (
+            url,
+            url.replace("http://", "http://127.0.0.1@"),
+            hook.base_url.replace("127.0.0.1", "127.0.0.1.evil.example"),
+        ):
             with pytest.raises(RequestRefused, match="another host"):
                 session.get(target)
     assert received == []
@@ -193,7 +210,9 @@ def test_a_request_to_another_host_is_not_sent(hook: EconomicHook) -> None:
     ],
     ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}",
 )
-def test_what_may_pass_is_tried_again(hook: EconomicHook, simulated: InProcess, fault: dict[str, Any]) -> None:
+def test_what_may_pass_is_tried_again(
+    hook: EconomicHook, simulated: InProcess, fault: dict[str, Any]
+) -> None:
     simulated.faults(fault | {"match": "/invoices/booked", "times": 2})
     assert hook.invoices_above(None, page_size=1000).results == 250
     assert (hook.traffic.requests, hook.traffic.retries) == (3, 2)
@@ -266,7 +285,10 @@ def test_a_dripping_body_ends_at_the_deadline(economic_default: str, simulated: 
     limits = Limits(interval=0.0, read=2.0, page=0.6, attempts=1)
     simulated.faults(ALWAYS | {"kind": "drip", "seconds": 4.0})
     began = time.monotonic()
-    with EconomicHook(economic_default, limits=limits) as hook, pytest.raises(ConnectionLost, match=r"0\.6 seconds"):
+    with (
+        EconomicHook(economic_default, limits=limits) as hook,
+        pytest.raises(ConnectionLost, match=r"0\.6 seconds"),
+    ):
         hook.agreement()
     assert time.monotonic() - began < 3
 
@@ -289,7 +311,9 @@ def test_dripping_headers_end_at_the_deadline(define_connection: Any) -> None:
 
         thread = threading.Thread(target=drip, daemon=True)
         thread.start()
-        define_connection(conn_type="economic", host=f"http://127.0.0.1:{listening.getsockname()[1]}", extra=TOKENS)
+        define_connection(
+            conn_type="economic", host=f"http://127.0.0.1:{listening.getsockname()[1]}", extra=TOKENS
+        )
         began = time.monotonic()
         limits = Limits(interval=0.0, read=2.0, page=0.6, attempts=1)
         with EconomicHook(limits=limits) as hook, pytest.raises(ConnectionLost, match=r"0\.6 seconds"):
@@ -300,7 +324,10 @@ def test_dripping_headers_end_at_the_deadline(define_connection: Any) -> None:
 
 def test_a_body_beyond_the_limit_is_not_read_on(economic_default: str) -> None:
     limits = Limits(interval=0.0, body=10_000, attempts=1)
-    with EconomicHook(economic_default, limits=limits) as hook, pytest.raises(BrokenResponse, match="10,000 bytes"):
+    with (
+        EconomicHook(economic_default, limits=limits) as hook,
+        pytest.raises(BrokenResponse, match="10,000 bytes"),
+    ):
         hook.invoices_above(None, page_size=1000)
 
 
@@ -322,7 +349,10 @@ def test_an_unusable_token_is_refused_by_name_and_never_shown(
     simulated: InProcess, define_connection: Any, key: str, value: Any, said: str
 ) -> None:
     define_connection(conn_type="economic", host=simulated.base_url, extra=TOKENS | {key: value})
-    with EconomicHook(limits=QUICK) as hook, pytest.raises(ConfigurationError, match=f"{key}.*{said}") as caught:
+    with (
+        EconomicHook(limits=QUICK) as hook,
+        pytest.raises(ConfigurationError, match=f"{key}.*{said}") as caught,
+    ):
         hook.agreement()
     assert "CANARY" not in str(caught.value)
     assert simulated.requests() == []
@@ -336,7 +366,10 @@ def test_the_public_demo_tokens_are_tokens(simulated: InProcess, define_connecti
 
 
 def test_a_missing_connection_is_named() -> None:
-    with EconomicHook("no_such_connection", limits=QUICK) as hook, pytest.raises(ConfigurationError, match="no_such_connection"):
+    with (
+        EconomicHook("no_such_connection", limits=QUICK) as hook,
+        pytest.raises(ConfigurationError, match="no_such_connection"),
+    ):
         hook.agreement()
 
 
@@ -372,7 +405,9 @@ def test_an_unusable_connection_is_refused_before_anything_is_sent(
         ({"host": "http://proxy.example", "extra": TOKENS | {"allow_http": True}}, "http://proxy.example"),
     ],
 )
-def test_the_base_url_is_put_together_from_the_connection(define_connection: Any, fields: dict[str, Any], url: str) -> None:
+def test_the_base_url_is_put_together_from_the_connection(
+    define_connection: Any, fields: dict[str, Any], url: str
+) -> None:
     define_connection(**({"conn_type": "economic", "extra": TOKENS} | fields))
     hook = EconomicHook()
     hook.get_conn()
@@ -407,7 +442,9 @@ def test_tokens_stay_out_of_logs_and_errors(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     canary = "CANARY0123456789abcdef"
-    define_connection(conn_type="economic", host=simulated.base_url, extra=TOKENS | {"app_secret_token": canary})
+    define_connection(
+        conn_type="economic", host=simulated.base_url, extra=TOKENS | {"app_secret_token": canary}
+    )
     echo = '{"message": "The token ' + canary + ' is unknown", "errorCode": "' + canary + '"}'
     simulated.faults(ALWAYS | {"kind": "status", "status": 400, "body": echo})
     with EconomicHook(limits=QUICK) as hook:

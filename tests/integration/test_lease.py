@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+
 from economic import lease as leases
 from economic import store
 from economic.database import prepare, transaction

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+
 from economic import schema
-from economic.database import prepare
+from economic.database import prepare, translated
 from economic.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
-from economic.database import translated
 from economic.statements import sql_folder
 
 PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -27,7 +27,9 @@ def plain_user(postgres: str) -> Iterator[str]:
 
 
 def as_user(dsn: str, user: str) -> psycopg.Connection:
-    return prepare(psycopg.connect(psycopg.conninfo.make_conninfo(dsn, user=user, password="long enough to be one")))
+    return prepare(
+        psycopg.connect(psycopg.conninfo.make_conninfo(dsn, user=user, password="long enough to be one"))
+    )
 
 
 def test_an_empty_database_gets_the_tables_once(empty_database: str) -> None:
@@ -48,8 +50,13 @@ def test_a_current_schema_is_only_read(database: str, plain_user: str) -> None:
         owner.execute("drop owned by plain")
 
 
-def test_a_user_who_may_not_create_tables_is_told_what_the_owner_must_do(empty_database: str, plain_user: str) -> None:
-    with as_user(empty_database, plain_user) as connection, pytest.raises(SchemaMismatch, match="economic migrate"):
+def test_a_user_who_may_not_create_tables_is_told_what_the_owner_must_do(
+    empty_database: str, plain_user: str
+) -> None:
+    with (
+        as_user(empty_database, plain_user) as connection,
+        pytest.raises(SchemaMismatch, match="economic migrate"),
+    ):
         schema.prepare(connection)
 
 
@@ -59,7 +66,10 @@ def test_a_missing_right_is_named(database: str, plain_user: str) -> None:
         owner.execute("grant select, insert, update on all tables in schema economic to plain")
         owner.execute("revoke update on economic.invoice from plain")
         owner.execute("grant delete on economic.staged_invoice to plain")
-        with as_user(database, plain_user) as connection, pytest.raises(SchemaMismatch, match=r"UPDATE on table economic\.invoice"):
+        with (
+            as_user(database, plain_user) as connection,
+            pytest.raises(SchemaMismatch, match=r"UPDATE on table economic\.invoice"),
+        ):
             schema.prepare(connection)
         owner.execute("drop owned by plain")
 
@@ -74,7 +84,9 @@ def test_names_need_a_database_in_utf8(postgres: str) -> None:
     with psycopg.connect(postgres, autocommit=True) as admin:
         admin.execute("create database plain_ascii encoding 'SQL_ASCII' locale 'C' template template0")
         with (
-            prepare(psycopg.connect(psycopg.conninfo.make_conninfo(postgres, dbname="plain_ascii"))) as connection,
+            prepare(
+                psycopg.connect(psycopg.conninfo.make_conninfo(postgres, dbname="plain_ascii"))
+            ) as connection,
             pytest.raises(SchemaMismatch, match="SQL_ASCII"),
         ):
             schema.prepare(connection)
@@ -125,6 +137,10 @@ def test_every_statement_can_be_prepared(connection: psycopg.Connection) -> None
         text = (sql_folder() / f"{name}.sql").read_text()
         if "from stdin" in text:
             continue
-        parameters = {found: f"${number}" for number, found in enumerate(sorted(set(PARAMETER.findall(text))), 1)}
-        query = PARAMETER.sub(lambda match: parameters[match[1]], text)
+        parameters = {
+            found: f"${number}" for number, found in enumerate(sorted(set(PARAMETER.findall(text))), 1)
+        }
+        query = text
+        for found, position in parameters.items():
+            query = query.replace(f"%({found})s", position)
         connection.execute(f"prepare {name} as {query}".encode())

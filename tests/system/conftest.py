@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import dict_row
+
 from simulator import InProcess
 
 DAG_ID = "economic_invoice_sync"
@@ -115,14 +116,17 @@ def dag(
     define_connection: Callable[..., None],
 ) -> Iterator[Dag]:
     define_connection("economic_postgres", **postgres_connection(database))
-    yield Dag(simulated, connection)
+    return Dag(simulated, connection)
 
 
 @pytest.fixture
 def economic_tokens(simulated: InProcess) -> str:
     """The extra of a working connection, as JSON."""
     return json.dumps(
-        {"app_secret_token": simulated.app_secret_token, "agreement_grant_token": simulated.agreement_grant_token}
+        {
+            "app_secret_token": simulated.app_secret_token,
+            "agreement_grant_token": simulated.agreement_grant_token,
+        }
     )
 
 

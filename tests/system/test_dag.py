@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulator import InProcess
 
+from simulator import InProcess
 from tests.system.conftest import DAG_ID, Dag, postgres_connection
 
 TASKS = ["fetch-pages", "upsert-invoices", "populate-employee-names"]
@@ -84,7 +84,11 @@ def test_two_runs_store_everything_and_then_write_nothing(dag: Dag) -> None:
 def test_the_lines_people_look_for_are_in_the_log(dag: Dag, caplog: pytest.LogCaptureFixture) -> None:
     dag.run()
     logged = caplog.text
-    for line in ("Starting invoice sync from E-conomic API", "Fetching page 1 from E-conomic", "Invoice sync completed"):
+    for line in (
+        "Starting invoice sync from E-conomic API",
+        "Fetching page 1 from E-conomic",
+        "Invoice sync completed",
+    ):
         assert line in logged
 
 
@@ -124,11 +128,15 @@ def test_while_another_sync_runs_a_manual_one_fails_with_the_reason_and_force_ta
 
     forced = dag.run({"force": True})
     assert forced.state == "success"
-    assert dag.rows("select status from economic.sync_run where run_id = 'someone_elses'") == [{"status": "superseded"}]
+    assert dag.rows("select status from economic.sync_run where run_id = 'someone_elses'") == [
+        {"status": "superseded"}
+    ]
 
 
 @pytest.mark.parametrize("scope", ["full", "range"])
-def test_a_backfill_waits_for_the_other_one_to_end(dag: Dag, scope: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backfill_waits_for_the_other_one_to_end(
+    dag: Dag, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from datetime import timedelta
 
     from economic import tasks
@@ -136,7 +144,9 @@ def test_a_backfill_waits_for_the_other_one_to_end(dag: Dag, scope: str, monkeyp
     dag.run()
     hold_the_lease(dag, scope)
     monkeypatch.setattr(tasks, "_LOOK_AGAIN", timedelta(seconds=2))
-    monkeypatch.setattr(tasks, "LONGEST_WAIT", {"backfill": timedelta(seconds=1), "scheduled": timedelta(seconds=1)})
+    monkeypatch.setattr(
+        tasks, "LONGEST_WAIT", {"backfill": timedelta(seconds=1), "scheduled": timedelta(seconds=1)}
+    )
     outcome = dag.run(as_type="backfill")
     assert outcome.state == "failed"
     assert outcome.tries["fetch-pages"] == 1
@@ -144,7 +154,9 @@ def test_a_backfill_waits_for_the_other_one_to_end(dag: Dag, scope: str, monkeyp
     assert [row["status"] for row in waited] == ["failed"]
 
 
-def test_a_scheduled_run_waits_for_a_range_to_end_and_then_syncs(dag: Dag, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scheduled_run_waits_for_a_range_to_end_and_then_syncs(
+    dag: Dag, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from datetime import timedelta
 
     from economic import sync, tasks
@@ -155,14 +167,18 @@ def test_a_scheduled_run_waits_for_a_range_to_end_and_then_syncs(dag: Dag, monke
     original = sync.wait
 
     def ends_meanwhile(*arguments: Any) -> float:
-        dag.connection.execute("update economic.sync_lease set holder = null, expires_at = null, token = token + 1")
+        dag.connection.execute(
+            "update economic.sync_lease set holder = null, expires_at = null, token = token + 1"
+        )
         return original(*arguments)
 
     monkeypatch.setattr(sync, "wait", ends_meanwhile)
     outcome = dag.run(as_type="scheduled")
     assert outcome.tasks == all_are("success")
     assert outcome.tries["fetch-pages"] == 1
-    assert [row["status"] for row in dag.rows("select status from economic.sync_run where run_type = 'scheduled'")] == ["completed"]
+    assert [
+        row["status"] for row in dag.rows("select status from economic.sync_run where run_type = 'scheduled'")
+    ] == ["completed"]
 
 
 def test_a_bad_token_fails_at_once_and_says_so(dag: Dag, define_connection: Callable[..., None]) -> None:
@@ -236,7 +252,9 @@ def test_a_set_up_that_is_wrong_fails_at_once_by_name(
     assert said in "".join(capfd.readouterr())
 
 
-def test_a_database_that_is_away_is_tried_again(dag: Dag, database: str, define_connection: Callable[..., None]) -> None:
+def test_a_database_that_is_away_is_tried_again(
+    dag: Dag, database: str, define_connection: Callable[..., None]
+) -> None:
     define_connection("economic_postgres", **(postgres_connection(database) | {"port": 1}))
     outcome = dag.run(retries=1)
     assert (outcome.state, outcome.tries["fetch-pages"]) == ("failed", 2)
@@ -268,7 +286,9 @@ def test_a_failure_that_is_not_tried_again_closes_the_sync_and_frees_the_lease(d
     assert dag.run().state == "success"
 
 
-def test_a_task_cleared_after_the_sync_has_ended_writes_nothing(dag: Dag, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_task_cleared_after_the_sync_has_ended_writes_nothing(
+    dag: Dag, capfd: pytest.CaptureFixture[str]
+) -> None:
     dag.run()
     dag.connection.execute("update economic.sync_run set status = 'completed'")
     before = dag.xmins()
@@ -283,11 +303,14 @@ def test_a_task_cleared_after_the_sync_has_ended_writes_nothing(dag: Dag, capfd:
 def test_a_killed_fetch_goes_on_where_it_stopped(
     dag: Dag, simulated: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """kill -9 in the middle of a page; the same DAG run, tried again, reads only what was missing."""
+    """Kill -9 in the middle of a page; the same DAG run, tried again, reads only what was missing."""
     monkeypatch.setenv("ECONOMIC_PAGE_SIZE", "50")
     when = datetime(2026, 5, 5, 6, tzinfo=UTC)
     simulated.fault("/invoices/booked", "slow", at=4, seconds=120)
-    process = subprocess.Popen([sys.executable, str(RUN_ONCE), when.isoformat()], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    process = subprocess.Popen(
+        [sys.executable, str(RUN_ONCE), when.isoformat()],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     deadline = time.monotonic() + 120
     while sum(entry["path"] == "/invoices/booked" for entry in simulated.requests()) < 4:
         assert process.poll() is None, "the run ended before it could be killed"

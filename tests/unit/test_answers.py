@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+
 from economic.answers import Said, describe, refusal, retry_after
 from economic.errors import CredentialsRefused, RateLimited, RequestRefused, ServerFault
 
@@ -40,10 +41,14 @@ def test_each_status_is_the_error_that_says_what_to_do(status: int, kind: type[E
 
 def test_an_error_body_is_read_as_far_as_it_goes() -> None:
     body = b'{"message": "Could not parse query string filter.", "errors": ["Filtering is not allowed."], "logId": "x-CPH", "errorCode": 5}'
-    assert describe(body, str) == Said("Could not parse query string filter. Filtering is not allowed.", None, "x-CPH")
+    assert describe(body, str) == Said(
+        "Could not parse query string filter. Filtering is not allowed.", None, "x-CPH"
+    )
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>Bad gateway</html>", b"[]", b"null", b"\xff", b'{"message": 5, "errors": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>Bad gateway</html>", b"[]", b"null", b"\xff", b'{"message": 5, "errors": {"a": 1}}']
+)
 def test_a_body_that_says_nothing_is_no_error_of_its_own(body: bytes) -> None:
     assert describe(body, str) == Said()
     assert "502" in str(refusal(502, "/self", Said(), None))

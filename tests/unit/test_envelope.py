@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
+
 from economic.envelope import read_document, read_envelope
 from economic.errors import BrokenResponse
 
@@ -54,7 +55,9 @@ def test_counts_and_the_next_page_are_read_from_the_pagination() -> None:
     assert (found.results, found.results_without_filter, found.has_next) == (5, 9, True)
 
 
-@pytest.mark.parametrize("missing", ['{"pagination": {"results": 0}}', '{"collection": [], "pagination": {"results": 0}}'])
+@pytest.mark.parametrize(
+    "missing", ['{"pagination": {"results": 0}}', '{"collection": [], "pagination": {"results": 0}}']
+)
 def test_an_empty_collection_may_be_left_out(missing: str) -> None:
     assert read_envelope(missing.encode()).items == []
 
@@ -99,7 +102,10 @@ def test_every_way_to_cut_a_page_short_is_noticed() -> None:
 
 
 def test_reads_what_the_standard_parser_reads() -> None:
-    text = json.dumps({"collection": [{"a": [1, {"b": None}]}, {}], "pagination": {"results": 2}, "metaData": {"x": []}}, indent=2)
+    text = json.dumps(
+        {"collection": [{"a": [1, {"b": None}]}, {}], "pagination": {"results": 2}, "metaData": {"x": []}},
+        indent=2,
+    )
     assert [item.value for item in read_envelope(text.encode()).items] == json.loads(text)["collection"]
 
 

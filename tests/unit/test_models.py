@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
 from economic.envelope import Item, read_envelope
 from economic.errors import BrokenResponse, RecordError
 from economic.models import (
@@ -116,7 +117,23 @@ def test_numbers_may_come_as_digits_in_a_string(raw: str, number: int) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    ["0", "-5", "true", "1.0", "1.5", str(2**63), str(2**70), '"12abc"', '" 12"', '"1e3"', '"１２"', '""', "[]", "{}", "9" * 5000],
+    [
+        "0",
+        "-5",
+        "true",
+        "1.0",
+        "1.5",
+        str(2**63),
+        str(2**70),
+        '"12abc"',
+        '" 12"',
+        '"1e3"',
+        '"１２"',
+        '""',
+        "[]",
+        "{}",
+        "9" * 5000,
+    ],
 )
 def test_what_is_no_invoice_number_is_refused(raw: str) -> None:
     candidate = changed("bookedInvoiceNumber", raw)
@@ -142,7 +159,20 @@ def test_amounts_are_stored_as_they_came(raw: str, amount: str) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    ["NaN", "Infinity", "-Infinity", '"NaN"', '"Infinity"', '"1.234,56"', "true", "[]", "1e400", "1E+999999999", "1E-400", "9" * 5000],
+    [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        '"NaN"',
+        '"Infinity"',
+        '"1.234,56"',
+        "true",
+        "[]",
+        "1e400",
+        "1E+999999999",
+        "1E-400",
+        "9" * 5000,
+    ],
 )
 def test_what_is_no_amount_is_refused_without_being_written_out(raw: str) -> None:
     assert refused(changed("grossAmount", raw))[0] == "grossAmount"
@@ -190,22 +220,33 @@ def test_a_broken_character_refuses_its_invoice() -> None:
 
 
 def test_bytes_that_are_not_utf8_refuse_their_invoice() -> None:
-    raw = f'{{"collection": [{LEAST[:-1]}, "x": "Bj@rn"}}], "pagination": {{"results": 1}}}}'.encode().replace(b"@", b"\xf8")
+    raw = (
+        f'{{"collection": [{LEAST[:-1]}, "x": "Bj@rn"}}], "pagination": {{"results": 1}}}}'.encode().replace(
+            b"@", b"\xf8"
+        )
+    )
     assert refused(read_envelope(raw).items[0]) == ("(item)", "broken_text")
 
 
-@pytest.mark.parametrize("raw", [r'"\u202e‮ 😀 é́ \u0007"', '"\'); drop table invoice; --"', '"<script>{{7*7}}</script>"', '""'])
+@pytest.mark.parametrize(
+    "raw", [r'"\u202e‮ 😀 é́ \u0007"', '"\'); drop table invoice; --"', '"<script>{{7*7}}</script>"', '""']
+)
 def test_any_other_text_is_kept_as_it_is(raw: str) -> None:
     assert read_invoice(changed("recipient.name", raw)).customer_name == json.loads(raw)
 
 
-@pytest.mark.parametrize("path", ["customer", "recipient", "references", "references.salesPerson", "notes", "paymentTerms"])
+@pytest.mark.parametrize(
+    "path", ["customer", "recipient", "references", "references.salesPerson", "notes", "paymentTerms"]
+)
 @pytest.mark.parametrize("raw", ['"text"', "[]", "5"])
 def test_a_value_where_an_object_should_be_is_refused(path: str, raw: str) -> None:
     assert refused(changed(path, raw)) == (path, "not_an_object")
 
 
-@pytest.mark.parametrize("path", ["customer", "recipient", "references", "references.salesPerson", "notes", "pdf", "dueDate", "date"])
+@pytest.mark.parametrize(
+    "path",
+    ["customer", "recipient", "references", "references.salesPerson", "notes", "pdf", "dueDate", "date"],
+)
 def test_what_is_null_counts_as_left_out(path: str) -> None:
     assert read_invoice(changed(path, "null")).invoice_number == 10017
 
@@ -236,12 +277,18 @@ def test_a_refusal_says_what_was_wrong_and_never_grows() -> None:
 def test_employees_and_the_agreement_are_read() -> None:
     assert read_employee({"employeeNumber": 3, "name": "Mette"}) == Employee(3, "Mette")
     assert read_employee({"employeeNumber": 3}) == Employee(3, None)
-    whole: dict[str, Any] = {"agreementNumber": 5, "company": {"name": "Ø"}, "settings": {"baseCurrency": "DKK"}}
+    whole: dict[str, Any] = {
+        "agreementNumber": 5,
+        "company": {"name": "Ø"},
+        "settings": {"baseCurrency": "DKK"},
+    }
     assert read_agreement(whole) == Agreement(5, "Ø", "DKK")
     assert read_agreement({"agreementNumber": 5}) == Agreement(5, None, None)
 
 
-@pytest.mark.parametrize("value", [{}, {"agreementNumber": "x"}, {"agreementNumber": None}, {"agreementNumber": 1, "company": 5}])
+@pytest.mark.parametrize(
+    "value", [{}, {"agreementNumber": "x"}, {"agreementNumber": None}, {"agreementNumber": 1, "company": 5}]
+)
 def test_an_answer_that_names_no_agreement_is_not_believed(value: dict[str, Any]) -> None:
     with pytest.raises(BrokenResponse):
         read_agreement(value)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from economic.envelope import Envelope, Item
 from economic.errors import BrokenResponse, ContractChanged
 from economic.paging import Page, Position, scan
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def items(numbers: list[int]) -> list[Item]:
@@ -49,7 +50,9 @@ def test_a_scan_goes_on_where_an_earlier_one_stopped() -> None:
 
 @given(
     present=st.sets(st.integers(1, 60), max_size=40),
-    changes=st.dictionaries(st.integers(0, 8), st.tuples(st.sets(st.integers(1, 80)), st.sets(st.integers(1, 80)))),
+    changes=st.dictionaries(
+        st.integers(0, 8), st.tuples(st.sets(st.integers(1, 80)), st.sets(st.integers(1, 80)))
+    ),
 )
 def test_what_exists_throughout_is_never_missed(
     present: set[int], changes: dict[int, tuple[set[int], set[int]]]
@@ -105,13 +108,19 @@ def test_a_number_seen_on_an_earlier_page_is_left_out() -> None:
 
 def test_an_item_without_a_number_neither_stops_the_scan_nor_moves_it() -> None:
     nameless = [Item({}, "x"), *items([1]), Item({"bookedInvoiceNumber": "no"}, "y")]
-    (page,) = scan(lambda _: Envelope(nameless, 3, None, False, 0), page_size=10, start=Position(), whole=True)
+    (page,) = scan(
+        lambda _: Envelope(nameless, 3, None, False, 0), page_size=10, start=Position(), whole=True
+    )
     assert len(page.items) == 3
     assert page.position == Position(1, 1, 3)
 
 
 def test_a_last_page_of_nothing_but_unnumbered_items_ends_the_scan() -> None:
-    pages = list(scan(lambda _: Envelope([Item({}, "x")], 1, None, False, 0), page_size=10, start=Position(), whole=True))
+    pages = list(
+        scan(
+            lambda _: Envelope([Item({}, "x")], 1, None, False, 0), page_size=10, start=Position(), whole=True
+        )
+    )
     assert len(pages) == 1
 
 
@@ -131,7 +140,14 @@ def test_answers_that_never_get_on_end_the_scan(has_next: bool) -> None:
 
 def test_answers_that_are_not_sorted_are_refused() -> None:
     with pytest.raises(ContractChanged, match="not sorted"):
-        list(scan(lambda _: Envelope(items([1, 3, 2]), 3, None, False, 0), page_size=10, start=Position(), whole=True))
+        list(
+            scan(
+                lambda _: Envelope(items([1, 3, 2]), 3, None, False, 0),
+                page_size=10,
+                start=Position(),
+                whole=True,
+            )
+        )
 
 
 def test_an_empty_page_with_results_to_come_is_not_believed() -> None:

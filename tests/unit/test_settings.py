@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from economic.errors import ConfigurationError
 from economic.settings import Settings
 
@@ -28,7 +29,9 @@ def test_every_setting_can_be_set() -> None:
         "ECONOMIC_REQUEST_INTERVAL_MS": "250",
         "ECONOMIC_EMPLOYEE_CACHE_SECONDS": "0",
     }
-    assert Settings.from_environment(given) == Settings("*/30 * * * *", True, "company_a", "warehouse", 50, 250, 0)
+    assert Settings.from_environment(given) == Settings(
+        "*/30 * * * *", True, "company_a", "warehouse", 50, 250, 0
+    )
 
 
 @pytest.mark.parametrize("value", ["false", "False", " no ", "off", "0"])

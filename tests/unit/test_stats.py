@@ -15,23 +15,54 @@ def test_counts_add_up_with_memory_as_a_peak() -> None:
 
 
 def test_every_fetched_item_has_exactly_one_outcome() -> None:
-    assert Counts(fetched=7, created=1, updated=1, unchanged=2, raw_changed=1, failed=1, duplicates=1, discarded=1).add_up
+    assert Counts(
+        fetched=7, created=1, updated=1, unchanged=2, raw_changed=1, failed=1, duplicates=1, discarded=1
+    ).add_up
     assert not Counts(fetched=7, created=6).add_up
 
 
 def test_counts_come_back_from_the_database_as_they_went() -> None:
     counts = Counts(fetched=3, unchanged=3, upsert_seconds=1.2345)
     stored = json.loads(json.dumps(counts.to_json()))
-    assert Counts.from_json(stored | {"of_a_newer_version": 1}) == Counts(fetched=3, unchanged=3, upsert_seconds=1.234)
+    assert Counts.from_json(stored | {"of_a_newer_version": 1}) == Counts(
+        fetched=3, unchanged=3, upsert_seconds=1.234
+    )
     assert Counts.from_json(None) == Counts()
 
 
 def test_statistics_are_one_flat_dict_of_plain_values() -> None:
-    shown = SyncStatistics("completed", 5, 123, "full", True, None, 1.23456, Counts(fetched=1, created=1)).to_xcom()
+    shown = SyncStatistics(
+        "completed", 5, 123, "full", True, None, 1.23456, Counts(fetched=1, created=1)
+    ).to_xcom()
     assert set(shown) == set(
-        "status sync_id agreement_number scope complete reconciled fetched created updated unchanged raw_changed failed duplicates "
-        "discarded missing pages requests retries bytes employees invoices_named duration_seconds fetch_seconds upsert_seconds "
-        "names_seconds peak_memory_mb".split()
+        [
+            "status",
+            "sync_id",
+            "agreement_number",
+            "scope",
+            "complete",
+            "reconciled",
+            "fetched",
+            "created",
+            "updated",
+            "unchanged",
+            "raw_changed",
+            "failed",
+            "duplicates",
+            "discarded",
+            "missing",
+            "pages",
+            "requests",
+            "retries",
+            "bytes",
+            "employees",
+            "invoices_named",
+            "duration_seconds",
+            "fetch_seconds",
+            "upsert_seconds",
+            "names_seconds",
+            "peak_memory_mb",
+        ]
     )
     assert all(value is None or type(value) in {int, float, bool, str} for value in shown.values())
     assert (shown["status"], shown["reconciled"], shown["duration_seconds"]) == ("completed", None, 1.235)

@@ -1,4 +1,4 @@
--- The tables of the invoice copy: agreements, invoices, employees, syncs with their lease, staging and what was refused.
+-- The tables of the invoice copy: agreements, invoices, employees, syncs with their lease, staging, refused items.
 -- Applied once, in order, by `python -m economic migrate` or the first sync.
 
 create schema if not exists economic;
@@ -101,7 +101,7 @@ create table economic.sync_run (
     scan_cursor bigint,
     scan_seen bigint not null default 0,
     scan_drifted boolean not null default false,
-    staged_rows integer [] not null default '{}',
+    staged_rows integer[] not null default '{}',
     stored_pages integer not null default 0,
     booked_count bigint,
     totals jsonb,
