@@ -1,6 +1,6 @@
 # Every verb is one of `run`, which needs nothing but Python 3.11 or newer; without make, call ./run VERB.
 .DEFAULT_GOAL := help
-.PHONY: help install demo check test test-peers format lock clean
+.PHONY: help install demo psql check test test-peers format lock clean
 
 help: ## print these verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -10,6 +10,9 @@ install: ## make .venv with everything pinned
 
 demo: ## set everything up and run the real DAG once on embedded parts
 	@python3 run demo
+
+psql: ## look at the demo's database (starts it, opens psql, stops it)
+	@python3 run psql
 
 check: ## lint, types, layers, SQL, unit and integration tests (under 2 minutes)
 	@python3 run check

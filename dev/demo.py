@@ -75,7 +75,15 @@ def say(text: str = "") -> None:
 def open_psql(server: Server, arguments: list[str]) -> int:
     """Psql on the demo's database, with the user's own terminal."""
     environment = os.environ | {"PGPASSWORD": server.password, "PGOPTIONS": "-c search_path=economic,public"}
-    command = [server.bin / "psql", "-h", "127.0.0.1", "-p", str(server.port), "-U", embedded_postgres.USER]
+    command = [
+        str(server.bin / "psql"),
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(server.port),
+        "-U",
+        embedded_postgres.USER,
+    ]
     return subprocess.run([*command, "-d", "economic", *arguments], env=environment).returncode
 
 

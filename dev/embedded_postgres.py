@@ -215,7 +215,9 @@ def _home(work: Path) -> Path:
     note = work / MOVED
     if note.exists() and Path(note.read_text()).exists():
         return Path(note.read_text())
-    home = Path(tempfile.mkdtemp(prefix="economic-postgres-", dir="/var/tmp"))  # made with a name of its own, closed to others
+    home = Path(
+        tempfile.mkdtemp(prefix="economic-postgres-", dir="/var/tmp")
+    )  # made with a name of its own, closed to others
     note.write_text(str(home))
     return home
 
