@@ -1,0 +1,194 @@
+"""What leaves the house: the wheel, the lock files, the documents, and how Airflow finds the package."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import economic
+from economic.provider_info import get_provider_info
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tracked() -> list[Path]:
+    """The project's own files: those of git, or all when there is no git here."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    names = [name for name in listed.stdout.split("\0") if name]
+    return [ROOT / name for name in names if (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    target = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)], cwd=ROOT, check=True
+    )
+    (built,) = target.glob("*.whl")
+    return zipfile.ZipFile(built)
+
+
+def test_the_wheel_carries_the_package_its_sql_and_its_marks(wheel: zipfile.ZipFile) -> None:
+    names = set(wheel.namelist())
+    for path in (ROOT / "include" / "sql").rglob("*.sql"):
+        assert f"economic/_sql/{path.relative_to(ROOT / 'include' / 'sql').as_posix()}" in names
+    for path in (ROOT / "plugins" / "economic").rglob("*.py"):
+        assert path.relative_to(ROOT / "plugins").as_posix() in names
+    assert {"economic/py.typed", "economic/.airflowignore"} <= names
+    assert {name.split("/")[0] for name in names} == {
+        "economic",
+        f"airflow_provider_economic-{economic.__version__}.dist-info",
+    }
+
+
+def test_the_wheel_is_announced_to_airflow(wheel: zipfile.ZipFile) -> None:
+    points = wheel.read(
+        f"airflow_provider_economic-{economic.__version__}.dist-info/entry_points.txt"
+    ).decode()
+    assert "[apache_airflow_provider]\nprovider_info = economic.provider_info:get_provider_info" in points
+    assert "[airflow.plugins]\neconomic = economic.ui_plugin:EconomicPlugin" in points
+
+
+def test_the_installed_wheel_finds_its_sql(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path)
+    printed = subprocess.run(
+        [sys.executable, "-m", "economic", "migrate", "--print"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "create table economic.invoice" in printed.stdout
+
+
+def test_the_package_name_is_the_distributions() -> None:
+    """Airflow does not start when the two differ."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert get_provider_info()["package-name"] == project["name"]
+
+
+def test_listing_providers_imports_next_to_nothing() -> None:
+    """Airflow calls it at every start: neither Airflow nor a driver may be imported for it."""
+    code = "import sys, json; from economic.provider_info import get_provider_info; get_provider_info(); print(json.dumps(sorted(sys.modules)))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = {name.split(".")[0] for name in json.loads(printed)}
+    assert not loaded & {"airflow", "psycopg", "requests", "pydantic", "croniter"}
+
+
+def test_airflow_knows_the_connection_type_and_shows_the_tokens_as_dots() -> None:
+    code = """
+import json
+from airflow.providers_manager import ProvidersManager
+manager = ProvidersManager()
+hook = manager.hooks["economic"]
+forms = {key: str(value.schema if hasattr(value, "schema") else value) for key, value in manager.connection_form_widgets.items() if "economic" in key}
+print("@@" + json.dumps([hook.hook_class_name, hook.hook_name, forms]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "@@" in done.stdout, done.stderr[-2000:]
+    class_name, hook_name, forms = json.loads(done.stdout.split("@@")[1])
+    assert (class_name, hook_name) == ("economic.hook.EconomicHook", "Visma e-conomic")
+    assert any("app_secret_token" in key for key in forms)
+
+
+LOADER = """
+import json, sys
+from airflow.plugins_manager import _get_plugins
+plugins, errors = _get_plugins()
+import economic.hook
+print("@@" + json.dumps({
+    "plugins": [p.name for p in plugins if p.name == "economic"],
+    "errors": errors,
+    "loose": [name for name in ("hook", "models", "errors", "store", "sync", "session") if name in sys.modules],
+    "file": economic.hook.__file__,
+}))
+"""
+
+
+@pytest.mark.parametrize("mounted", [True, False], ids=["mounted as well", "installed only"])
+def test_airflow_loads_the_plugin_exactly_once_and_no_file_as_a_loose_module(
+    mounted: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    if mounted:
+        shutil.copytree(
+            ROOT / "plugins" / "economic", folder / "economic", ignore=shutil.ignore_patterns("__pycache__")
+        )
+    environment = os.environ | {"AIRFLOW__CORE__PLUGINS_FOLDER": str(folder)}
+    done = subprocess.run([sys.executable, "-c", LOADER], env=environment, capture_output=True, text=True)
+    assert "@@" in done.stdout, done.stderr[-2000:]
+    found = json.loads(done.stdout.split("@@")[1])
+    assert found["plugins"] == ["economic"]
+    assert found["errors"] == {}
+    assert found["loose"] == []
+
+
+def test_no_file_names_a_registry_or_a_place_on_somebodys_machine() -> None:
+    names = [
+        r"pypi\.o" + "rg",
+        "pythonhost" + "ed",
+        r"npmjs\." + "com",
+        r"registry\.np" + "mjs",
+        r"deb\.deb" + "ian",
+    ]
+    unwanted = re.compile("|".join(names) + r"|(?<![\w.$}])/(?:work|root|home/\w+)/", re.IGNORECASE)
+    for path in tracked():
+        text = path.read_bytes().decode("utf-8", "ignore")
+        assert not unwanted.search(text), f"{path.relative_to(ROOT)}: {unwanted.search(text)}"
+
+
+@pytest.mark.parametrize("name", ["bootstrap", "dev", "runtime"])
+def test_every_locked_package_has_hashes(name: str) -> None:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    entries = re.split(r"\n(?=[a-z0-9])", text.strip())
+    assert len(entries) >= 1
+    assert all("--hash=sha256:" in entry for entry in entries)
+
+
+def test_the_documents_name_only_verbs_that_exist() -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    assert len(documents) > 5
+    for document in documents:
+        named = set(
+            re.findall(r"`make ([a-z][a-z-]*)|^make ([a-z][a-z-]*)", document.read_text(), re.MULTILINE)
+        )
+        assert {one or other for one, other in named} <= targets, document.name
+
+
+def test_every_verb_of_make_is_one_of_run() -> None:
+    shown = subprocess.run(
+        [sys.executable, str(ROOT / "run")], capture_output=True, text=True, check=True
+    ).stdout
+    makefile = (ROOT / "Makefile").read_text()
+    called = set(re.findall(r"python3 run ([a-z-]+)", makefile))
+    assert called == set(re.findall(r"\./run ([a-z-]+)", shown))
+
+
+def test_every_setting_is_documented() -> None:
+    source = (ROOT / "plugins" / "economic" / "settings.py").read_text()
+    variables = set(re.findall(r'"((?:ECONOMIC|AUTO)_[A-Z_]+)"', source))
+    assert len(variables) == 7
+    for document in ("README.md", ".env.example"):
+        text = (ROOT / document).read_text()
+        assert all(name in text for name in variables), document
+
+
+def test_the_example_settings_are_the_defaults() -> None:
+    from economic.settings import Settings
+
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert Settings.from_environment({key: value.strip('"') for key, value in given.items()}) == Settings()
