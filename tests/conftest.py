@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import secrets
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,12 +35,13 @@ AIRFLOW = {
 def pytest_configure(config: pytest.Config) -> None:
     # Airflow reads its configuration when it is first imported, which is later than this.
     os.environ.update(AIRFLOW)
-    guard = str(HERE / "loopback_only")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (guard, os.environ.get("PYTHONPATH", ""))))
-    sys.path.insert(0, guard)
-    import sitecustomize
-
-    sitecustomize.install()
+    folder = HERE / "loopback_only"
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH", ""))))
+    # By its path: a system's Python may have loaded a sitecustomize of its own by now.
+    spec = importlib.util.spec_from_file_location("loopback_only", folder / "sitecustomize.py")
+    if spec is None or spec.loader is None:
+        raise RuntimeError("The guard that keeps the tests on this machine is missing.")
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
 
 def pytest_unconfigure() -> None:
