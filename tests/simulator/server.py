@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import token_hex
 from socket import SHUT_RDWR, socket
 from socketserver import TCPServer
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
@@ -39,7 +39,8 @@ class Server(ThreadingHTTPServer):
         self._open: set[socket] = set()
         self.ledger, self.script, self.journal = ledger, Script(), Journal()
         self.routes = Routes(ledger, tokens)
-        self.control = Control(ledger, self.script, self.journal, self.stop_soon)
+        self.asked_to_stop = Event()
+        self.control = Control(ledger, self.script, self.journal, self.asked_to_stop.set)
 
     @property
     def base_url(self) -> str:
@@ -98,6 +99,9 @@ class Handler(BaseHTTPRequestHandler):
             self._control(body)
         else:
             self._api()
+        # Only now: stopping cuts the connections, and whoever asked for it is owed an answer.
+        if self.server.asked_to_stop.is_set():
+            self.server.stop_soon()
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_OPTIONS = handle_any
 
