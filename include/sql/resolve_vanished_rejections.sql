@@ -1,9 +1,8 @@
--- Marks rejections of unnumbered items resolved that a complete scan no longer shows.
+-- Marks rejections resolved whose item a complete scan no longer shows; one that was stored is resolved with its page.
 -- Parameters: agreement_number, sync_id.
 update economic.rejected_invoice
 set resolved_at = now()
 where
     agreement_number = %(agreement_number)s
-    and invoice_number is null
     and resolved_at is null
     and last_sync_id <> %(sync_id)s;

@@ -1,5 +1,5 @@
--- One sync's row.
--- Parameters: sync_id.
+-- One sync's row: by its number, or the newest that a DAG run began.
+-- Parameters: sync_id (null: by DAG run), dag_id, run_id.
 -- Returns: at most one row.
 select
     sync_id,
@@ -15,7 +15,6 @@ select
     phase,
     status,
     message,
-    started_at,
     clock_timestamp() - updated_at as idle,
     scan_number,
     scan_cursor,
@@ -24,12 +23,20 @@ select
     staged_rows,
     stored_pages,
     total,
-    booked_count,
     totals,
     complete,
     reconciled,
     verdict,
+    warning,
     statistics,
     extract(epoch from clock_timestamp() - started_at)::float8 as age_seconds
 from economic.sync_run
-where sync_id = %(sync_id)s;
+where
+    sync_id = coalesce(
+        %(sync_id)s::bigint,
+        (
+            select max(newest.sync_id)
+            from economic.sync_run as newest
+            where newest.dag_id = %(dag_id)s and newest.run_id = %(run_id)s
+        )
+    );

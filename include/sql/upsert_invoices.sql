@@ -2,7 +2,8 @@
 -- Values are compared, not spellings. The join is bounded to the page's own numbers: unbounded, it would read the
 -- whole table for every page. A changed employee number takes the name away, which a later step fills in again.
 -- Parameters: agreement_number, sync_id, page, first_position, last_position.
--- Returns: one row: counts of staged, written, created, updated, raw_changed (only the raw item differed).
+-- What changed on an invoice goes into invoice_history in the same statement.
+-- Returns: one row: counts of staged, written, noted, created, updated, raw_changed (only the raw item differed).
 with incoming as materialized (
     select
         invoice_number,
@@ -337,11 +338,30 @@ written as (
             end,
             missing_since = null
     returning held.invoice_number
+),
+
+noted as (
+    insert into economic.invoice_history (agreement_number, invoice_number, sync_id, old_values, new_values)
+    select
+        %(agreement_number)s,
+        differing.invoice_number,
+        %(sync_id)s,
+        jsonb_object_agg(before.key, before.value) as old_values,
+        jsonb_object_agg(before.key, after.value) as new_values
+    from differing
+    inner join written on differing.invoice_number = written.invoice_number
+    inner join held on differing.invoice_number = held.invoice_number
+    cross join lateral jsonb_each(to_jsonb(held)) as before (key, value)
+    inner join lateral jsonb_each(to_jsonb(differing)) as after (key, value) on before.key = after.key
+    where differing.is_changed and before.key <> 'raw_data' and before.value is distinct from after.value
+    group by differing.invoice_number
+    returning invoice_number
 )
 
 select
     (select count(*) from incoming) as staged,
     (select count(*) from written) as written,
+    (select count(*) from noted) as noted,
     count(*) filter (where differing.is_new) as created,
     count(*) filter (where differing.is_changed) as updated,
     count(*) filter (

@@ -84,10 +84,14 @@ class Agreement(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """e-conomic's own count and net sum, in base currency, of all booked invoices: ``/invoices/totals``."""
+    """e-conomic's own count and net sum of all booked invoices, and what is unpaid of them: ``/invoices/totals``.
+
+    Amounts are in base currency. Whether ``remainder_base`` counts unmatched credit notes is unconfirmed; it may be absent.
+    """
 
     invoice_count: int
     net_amount_base: Decimal
+    remainder_base: Decimal | None = None
 
 
 def _refuse(field: str, reason: str, said: str, value: object = None) -> RecordError:
@@ -316,8 +320,10 @@ def read_totals(value: dict[str, Any]) -> Totals:
         booked = _parent(value, ("booked",))
         count = read_number("booked.invoiceCount", booked.get("invoiceCount"))
         net = read_amount("booked.netAmountInBaseCurrency", booked.get("netAmountInBaseCurrency"))
+        unpaid = _parent(booked, ("unpaid",)).get("grossRemainderInBaseCurrency")
+        remainder = read_amount("booked.unpaid.grossRemainderInBaseCurrency", unpaid)
     except RecordError as error:
         raise BrokenResponse(f"/invoices/totals is not what it should be: {error.message}") from None
     if count is None or net is None:
         raise BrokenResponse("/invoices/totals lacks the booked count or sum.")
-    return Totals(count, net)
+    return Totals(count, net, remainder)

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from economic import store
+from economic import runs, store
 from economic.database import run
 from economic.envelope import Envelope, Item
 from economic.errors import AnswerError, ContractChanged, RecordError, RetriableError
@@ -48,10 +48,7 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
             "update_sync_run_scanned",
             sync_id=attempt.run.sync_id,
             booked_count=count,
-            totals=totals
-            and Jsonb(
-                {"invoice_count": totals.invoice_count, "net_amount_base": str(totals.net_amount_base)}
-            ),
+            totals=totals and Jsonb(runs.totals_json(totals)),
             complete=complete,
             statistics=stored_counts(counts),
             message=f"Fetched {attempt.run.scan_seen:,} invoices, {words}",

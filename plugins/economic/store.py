@@ -1,54 +1,16 @@
-"""The rows of the copy: syncs, staged and stored invoices, refused items, employees. Each function runs inside the caller's transaction."""
+"""The rows of the copy: staged and stored invoices, refused items, employees. Each function runs inside the caller's transaction."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
 
-from psycopg.types.json import Jsonb
-
-from economic.database import Connection, Row, one, row, rows, run
+from economic.database import Connection, one, row, rows, run
 from economic.errors import AgreementMismatch, RecordError
-from economic.models import Agreement, Employee, Invoice, Totals
+from economic.models import Agreement, Employee, Invoice
 from economic.statements import statement
-from economic.stats import Counts
-
-
-@dataclass(frozen=True, slots=True)
-class SyncRun:
-    """The row of one sync, as it stands."""
-
-    sync_id: int
-    dag_id: str
-    run_id: str
-    run_type: str
-    conn_id: str
-    agreement_number: int | None
-    scope: str
-    date_from: date | None
-    date_to: date | None
-    force: bool
-    phase: str
-    status: str
-    message: str
-    idle: timedelta
-    age_seconds: float
-    scan_number: int
-    scan_cursor: int | None
-    scan_seen: int
-    scan_drifted: bool
-    staged_rows: tuple[int, ...]
-    stored_pages: int
-    total: int | None
-    totals: Totals | None
-    complete: bool
-    reconciled: bool | None
-    verdict: str | None
-    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +41,38 @@ class Upserted:
 
 @dataclass(frozen=True, slots=True)
 class HeldTotals:
-    """What the copy holds: invoices not missing, their net sum in base currency, open rejections."""
+    """What the copy holds of an agreement. Missing invoices count in ``missing_count`` alone; amounts are in base currency.
+
+    ``without_base`` invoices have no net amount in base currency; ``overdue`` is by today's date in Copenhagen; ``credit`` has a negative
+    remainder. ``rejected_count`` are the open rejections, ``unheld_count`` those of which no earlier version is held either.
+    """
 
     invoice_count: int
     net_amount_base: Decimal
-    rejected: int
+    remainder_base: Decimal
+    without_base: int
+    open_count: int
+    overdue_count: int
+    overdue_base: Decimal
+    credit_count: int
+    missing_count: int
+    rejected_count: int
+    unheld_count: int
+    base_currency: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Held invoices that a complete full scan did not show.
+
+    :param count: how many.
+    :param numbers: up to as many of them as were asked for.
+    :param unnumbered: items of that scan without a usable number: they may be some of those gone.
+    """
+
+    count: int
+    numbers: list[int]
+    unnumbered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,60 +82,6 @@ class EmployeeCache:
     known: int
     fresh: bool
     uncovered: bool
-
-
-def open_sync_run(connection: Connection, **values: Any) -> int:
-    """Open the row of a new sync; its id."""
-    return int(one(connection, "open_sync_run", **values)["sync_id"])
-
-
-def sync_run(connection: Connection, sync_id: int) -> SyncRun | None:
-    """One sync's row."""
-    return _sync_run(row(connection, "select_sync_run", sync_id=sync_id))
-
-
-def sync_run_of_dag_run(connection: Connection, dag_id: str, run_id: str) -> SyncRun | None:
-    """The newest sync that a DAG run began."""
-    return _sync_run(row(connection, "select_sync_run_of_dag_run", dag_id=dag_id, run_id=run_id))
-
-
-def _sync_run(found: Row | None) -> SyncRun | None:
-    if found is None:
-        return None
-    totals = found.pop("totals")
-    counts = Counts.from_json(found.pop("statistics"))
-    staged = tuple(found.pop("staged_rows"))
-    del found["started_at"], found["booked_count"]
-    return SyncRun(
-        totals=totals and Totals(totals["invoice_count"], Decimal(totals["net_amount_base"])),
-        counts=counts,
-        staged_rows=staged,
-        **found,
-    )
-
-
-def close_sync_run(
-    connection: Connection,
-    sync_id: int,
-    status: str,
-    message: str,
-    *,
-    counts: Counts | None = None,
-    percentage: float | None = None,
-    statistics: dict[str, Any] | None = None,
-) -> bool:
-    """Close a running sync's row; whether it was open."""
-    stored = statistics if statistics is not None else counts and counts.to_json()
-    closed = row(
-        connection,
-        "close_sync_run",
-        sync_id=sync_id,
-        status=status,
-        message=message,
-        percentage=percentage,
-        statistics=None if stored is None else Jsonb(stored),
-    )
-    return closed is not None
 
 
 def bound_agreement(connection: Connection, conn_id: str) -> int | None:
@@ -253,6 +188,28 @@ def held_totals(connection: Connection, agreement_number: int) -> HeldTotals:
     return HeldTotals(**one(connection, "select_held_totals", agreement_number=agreement_number))
 
 
+def invoices_by_month(connection: Connection, agreement_number: int) -> dict[str, int]:
+    """How many invoices are dated in each of the last 24 months, by ``YYYY-MM``."""
+    found = rows(connection, "count_invoices_by_month", agreement_number=agreement_number)
+    return {month["month"]: month["invoices"] for month in found}
+
+
+def gone_invoices(connection: Connection, agreement_number: int, sync_id: int, most: int) -> Gone:
+    """What a complete full scan, still in staging, did not show of the invoices held.
+
+    :param most: how many of their numbers to return.
+    """
+    found = one(
+        connection, "find_gone_invoices", agreement_number=agreement_number, sync_id=sync_id, most=most
+    )
+    return Gone(found["gone"], found["numbers"], found["unnumbered"])
+
+
+def mark_missing(connection: Connection, agreement_number: int, numbers: Sequence[int]) -> int:
+    """Mark invoices as missing; how many were not marked before."""
+    return run(connection, "mark_missing_invoices", agreement_number=agreement_number, numbers=list(numbers))
+
+
 def employee_cache(connection: Connection, agreement_number: int, cache_seconds: float) -> EmployeeCache:
     """How good the stored employees still are."""
     return EmployeeCache(
@@ -284,9 +241,3 @@ def store_employees(
 def name_invoices(connection: Connection, agreement_number: int) -> int:
     """Write employees' names onto their invoices; how many changed."""
     return run(connection, "update_employee_names", agreement_number=agreement_number)
-
-
-def age_seconds(connection: Connection, sync_id: int) -> float:
-    """Seconds since a sync began, by the database's clock."""
-    found = sync_run(connection, sync_id)
-    return 0.0 if found is None else found.age_seconds

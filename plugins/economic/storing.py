@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 import psycopg
@@ -12,9 +11,9 @@ import psycopg
 from economic import store
 from economic.database import run
 from economic.errors import ContractChanged, FatalError, RecordError
-from economic.models import Totals
+from economic.reconciling import reconcile
 from economic.stats import Counts
-from economic.store import HeldTotals, Rejection, Upserted
+from economic.store import Rejection, Upserted
 from economic.sync import Attempt, percentage, stored_counts
 
 log = logging.getLogger(__name__)
@@ -49,7 +48,7 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
     _check_staging(attempt)
     for page in range(attempt.run.stored_pages + 1, len(attempt.run.staged_rows) + 1):
         _store_page(attempt, page)
-    _reconcile(attempt)
+    reconcile(attempt)
     counts = attempt.counts
     return {
         "created": counts.created,
@@ -138,65 +137,3 @@ def _set_aside(attempt: Attempt, page: int, position: int, error: psycopg.Error,
             f"The database refused more than {MOST_REFUSED_ROWS} invoices of one page, the last because: {said}.",
             hint="Look for a constraint or trigger on economic.invoice that is not this package's.",
         )
-
-
-def _reconcile(attempt: Attempt) -> None:
-    """Compare what is held with e-conomic's own totals, in the last transaction of the phase."""
-    now = attempt.run
-    agreement = attempt.lease.agreement_number
-    with attempt.writing():
-        if now.complete and now.scope == "full":
-            run(
-                attempt.connection,
-                "resolve_vanished_rejections",
-                agreement_number=agreement,
-                sync_id=now.sync_id,
-            )
-        reconciled: bool | None = None
-        verdict = (
-            "Not compared: this sync covered a range of dates."
-            if now.scope == "range"
-            else "Not compared: e-conomic's totals could not be read."
-        )
-        if now.totals is not None:
-            reconciled, verdict = compare(now.totals, store.held_totals(attempt.connection, agreement))
-        counts = attempt.counts + attempt.spent("upsert_seconds")
-        run(
-            attempt.connection,
-            "update_sync_run_reconciled",
-            sync_id=now.sync_id,
-            reconciled=reconciled,
-            verdict=verdict,
-            statistics=stored_counts(counts),
-        )
-    attempt.committed(counts, reconciled=reconciled, verdict=verdict)
-    log.info("%s", verdict)
-
-
-def compare(theirs: Totals, ours: HeldTotals) -> tuple[bool, str]:
-    """Whether the copy agrees with e-conomic's totals, and how it stands, in words.
-
-    An invoice that was refused counts as known by number, but its amount is not in the copy's sum: then only the counts can agree, and the copy is not
-    called reconciled.
-    """
-    count = theirs.invoice_count - ours.invoice_count - ours.rejected
-    net = theirs.net_amount_base - ours.net_amount_base
-    if not count and not net and not ours.rejected:
-        return (
-            True,
-            f"Agrees with e-conomic: {ours.invoice_count:,} invoices, net {_amount(ours.net_amount_base)}.",
-        )
-    parts = []
-    if count:
-        where = "more in e-conomic than here" if count > 0 else "more here than in e-conomic"
-        parts.append(f"{abs(count):,} invoices {where}")
-    if ours.rejected:
-        parts.append(f"{ours.rejected:,} refused and kept aside")
-    if net:
-        where = "more in e-conomic than here" if net > 0 else "more here than in e-conomic"
-        parts.append(f"net {_amount(abs(net))} {where}")
-    return False, "Differs from e-conomic: " + ", ".join(parts) + "."
-
-
-def _amount(value: Decimal) -> str:
-    return f"{value:,.2f}"

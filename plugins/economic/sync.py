@@ -18,14 +18,14 @@ from typing import Any, Protocol
 from psycopg.types.json import Jsonb
 
 from economic import lease as leases
-from economic import schema, store
+from economic import runs, schema, store
 from economic.database import Connection, run, transaction
 from economic.envelope import Envelope
 from economic.errors import LeaseLost, SyncEnded
 from economic.lease import Lease
 from economic.models import Agreement, Totals
+from economic.runs import SyncRun
 from economic.stats import Counts, SyncStatistics
-from economic.store import SyncRun
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def begin(client: Client, connection: Connection, order: Order) -> Attempt:
     :raises AgreementMismatch: the connection suddenly reaches another agreement.
     """
     schema.prepare(connection)
-    before = store.sync_run_of_dag_run(connection, order.dag_id, order.run_id)
+    before = runs.sync_run_of_dag_run(connection, order.dag_id, order.run_id)
     resumed = _resume(connection, before, order) if before is not None else None
     if before is not None and before.status == "running" and before.phase == "waiting":
         sync_id = before.sync_id
@@ -199,7 +199,7 @@ def _renewal(connection: Connection, lease: Lease | None) -> Callable[[], None]:
 
 def _open(connection: Connection, order: Order) -> int:
     with transaction(connection):
-        sync_id = store.open_sync_run(
+        sync_id = runs.open_sync_run(
             connection,
             dag_id=order.dag_id,
             run_id=order.run_id,
@@ -236,7 +236,7 @@ def _resume(connection: Connection, before: SyncRun, order: Order) -> Lease | No
         log.info("Going on with sync %d after page %d.", before.sync_id, len(before.staged_rows))
         return lease
     with transaction(connection):
-        store.close_sync_run(
+        runs.close_sync_run(
             connection, before.sync_id, "abandoned", "Abandoned: begun again by a later attempt."
         )
         if lease is not None:
@@ -250,7 +250,7 @@ def join(connection: Connection, sync_id: int, attempt: str, client: Client | No
     :raises SyncEnded: the sync is over; nothing may be written on its behalf.
     :raises LeaseLost: another sync took over.
     """
-    found = store.sync_run(connection, sync_id)
+    found = runs.sync_run(connection, sync_id)
     if found is None or found.agreement_number is None:
         raise SyncEnded(f"Sync {sync_id} is not known to the database.")
     if found.status in {"superseded", "abandoned"}:
@@ -262,7 +262,7 @@ def join(connection: Connection, sync_id: int, attempt: str, client: Client | No
 
 
 def _attempt(connection: Connection, lease: Lease, client: Client | None) -> Attempt:
-    found = store.sync_run(connection, lease.sync_id)
+    found = runs.sync_run(connection, lease.sync_id)
     if found is None:
         raise SyncEnded(f"Sync {lease.sync_id} is not known to the database.")
     return Attempt(connection, lease, found, client)
@@ -270,7 +270,7 @@ def _attempt(connection: Connection, lease: Lease, client: Client | None) -> Att
 
 def note_failure(connection: Connection, dag_id: str, run_id: str, message: str) -> None:
     """Note on a running sync why an attempt failed that will be tried again."""
-    found = store.sync_run_of_dag_run(connection, dag_id, run_id)
+    found = runs.sync_run_of_dag_run(connection, dag_id, run_id)
     if found is not None:
         with transaction(connection):
             run(connection, "update_sync_run_message", sync_id=found.sync_id, message=message)
@@ -278,7 +278,7 @@ def note_failure(connection: Connection, dag_id: str, run_id: str, message: str)
 
 def wait(connection: Connection, dag_id: str, run_id: str, message: str) -> float:
     """Note that a sync waits for the one that holds the lease; for how many seconds it has waited."""
-    found = store.sync_run_of_dag_run(connection, dag_id, run_id)
+    found = runs.sync_run_of_dag_run(connection, dag_id, run_id)
     if found is None:
         return 0.0
     with transaction(connection):
@@ -294,11 +294,11 @@ def close(
     :param lease: the lease of the attempt that closes, if it had one.
     :raises LeaseLost: another attempt or sync took that lease over; nothing was closed.
     """
-    found = store.sync_run_of_dag_run(connection, dag_id, run_id)
+    found = runs.sync_run_of_dag_run(connection, dag_id, run_id)
     if found is None or found.status != "running":
         return
     with transaction(connection) if lease is None else leases.fenced(connection, lease):
-        store.close_sync_run(connection, found.sync_id, status, message)
+        runs.close_sync_run(connection, found.sync_id, status, message)
         if found.agreement_number is not None:
             leases.release(connection, lease or Lease(found.agreement_number, found.sync_id, 0))
 
@@ -312,8 +312,8 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
     spent = attempt.counts + attempt.spent("names_seconds")
     if not spent.add_up:
         raise ArithmeticError(f"Sync {now.sync_id}: the counts do not add up: {spent.to_json()}.")
-    refused = f"{spent.failed:,} invoices were refused (see rejected_invoice)" if spent.failed else None
-    errors = "; ".join(part for part in (refused, problem) if part)
+    refused = f"{counted(spent.failed, 'invoice')} refused (see rejected_invoice)" if spent.failed else None
+    errors = "; ".join(part for part in (refused, now.warning, problem) if part)
     statistics = SyncStatistics(
         status="completed_with_errors" if errors else "completed",
         sync_id=now.sync_id,
@@ -321,12 +321,12 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
         scope=now.scope,
         complete=now.complete,
         reconciled=now.reconciled,
-        duration_seconds=store.age_seconds(attempt.connection, now.sync_id),
+        duration_seconds=runs.age_seconds(attempt.connection, now.sync_id),
         counts=spent,
     )
-    message = f"Synced {spent.fetched:,} invoices" + (f"; {errors}" if errors else "")
+    message = f"Synced {counted(spent.fetched, 'invoice')}" + (f"; {errors}" if errors else "")
     with attempt.writing():
-        store.close_sync_run(
+        runs.close_sync_run(
             attempt.connection,
             now.sync_id,
             statistics.status,
@@ -338,6 +338,11 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
         leases.release(attempt.connection, attempt.lease)
     log.info("Invoice sync completed %s", statistics.to_xcom())
     return statistics
+
+
+def counted(number: int, thing: str) -> str:
+    """A number with its noun, in words for people: ``1 invoice``, ``22,500 invoices``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def stored_counts(counts: Counts) -> Jsonb:

@@ -75,7 +75,8 @@ def test_it_pages_by_number_and_filters_by_date(hook: EconomicHook, simulated: I
 
 def test_totals_and_counts_are_e_conomics_own(hook: EconomicHook, simulated: InProcess) -> None:
     net = sum(item["netAmountInBaseCurrency"] for item in simulated.ledger.items().values())
-    assert hook.totals() == (250, net)
+    unpaid = sum(item["remainderInBaseCurrency"] for item in simulated.ledger.items().values())
+    assert hook.totals() == (250, net, unpaid)
     assert hook.count_invoices() == 250
     assert hook.count_invoices(date_from=date(2100, 1, 1)) == 0
     assert isinstance(hook.totals().net_amount_base, Decimal)

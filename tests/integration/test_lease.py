@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from economic import lease as leases
-from economic import store
+from economic import runs, store
 from economic.database import prepare, transaction
 from economic.errors import LeaseBusy, LeaseLost
 from economic.lease import Lease
@@ -36,7 +36,7 @@ def connect(database: str) -> Iterator[Callable[[], psycopg.Connection]]:
 
 def new_sync(connection: psycopg.Connection, scope: str = "full") -> int:
     with transaction(connection):
-        return store.open_sync_run(
+        return runs.open_sync_run(
             connection,
             dag_id="d",
             run_id="r",

@@ -22,6 +22,7 @@ class Control:
             "unpay": self._unpay,
             "book": self._book,
             "remove": ledger.remove,
+            "restore": ledger.restore,
             "rename_employee": ledger.rename_employee,
             "add_employee": self._add_employee,
             "remove_employee": ledger.remove_employee,

@@ -50,6 +50,7 @@ class Ledger:
         self._next_index = books.size
         self._spoils: dict[int, list[Spoil]] = {}
         self._written: dict[int, bytes] = {}
+        self._removed: dict[int, Invoice] = {}
         if books.size <= RENDERED_AT_START:
             for number in self.numbers:
                 self.written(number)
@@ -158,9 +159,19 @@ class Ledger:
     def remove(self, number: int) -> None:
         """Make an invoice vanish, which the real API never does."""
         with self.lock:
-            del self.invoices[self._invoice(number).number]
+            self._removed[number] = self._invoice(number)
+            del self.invoices[number]
             del self.numbers[bisect_left(self.numbers, number)]
             self._spoils.pop(number, None)
+            self._changed(number)
+
+    def restore(self, number: int) -> None:
+        """Bring an invoice back that had vanished."""
+        with self.lock:
+            if number not in self._removed:
+                raise UnknownNumber(f"there is no removed invoice {number}")
+            self.invoices[number] = self._removed.pop(number)
+            insort(self.numbers, number)
             self._changed(number)
 
     def spoil(self, number: int, path: str, text: str | None) -> None:

@@ -90,6 +90,9 @@ def test_invoices_are_booked_backdated_out_of_series_and_removed(
     sim.control("remove", number=last + 1)
     assert own.answer(f"/invoices/booked/{last + 1}").status_code == 404
     assert own.get("/invoices/booked")["pagination"]["results"] == 63
+    sim.control("restore", number=last + 1)
+    assert own.get(f"/invoices/booked/{last + 1}")["date"] == "2025-02-03"
+    assert own.numbers("/invoices/booked")[-4:] == [last + 1, last + 2, last + 3, 9999999]
 
 
 def test_employees_come_go_and_change_names(sim: simulator.InProcess, own: Client) -> None:

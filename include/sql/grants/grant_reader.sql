@@ -1,0 +1,21 @@
+-- Lets the role economic_reader read the views, and nothing else. Run by the owner of the schema, once and after each
+-- upgrade: psql -f grant_reader.sql; then for each person or tool: grant economic_reader to NAME;
+do $$
+begin
+    if not exists (select 1 from pg_roles where rolname = 'economic_reader') then
+        create role economic_reader nologin;
+    end if;
+end
+$$;
+
+revoke all on all tables in schema economic from economic_reader;
+
+grant usage on schema economic to economic_reader;
+
+grant select on
+economic.invoice_overview,
+economic.invoices,
+economic.payments,
+economic.receivables_aging,
+economic.sync_status
+to economic_reader;

@@ -1,0 +1,233 @@
+"""What is gone is marked only when that is proven and believable, and the verdict says in words how the copy stands."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from economic.models import Totals
+from economic.reconciling import compare
+from economic.store import HeldTotals
+from tests.integration.conftest import Company
+
+
+def missing(company: Company) -> list[int]:
+    found = company.rows(
+        "select invoice_number from economic.invoice where missing_since is not null order by invoice_number"
+    )
+    return [row["invoice_number"] for row in found]
+
+
+def last_sync(company: Company) -> dict[str, Any]:
+    return company.rows("select * from economic.sync_run order by sync_id desc limit 1")[0]
+
+
+def remove(company: Company, count: int, start: int = 100) -> list[int]:
+    numbers = sorted(company.books.ledger.items())[start : start + count]
+    for number in numbers:
+        company.books.control("remove", number=number)
+    return numbers
+
+
+def test_an_invoice_that_is_gone_is_marked_and_never_deleted(company: Company) -> None:
+    company.sync()
+    gone = remove(company, 10)
+    statistics = company.sync()
+    assert (statistics["missing"], statistics["status"], statistics["reconciled"]) == (10, "completed", True)
+    assert missing(company) == gone
+    assert company.value("select count(*) from economic.invoice") == 250
+    assert company.sync()["missing"] == 0
+    assert missing(company) == gone
+
+
+def test_one_that_comes_back_is_no_longer_missing(company: Company) -> None:
+    company.sync()
+    (number,) = remove(company, 1)
+    company.sync()
+    assert missing(company) == [number]
+    company.books.control("restore", number=number)
+    statistics = company.sync()
+    assert missing(company) == []
+    assert (statistics["fetched"], statistics["unchanged"], statistics["reconciled"]) == (250, 250, True)
+
+
+def test_more_gone_at_once_than_is_believable_marks_nothing_and_says_so(company: Company) -> None:
+    company.sync()
+    remove(company, 11)
+    statistics = company.sync()
+    assert (statistics["missing"], statistics["status"], statistics["reconciled"]) == (
+        0,
+        "completed_with_errors",
+        False,
+    )
+    assert missing(company) == []
+    sync = last_sync(company)
+    assert "11 invoices of 250 no longer shown by e-conomic, more than the 10" in sync["warning"]
+    assert sync["warning"] in sync["message"]
+
+
+def test_empty_books_are_not_believed_either(company: Company) -> None:
+    company.sync()
+    remove(company, 250, start=0)
+    statistics = company.sync()
+    assert (statistics["missing"], statistics["status"]) == (0, "completed_with_errors")
+    assert missing(company) == []
+
+
+def test_a_scan_that_is_not_proven_complete_marks_nothing(company: Company) -> None:
+    company.sync()
+    remove(company, 3)
+    for request, number in ((2, 9000), (6, 9001)):
+        company.books.when(request, {"action": "book", "number": number})
+    statistics = company.sync()
+    assert (statistics["complete"], statistics["missing"]) == (False, 0)
+    assert missing(company) == []
+
+
+def test_a_range_marks_nothing(company: Company) -> None:
+    company.sync()
+    items = company.books.ledger.items()
+    gone = remove(company, 3)
+    day = items[gone[0]]["date"]
+    assert company.sync(date_from=date.fromisoformat(day))["missing"] == 0
+    assert missing(company) == []
+
+
+def test_an_invoice_that_is_refused_now_is_not_gone(company: Company) -> None:
+    company.sync()
+    number = sorted(company.books.ledger.items())[7]
+    company.books.spoil(number, "date", value="2026-02-30")
+    statistics = company.sync()
+    assert (statistics["failed"], statistics["missing"], statistics["reconciled"]) == (1, 0, False)
+    assert missing(company) == []
+    assert last_sync(company)["verdict"] == "Differs from e-conomic: 1 invoice refused and kept aside."
+
+
+def test_an_item_without_a_number_may_be_the_one_that_is_gone(company: Company) -> None:
+    company.sync()
+    number = sorted(company.books.ledger.items())[7]
+    company.books.spoil(number, "bookedInvoiceNumber", raw='"no number"')
+    statistics = company.sync()
+    assert (statistics["failed"], statistics["missing"], statistics["status"]) == (
+        1,
+        0,
+        "completed_with_errors",
+    )
+    assert missing(company) == []
+    assert "1 item came without a usable number" in last_sync(company)["warning"]
+    company.books.heal(number)
+    assert company.sync()["status"] == "completed"
+
+
+def test_a_refusal_that_a_complete_scan_no_longer_shows_is_resolved(company: Company) -> None:
+    number = sorted(company.books.ledger.items())[7]
+    company.books.spoil(number, "date", value="2026-02-30")
+    company.sync()
+    company.books.control("remove", number=number)
+    assert company.sync()["reconciled"] is True
+    assert company.value("select count(*) from economic.rejected_invoice where resolved_at is null") == 0
+
+
+def test_what_was_booked_between_scan_and_totals_is_said_in_words(company: Company) -> None:
+    # the pages, the page that proves the end, the closing count: then the totals
+    company.books.when(
+        1, {"action": "book", "count": 2, "net": "500", "date": "2026-06-01"}, match="/invoices/totals"
+    )
+    company.books.fault("/invoices/totals", "status", status=503, at=1)
+    statistics = company.sync()
+    assert (statistics["complete"], statistics["reconciled"]) == (True, False)
+    verdict = last_sync(company)["verdict"]
+    assert verdict.startswith("Differs from e-conomic: 2 invoices, ")
+    assert "DKK more in e-conomic than here: booked while we read; the next sync takes them." in verdict
+    assert company.sync()["reconciled"] is True
+
+
+def test_what_is_held_is_kept_with_the_sync(company: Company) -> None:
+    company.books.control("clock", date="2026-06-01")
+    company.sync()
+    held = last_sync(company)["held"]
+    items = company.books.ledger.items().values()
+    assert held["invoice_count"] == 250
+    assert Decimal(held["net_amount_base"]) == sum(item["netAmountInBaseCurrency"] for item in items)
+    assert Decimal(held["remainder_base"]) == sum(item["remainderInBaseCurrency"] for item in items)
+    assert held["credit_count"] == sum(item["remainder"] < 0 for item in items)
+    assert held["open_count"] + held["overdue_count"] == sum(item["remainder"] > 0 for item in items)
+    months = company.rows(
+        "select to_char(invoice_date, 'YYYY-MM') as month, count(*) as n from economic.invoice"
+        " where invoice_date >= date_trunc('month', now()) - interval '23 months' group by 1"
+    )
+    assert held["months"] == {row["month"]: row["n"] for row in months}
+    assert months
+
+
+NOTHING = HeldTotals(
+    invoice_count=10,
+    net_amount_base=Decimal("100.00"),
+    remainder_base=Decimal("40.00"),
+    without_base=0,
+    open_count=0,
+    overdue_count=0,
+    overdue_base=Decimal(0),
+    credit_count=0,
+    missing_count=0,
+    rejected_count=0,
+    unheld_count=0,
+    base_currency="DKK",
+)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "proven", "unmarked", "said"),
+    [
+        (Totals(10, Decimal("100")), True, False, "Agrees with e-conomic: 10 invoices, net 100.00 DKK."),
+        (
+            Totals(10, Decimal("100"), Decimal("30.5")),
+            True,
+            False,
+            "Agrees with e-conomic: 10 invoices, net 100.00 DKK. Unpaid there 30.50 DKK, here 40.00 DKK.",
+        ),
+        (
+            Totals(12, Decimal("1350")),
+            True,
+            False,
+            "Differs from e-conomic: 2 invoices, 1,250.00 DKK more in e-conomic than here: booked while we read; the next sync takes them.",
+        ),
+        (
+            Totals(11, Decimal("50")),
+            True,
+            False,
+            "Differs from e-conomic: 1 invoice more in e-conomic than here, net 50.00 DKK more here than in e-conomic: booked while we read; the next sync takes them.",
+        ),
+        (
+            Totals(9, Decimal("90")),
+            True,
+            False,
+            "Differs from e-conomic: 1 invoice, 10.00 DKK more here than in e-conomic: removed while we read; the next sync marks them.",
+        ),
+        (
+            Totals(9, Decimal("90")),
+            True,
+            True,
+            "Differs from e-conomic: 1 invoice, 10.00 DKK more here than in e-conomic: invoices are gone there that are not believed to be.",
+        ),
+        (
+            Totals(9, Decimal("90")),
+            False,
+            False,
+            "Differs from e-conomic: 1 invoice, 10.00 DKK more here than in e-conomic: the scan was not proven complete; the next sync reads again.",
+        ),
+        (
+            Totals(10, Decimal("99.99")),
+            True,
+            False,
+            "Differs from e-conomic: net 0.01 DKK more here than in e-conomic: the counts agree; the next sync compares again.",
+        ),
+    ],
+)
+def test_the_verdict_says_how_it_stands(theirs: Totals, proven: bool, unmarked: bool, said: str) -> None:
+    agreed, verdict = compare(theirs, NOTHING, complete=proven, unmarked=unmarked)
+    assert verdict == said
+    assert agreed is said.startswith("Agrees")

@@ -1,0 +1,169 @@
+"""What readers see: the views, their comments, and a role that may read them and nothing else."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from economic.statements import sql_folder
+from tests.integration.conftest import Company
+
+VIEWS = {"invoice_overview", "invoices", "payments", "receivables_aging", "sync_status"}
+OLD_COLUMNS = [
+    "invoice_number",
+    "invoice_date",
+    "due_date",
+    "customer_number",
+    "customer_name",
+    "subject",
+    "gross_amount",
+    "remainder",
+    "currency",
+    "external_reference",
+    "external_id",
+    "employee_number",
+    "employee_name",
+    "pdf_url",
+    "raw_data",
+    "last_synced_at",
+]
+
+
+def test_every_table_view_and_column_says_what_it_is(connection: psycopg.Connection) -> None:
+    silent = connection.execute(
+        """
+        select class.relname, attribute.attname
+        from pg_class as class
+        inner join pg_namespace as namespace on class.relnamespace = namespace.oid
+        left join pg_attribute as attribute
+            on attribute.attrelid = class.oid and attribute.attnum > 0 and not attribute.attisdropped
+        where namespace.nspname = 'economic' and class.relkind in ('r', 'v')
+            and (
+                obj_description(class.oid, 'pg_class') is null
+                or col_description(class.oid, attribute.attnum) is null
+            )
+        """
+    ).fetchall()
+    assert silent == []
+
+
+def test_the_old_reports_go_on_under_the_old_names(company: Company) -> None:
+    statistics = company.sync()
+    found = company.rows("select * from economic.invoices order by invoice_number")
+    assert [column for column in found[0] if column != "agreement_number"] == OLD_COLUMNS
+    assert len(found) == statistics["created"]
+    item = min(company.books.ledger.items().items())[1]
+    assert found[0]["gross_amount"] == item["grossAmount"]
+    finished = company.value("select max(finished_at) from economic.sync_run")
+    assert {row["last_synced_at"] for row in found} == {finished}
+
+
+def test_the_old_reports_do_not_count_what_is_gone(company: Company) -> None:
+    company.sync()
+    company.books.control("remove", number=min(company.books.ledger.items()))
+    company.sync()
+    assert company.value("select count(*) from economic.invoices") == 249
+    assert company.value("select count(*) from economic.invoice_overview") == 250
+
+
+@pytest.mark.parametrize(
+    ("remainder", "due_in", "status", "days"),
+    [
+        ("0", -10, "settled", None),
+        ("-5", -10, "credit", None),
+        ("5", -10, "overdue", 10),
+        ("5", 0, "open", None),
+        ("5", 3, "open", None),
+        ("5", None, "open", None),
+    ],
+)
+def test_the_status_is_derived_as_of_today_in_copenhagen(
+    company: Company, remainder: str, due_in: int | None, status: str, days: int | None
+) -> None:
+    company.sync()
+    today: date = company.value("select (now() at time zone 'Europe/Copenhagen')::date")
+    due = None if due_in is None else today + timedelta(days=due_in)
+    number = company.value("select min(invoice_number) from economic.invoice")
+    company.connection.execute(
+        "update economic.invoice set remainder = %s, due_date = %s where invoice_number = %s",
+        (Decimal(remainder), due, number),
+    )
+    (found,) = company.rows(
+        "select status, days_overdue from economic.invoice_overview where invoice_number = %s", number
+    )
+    assert (found["status"], found["days_overdue"]) == (status, days)
+
+
+def test_aging_adds_up_and_never_mixes_currencies(company: Company) -> None:
+    foreign = next(n for n, item in company.books.ledger.items().items() if item["currency"] != "DKK")
+    company.books.unpay(foreign)
+    company.sync()
+    aging = company.rows("select * from economic.receivables_aging")
+    buckets = [
+        "not_due",
+        "overdue_1_to_30",
+        "overdue_31_to_60",
+        "overdue_61_to_90",
+        "overdue_over_90",
+        "credit",
+    ]
+    for row in aging:
+        assert sum(row[bucket] for bucket in buckets) == row["remainder"]
+    by_currency: dict[str, Decimal] = {}
+    for item in company.books.ledger.items().values():
+        by_currency[item["currency"]] = by_currency.get(item["currency"], Decimal()) + item["remainder"]
+    found: dict[str, Decimal] = {}
+    for row in aging:
+        found[row["currency"]] = found.get(row["currency"], Decimal()) + row["remainder"]
+    assert found == {currency: total for currency, total in by_currency.items() if currency in found}
+    assert company.books.ledger.item(foreign)["currency"] in found
+    assert len(found) > 1
+
+
+def test_sync_status_says_who_runs_and_who_has_stalled(company: Company) -> None:
+    company.sync()
+    (status,) = company.rows("select * from economic.sync_status")
+    assert (status["running"], status["stalled"], status["invoices"], status["rejected"]) == (
+        False,
+        False,
+        250,
+        0,
+    )
+    company.fetch(company.order())
+    (status,) = company.rows("select * from economic.sync_status")
+    assert (status["running"], status["stalled"], status["last_phase"]) == (True, False, "fetch")
+    company.connection.execute("update economic.sync_lease set expires_at = now() - interval '1 second'")
+    (status,) = company.rows("select * from economic.sync_status")
+    assert (status["running"], status["stalled"]) == (True, True)
+    assert status["success_sync_id"] == 1
+
+
+def test_a_reader_reads_the_views_and_nothing_else(company: Company, postgres: str, database: str) -> None:
+    company.sync()
+    script = (sql_folder() / "grants" / "grant_reader.sql").read_bytes()
+    company.connection.execute(script)
+    company.connection.execute(script)
+    company.connection.execute("drop role if exists an_analyst")
+    company.connection.execute(
+        "create role an_analyst login password 'long enough to be one' in role economic_reader"
+    )
+    try:
+        dsn = psycopg.conninfo.make_conninfo(database, user="an_analyst", password="long enough to be one")
+        with psycopg.connect(dsn, autocommit=True) as reader:
+            for view in VIEWS:
+                reader.execute(sql.SQL("select * from economic.{}").format(sql.Identifier(view)))
+            tables = company.rows("select tablename from pg_tables where schemaname = 'economic'")
+            assert len(tables) > 8
+            for table in tables:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    reader.execute(
+                        sql.SQL("select 1 from economic.{}").format(sql.Identifier(table["tablename"]))
+                    )
+    finally:
+        company.connection.execute(
+            "drop owned by economic_reader; drop role an_analyst; drop role economic_reader"
+        )
