@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, Param, chain, result, task
+from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, Param, SyncCallback, chain, result, task
 
-from economic import tasks
+from economic import alerts, tasks
+from economic.agreements import AgreementDag
 from economic.settings import Settings
 
 DOC = """
@@ -32,64 +33,84 @@ invoice never fails a sync: it is kept in `economic.rejected_invoice` with its r
 crash**: the lease runs out in five minutes and the next sync takes over. To run a failed sync again, trigger a new run, or clear `fetch-pages` with downstream.
 """
 
-with DAG(
-    dag_id="economic_invoice_sync",
-    schedule=Settings.from_environment().schedule,
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
-    is_paused_upon_creation=False,
-    doc_md=DOC,
-    tags=["e-conomic", "invoices", "postgres"],
-    params={
-        "force": Param(
-            False,
-            type="boolean",
-            title="Force",
-            description_md="Take over from a sync that is running or was left behind, and ask for the employee names again.",
-        ),
-        "date_from": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="From",
-            description_md="Only invoices dated this day or later.",
-        ),
-        "date_to": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="To",
-            description_md="Only invoices dated this day or earlier.",
-        ),
-    },
-    # Four tries of each task fit between two syncs six hours apart: 4 x (40 + 20 + 10) minutes and the waits.
-    default_args={
-        "retries": 3,
-        "retry_delay": timedelta(seconds=60),
-        "retry_exponential_backoff": 2.0,
-        "max_retry_delay": timedelta(minutes=10),
-        "retry_policy": tasks.RetryAsAsked(),
-    },
-):
-    fetch_pages = task(
-        task_id="fetch-pages",
-        multiple_outputs=False,
-        execution_timeout=timedelta(minutes=40),
-        doc_md="Begins the sync and reads all booked invoices into staging. Tried again, it goes on after the last page it had committed.",
-    )(tasks.fetch_pages)()
-    upsert_invoices = task(
-        task_id="upsert-invoices",
-        multiple_outputs=False,
-        execution_timeout=timedelta(minutes=20),
-        doc_md="Writes new and changed invoices, page by page, and compares the copy with e-conomic's totals.",
-    )(tasks.upsert_invoices)()
-    populate_employee_names = result(
-        task(
-            task_id="populate-employee-names",
+PARAMS = {
+    "force": Param(
+        False,
+        type="boolean",
+        title="Force",
+        description_md="Take over from a sync that is running or was left behind, and ask for the employee names again.",
+    ),
+    "date_from": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="From",
+        description_md="Only invoices dated this day or later.",
+    ),
+    "date_to": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="To",
+        description_md="Only invoices dated this day or earlier.",
+    ),
+}
+
+
+def sync_dag(agreement: AgreementDag, settings: Settings) -> DAG:
+    """The DAG of one agreement."""
+    late = settings.late_after_minutes and DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(minutes=settings.late_after_minutes),
+        callback=SyncCallback(settings.on_late or alerts.LOG_LATE),
+    )
+    failed = settings.on_failure and alerts.load(settings.on_failure, "ECONOMIC_ON_FAILURE")
+    with DAG(
+        dag_id=agreement.dag_id,
+        schedule=agreement.schedule,
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        doc_md=DOC,
+        tags=["e-conomic", "invoices", "postgres"],
+        params=PARAMS,
+        deadline=late or None,
+        # Four tries of each task fit between two syncs six hours apart: 4 x (40 + 20 + 10) minutes and the waits.
+        default_args={
+            "retries": 3,
+            "retry_delay": timedelta(seconds=60),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(minutes=10),
+            "retry_policy": tasks.RetryAsAsked(),
+            "on_failure_callback": failed or None,
+        },
+    ) as dag:
+        fetch_pages = task(
+            task_id="fetch-pages",
             multiple_outputs=False,
-            execution_timeout=timedelta(minutes=10),
-            doc_md="Fills in employees' names and ends the sync. Its XCom is the sync's statistics.",
-        )(tasks.populate_employee_names)
-    )()
-    chain(fetch_pages, upsert_invoices, populate_employee_names)
+            execution_timeout=timedelta(minutes=40),
+            doc_md="Begins the sync and reads all booked invoices into staging. Tried again, it goes on after the last page it had committed.",
+        )(tasks.fetch_pages)(agreement.conn_id, agreement.schedule)
+        upsert_invoices = task(
+            task_id="upsert-invoices",
+            multiple_outputs=False,
+            execution_timeout=timedelta(minutes=20),
+            doc_md="Writes new and changed invoices, page by page, and compares the copy with e-conomic's totals.",
+        )(tasks.upsert_invoices)(agreement.conn_id)
+        populate_employee_names = result(
+            task(
+                task_id="populate-employee-names",
+                multiple_outputs=False,
+                outlets=[tasks.CHANGED],
+                execution_timeout=timedelta(minutes=10),
+                doc_md="Fills in employees' names and ends the sync. Its XCom is the sync's statistics.",
+            )(tasks.populate_employee_names)
+        )(agreement.conn_id)
+        chain(fetch_pages, upsert_invoices, populate_employee_names)
+    return dag
+
+
+SETTINGS = Settings.from_environment()
+for agreement in SETTINGS.agreements:
+    globals()[agreement.dag_id] = sync_dag(agreement, SETTINGS)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 
 from economic import store
+from economic.attempt import Attempt, Client, stored_counts
 from economic.database import run
 from economic.errors import AnswerError, RecordError, RetriableError
 from economic.models import Employee, read_employee
 from economic.stats import Counts, SyncStatistics
-from economic.sync import Attempt, Client, end, stored_counts
+from economic.sync import end
 
 log = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from decimal import Decimal
 from psycopg.types.json import Jsonb
 
 from economic import store
+from economic.attempt import Attempt, counted, stored_counts
 from economic.database import run
 from economic.models import Totals
 from economic.stats import Counts
 from economic.store import HeldTotals
-from economic.sync import Attempt, counted, stored_counts
 
 log = logging.getLogger(__name__)
 

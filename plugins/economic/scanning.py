@@ -8,6 +8,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from economic import runs, store
+from economic.attempt import Attempt, Client, percentage, stored_counts
 from economic.database import run
 from economic.envelope import Envelope, Item
 from economic.errors import AnswerError, ContractChanged, RecordError, RetriableError
@@ -15,7 +16,6 @@ from economic.models import Invoice, Totals, invoice_number, read_invoice
 from economic.paging import Page, Position, scan
 from economic.stats import Counts
 from economic.store import Rejection
-from economic.sync import Attempt, Client, percentage, stored_counts
 
 log = logging.getLogger(__name__)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from economic import schedules
+from economic.agreements import DAG_ID, AgreementDag, read_agreements
 from economic.errors import ConfigurationError
 
-DEFAULT_SCHEDULE = "0 */6 * * *"
 DEFAULT_CONN_ID = "economic_default"
 DEFAULT_POSTGRES_CONN_ID = "economic_postgres"
-PRESETS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@quarterly", "@yearly", "@annually")
 LARGEST_PAGE = 1000
 """Largest page size e-conomic accepts; 1001 is answered with 400 E04810."""
 SMALLEST_INTERVAL_MS = 100
@@ -19,32 +20,44 @@ SMALLEST_INTERVAL_MS = 100
 
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
+_CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings, by their environment variables.
 
-    ========================== ================================= ====================
-    field                      variable                          default
-    ========================== ================================= ====================
-    schedule                   ``ECONOMIC_SYNC_SCHEDULE``        ``0 */6 * * *`` (UTC)
-    auto_sync                  ``AUTO_SYNC_ENABLED``             true
-    conn_id                    ``ECONOMIC_CONN_ID``              ``economic_default``
-    postgres_conn_id           ``ECONOMIC_POSTGRES_CONN_ID``     ``economic_postgres``
-    page_size                  ``ECONOMIC_PAGE_SIZE``            1000
-    request_interval_ms        ``ECONOMIC_REQUEST_INTERVAL_MS``  100
+    ========================== =================================== ====================
+    field                      variable                            default
+    ========================== =================================== ====================
+    schedule                   ``ECONOMIC_SYNC_SCHEDULE``          ``0 */6 * * *`` (UTC)
+    auto_sync                  ``AUTO_SYNC_ENABLED``               true
+    conn_id                    ``ECONOMIC_CONN_ID``                ``economic_default``
+    postgres_conn_id           ``ECONOMIC_POSTGRES_CONN_ID``       ``economic_postgres``
+    page_size                  ``ECONOMIC_PAGE_SIZE``              1000
+    request_interval_ms        ``ECONOMIC_REQUEST_INTERVAL_MS``    100
     employee_cache_seconds     ``ECONOMIC_EMPLOYEE_CACHE_SECONDS`` 3600
-    ========================== ================================= ====================
+    agreements, refused        ``ECONOMIC_AGREEMENTS``             none besides the default
+    on_failure                 ``ECONOMIC_ON_FAILURE``             nothing
+    late_after_minutes         ``ECONOMIC_LATE_AFTER_MINUTES``     never
+    on_late                    ``ECONOMIC_ON_LATE``                a line in the log
+    ========================== =================================== ====================
+
+    ``refused`` says in words which entries of ``ECONOMIC_AGREEMENTS`` cannot be used; they get no DAG, the others do.
     """
 
-    schedule: str | None = DEFAULT_SCHEDULE
+    schedule: str | None = schedules.DEFAULT
     auto_sync: bool = True
     conn_id: str = DEFAULT_CONN_ID
     postgres_conn_id: str = DEFAULT_POSTGRES_CONN_ID
     page_size: int = LARGEST_PAGE
     request_interval_ms: int = SMALLEST_INTERVAL_MS
     employee_cache_seconds: int = 3600
+    agreements: tuple[AgreementDag, ...] = ()
+    refused: tuple[str, ...] = ()
+    on_failure: str | None = None
+    late_after_minutes: int | None = None
+    on_late: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -55,17 +68,29 @@ class Settings:
         """
         given = os.environ if environment is None else environment
         auto_sync = _switch(given, "AUTO_SYNC_ENABLED", default=True)
-        schedule = _schedule(given)
+        schedule = schedules.checked(
+            _text(given, "ECONOMIC_SYNC_SCHEDULE", schedules.DEFAULT), "ECONOMIC_SYNC_SCHEDULE"
+        )
+        conn_id = _text(given, "ECONOMIC_CONN_ID", DEFAULT_CONN_ID)
+        default = AgreementDag(DAG_ID, conn_id, schedule if auto_sync else None)
+        others, refused = read_agreements(given.get("ECONOMIC_AGREEMENTS", ""), conn_id, schedule)
+        if not auto_sync:
+            others = [replace(other, schedule=None) for other in others]
         return cls(
-            schedule=schedule if auto_sync else None,
+            schedule=default.schedule,
             auto_sync=auto_sync,
-            conn_id=_text(given, "ECONOMIC_CONN_ID", DEFAULT_CONN_ID),
+            conn_id=conn_id,
             postgres_conn_id=_text(given, "ECONOMIC_POSTGRES_CONN_ID", DEFAULT_POSTGRES_CONN_ID),
             page_size=_number(given, "ECONOMIC_PAGE_SIZE", LARGEST_PAGE, 1, LARGEST_PAGE),
             request_interval_ms=_number(
                 given, "ECONOMIC_REQUEST_INTERVAL_MS", SMALLEST_INTERVAL_MS, 0, 60_000
             ),
             employee_cache_seconds=_number(given, "ECONOMIC_EMPLOYEE_CACHE_SECONDS", 3600, 0, 7 * 86_400),
+            agreements=(default, *others),
+            refused=refused,
+            on_failure=_callable(given, "ECONOMIC_ON_FAILURE"),
+            late_after_minutes=_number(given, "ECONOMIC_LATE_AFTER_MINUTES", 0, 1, 100_000) or None,
+            on_late=_callable(given, "ECONOMIC_ON_LATE"),
         )
 
 
@@ -95,16 +120,10 @@ def _number(given: Mapping[str, str], name: str, default: int, least: int, most:
     return int(value)
 
 
-def _schedule(given: Mapping[str, str]) -> str:
-    value = _text(given, "ECONOMIC_SYNC_SCHEDULE", DEFAULT_SCHEDULE)
-    if value == DEFAULT_SCHEDULE or value in PRESETS:
-        return value
-    # Imported here: only a schedule of one's own needs it, and this module is read by every task process.
-    from croniter import croniter
-
-    if len(value.split()) != 5 or not croniter.is_valid(value):
+def _callable(given: Mapping[str, str], name: str) -> str | None:
+    value = given.get(name, "").strip()
+    if value and not _CALLABLE.fullmatch(value):
         raise ConfigurationError(
-            f"ECONOMIC_SYNC_SCHEDULE is {value!r}, which is no schedule.",
-            hint=f"Set it to five cron fields such as {DEFAULT_SCHEDULE!r}, or one of {', '.join(PRESETS)}.",
+            f"{name} is {value!r}.", hint="Set it to the path of a function: package.module.function."
         )
-    return value
+    return value or None

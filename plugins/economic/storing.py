@@ -9,12 +9,12 @@ from typing import Any
 import psycopg
 
 from economic import store
+from economic.attempt import Attempt, percentage, stored_counts
 from economic.database import run
 from economic.errors import ContractChanged, FatalError, RecordError
 from economic.reconciling import reconcile
 from economic.stats import Counts
 from economic.store import Rejection, Upserted
-from economic.sync import Attempt, percentage, stored_counts
 
 log = logging.getLogger(__name__)
 

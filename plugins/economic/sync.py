@@ -6,26 +6,17 @@ The three phases live beside this module: :mod:`economic.scanning`, :mod:`econom
 from __future__ import annotations
 
 import logging
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
-from typing import Any, Protocol
-
-from psycopg.types.json import Jsonb
+from collections.abc import Callable
+from datetime import timedelta
 
 from economic import lease as leases
 from economic import runs, schema, store
-from economic.database import Connection, run, transaction
-from economic.envelope import Envelope
-from economic.errors import LeaseLost, SyncEnded
+from economic.attempt import Attempt, Client, Order, counted
+from economic.database import Connection, row, run, transaction
+from economic.errors import LeaseBusy, LeaseLost, SyncEnded
 from economic.lease import Lease
-from economic.models import Agreement, Totals
 from economic.runs import SyncRun
-from economic.stats import Counts, SyncStatistics
+from economic.stats import SyncStatistics
 
 log = logging.getLogger(__name__)
 
@@ -33,120 +24,8 @@ RESUMABLE_FOR = timedelta(minutes=15)
 """A scan goes on where an earlier attempt stopped only within this time: its pages would mix too distant moments."""
 ORPHANED_AFTER_SECONDS = 1200
 """A running row without a lease that was silent for longer belongs to a process that is gone: it would have spoken or failed by then."""
-_HEARTBEAT_SECONDS = 20.0
-
-
-class TrafficCounts(Protocol):
-    """Requests, retries and body bytes of a client so far."""
-
-    requests: int
-    retries: int
-    bytes: int
-
-
-class Client(Protocol):
-    """What a sync asks of e-conomic; the hook is one."""
-
-    while_waiting: Callable[[], None]
-
-    @property
-    def traffic(self) -> TrafficCounts: ...
-    def agreement(self) -> Agreement: ...
-    def invoices_above(
-        self,
-        number: int | None,
-        *,
-        page_size: int,
-        date_from: date | None = None,
-        date_to: date | None = None,
-    ) -> Envelope: ...
-    def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int: ...
-    def totals(self) -> Totals: ...
-    def employees_above(self, number: int | None, *, page_size: int = 1000) -> Envelope: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be synced, for which DAG run.
-
-    :param attempt: which task attempt asks, for people: task and try.
-    :param date_from: only invoices dated this day or later; with neither date the sync is a full one.
-    :param force: take the lease from a live sync, and do not trust the employee cache.
-    """
-
-    dag_id: str
-    run_id: str
-    run_type: str
-    conn_id: str
-    attempt: str
-    date_from: date | None = None
-    date_to: date | None = None
-    force: bool = False
-
-    @property
-    def scope(self) -> str:
-        """``full`` or ``range``."""
-        return "full" if self.date_from is None and self.date_to is None else "range"
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One task attempt at work on a sync: its connection, its lease, and the sync's row as of the last commit."""
-
-    connection: Connection
-    lease: Lease
-    run: SyncRun
-    client: Client | None = None
-    _heard: float = field(default_factory=time.monotonic)
-    _clock: float = field(default_factory=time.monotonic)
-    _told: tuple[int, int, int] = (0, 0, 0)
-
-    def __post_init__(self) -> None:
-        if self.client is not None:
-            self.client.while_waiting = self.keep_alive
-
-    @property
-    def counts(self) -> Counts:
-        """What the sync has counted so far, as of the last commit."""
-        return self.run.counts
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """One transaction under the lease."""
-        with leases.fenced(self.connection, self.lease):
-            yield
-        self._heard = time.monotonic()
-
-    def keep_alive(self) -> None:
-        """Renew the lease when it was not renewed lately; for the waits between transactions.
-
-        :raises LeaseLost: another sync took over.
-        """
-        if time.monotonic() - self._heard > _HEARTBEAT_SECONDS:
-            with self.writing():
-                pass
-
-    def spent(self, seconds: str) -> Counts:
-        """What was spent since the last commit: time (under the name of the phase), requests, memory."""
-        traffic = self.client.traffic if self.client is not None else None
-        now = (traffic.requests, traffic.retries, traffic.bytes) if traffic else (0, 0, 0)
-        requests, retries, size = (a - b for a, b in zip(now, self._told, strict=True))
-        counts = Counts(requests=requests, retries=retries, bytes=size, peak_memory_mb=peak_memory_mb())
-        return replace(counts, **{seconds: time.monotonic() - self._clock})  # type: ignore[arg-type]  # a float field
-
-    def committed(self, counts: Counts, **changes: Any) -> None:
-        """Take over what a transaction wrote, after its commit."""
-        self.run = replace(self.run, counts=counts, **changes)
-        if self.client is not None:
-            traffic = self.client.traffic
-            self._told = (traffic.requests, traffic.retries, traffic.bytes)
-        self._clock = time.monotonic()
-
-
-def peak_memory_mb() -> float:
-    """Most memory this process ever held, in MB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
+WAITING_FOR_SECONDS = 180
+"""A waiting sync that has not looked for so long is not waiting any more: its process or its run is gone."""
 
 
 def begin(client: Client, connection: Connection, order: Order) -> Attempt:
@@ -168,6 +47,8 @@ def begin(client: Client, connection: Connection, order: Order) -> Attempt:
     # A forced sync that was displaced by a newer one must not displace that one when it is tried again.
     force = order.force and not (before is not None and before.status == "superseded")
     bound = store.bound_agreement(connection, order.conn_id)
+    if resumed is None and order.run_type == "backfill":
+        _give_way(connection, order.conn_id, sync_id)
     if bound is not None and resumed is None and not force:
         leases.check_free(connection, bound, sync_id)
     client.while_waiting = _renewal(connection, resumed)
@@ -186,6 +67,25 @@ def begin(client: Client, connection: Connection, order: Order) -> Attempt:
     with transaction(connection):
         run(connection, "delete_orphaned_staged_invoices")
     return _attempt(connection, lease, client)
+
+
+def _give_way(connection: Connection, conn_id: str, sync_id: int) -> None:
+    """Let a full sync go first that waits for its turn: a backfill's many runs would leave it none.
+
+    :raises LeaseBusy: one waits.
+    """
+    waiting = row(
+        connection,
+        "find_waiting_full_sync",
+        conn_id=conn_id,
+        sync_id=sync_id,
+        idle_seconds=WAITING_FOR_SECONDS,
+    )
+    if waiting is not None:
+        raise LeaseBusy(
+            f"Sync {waiting['sync_id']} (full, run {waiting['run_id']}) waits for its turn and goes first.",
+            holder_scope="full",
+        )
 
 
 def _renewal(connection: Connection, lease: Lease | None) -> Callable[[], None]:
@@ -338,19 +238,3 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
         leases.release(attempt.connection, attempt.lease)
     log.info("Invoice sync completed %s", statistics.to_xcom())
     return statistics
-
-
-def counted(number: int, thing: str) -> str:
-    """A number with its noun, in words for people: ``1 invoice``, ``22,500 invoices``."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
-def stored_counts(counts: Counts) -> Jsonb:
-    """Counts as the sync's row keeps them."""
-    return Jsonb(counts.to_json())
-
-
-def percentage(counts: Counts, results: int) -> float:
-    """How much of a sync is done: each invoice counts once when fetched and once when stored. 100 is said at the end only."""
-    done = counts.fetched - counts.discarded + counts.stored
-    return min(99.9, round(100.0 * done / (2 * results), 1)) if results else 0.0

@@ -5,25 +5,23 @@ Kept light at import: the DAG file imports this module, and every task process i
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import get_current_context
+from airflow.sdk import Asset, AssetAlias, get_current_context
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import (
     AirflowFailException,
-    AirflowNotFoundException,
     AirflowRescheduleException,
     AirflowSkipException,
 )
 
+from economic.connections import connect
 from economic.errors import (
-    ConfigurationError,
     EconomicError,
     FatalError,
     LeaseBusy,
@@ -36,17 +34,20 @@ from economic.settings import Settings
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from economic.attempt import Attempt, Order
     from economic.database import Connection
     from economic.hook import EconomicHook
-    from economic.sync import Attempt, Order
 
 log = logging.getLogger(__name__)
 
-KNOWN_CONF = frozenset({"force", "date_from", "date_to"})
 FIRST_TASK = "fetch-pages"
+CHANGED = AssetAlias("economic_invoices")
+"""Outlet of the last task; its events lead to one asset an agreement, with the statistics as their extra."""
 LONGEST_WAIT = {"backfill": timedelta(hours=2), "scheduled": timedelta(minutes=15)}
 """How long a run waits for another sync to end, by its type: scheduled ones only when a range sync holds the lease."""
-_LOOK_AGAIN = timedelta(seconds=60)
+LOOK_AGAIN = {"backfill": timedelta(seconds=30), "scheduled": timedelta(seconds=15)}
+"""How long until a waiting run looks again: a full sync sooner, because a backfill's runs stand still until it had its turn."""
+_SHORTEST_RETRY_DELAY = timedelta(seconds=60)
 _LONGEST_RETRY_DELAY = timedelta(hours=1)
 
 
@@ -58,48 +59,63 @@ class RetryAsAsked(RetryPolicy):
     ) -> RetryDecision:
         if isinstance(exception, RetriableError) and exception.retry_after is not None:
             delay = min(timedelta(seconds=exception.retry_after), _LONGEST_RETRY_DELAY)
-            return RetryDecision.retry(max(delay, _LOOK_AGAIN), "e-conomic asked for this wait")
+            return RetryDecision.retry(max(delay, _SHORTEST_RETRY_DELAY), "e-conomic asked for this wait")
         return RetryDecision.default()
 
     def serialize(self) -> dict[str, Any]:
         return {}
 
 
-def fetch_pages() -> dict[str, Any]:
-    """Begin a sync and take every booked invoice of e-conomic into staging."""
+def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
+    """Begin a sync and take every booked invoice of e-conomic into staging.
+
+    :param conn_id: Airflow's connection to the agreement.
+    :param schedule: the DAG's; a backfill's runs find their days by it.
+    """
     from economic import scanning, sync
 
-    with _working() as work:
-        order = work.order()
+    with _working(conn_id) as work:
+        order = work.order(schedule)
         with work.hook() as hook:
             work.attempt = sync.begin(hook, work.connection, order)
             return scanning.fetch_pages(work.attempt, hook, work.settings.page_size)
 
 
-def upsert_invoices() -> dict[str, Any]:
+def upsert_invoices(conn_id: str) -> dict[str, Any]:
     """Take the staged invoices over into the copy."""
     from economic import storing, sync
 
-    with _working() as work:
+    with _working(conn_id) as work:
         work.attempt = sync.join(work.connection, work.sync_id(), work.name)
         return storing.upsert_invoices(work.attempt)
 
 
-def populate_employee_names() -> dict[str, Any]:
-    """Fill in employees' names and end the sync; the statistics."""
+def populate_employee_names(conn_id: str) -> dict[str, Any]:
+    """Fill in employees' names and end the sync; the statistics, which also go with the event that invoices changed."""
     from economic import naming, sync
 
-    with _working() as work, work.hook() as hook:
+    with _working(conn_id) as work, work.hook() as hook:
         work.attempt = sync.join(work.connection, work.sync_id(), work.name, hook)
-        return naming.populate_employee_names(
+        statistics = naming.populate_employee_names(
             work.attempt, hook, work.settings.employee_cache_seconds
         ).to_xcom()
+        announce(work.context, statistics)
+        return statistics
+
+
+def announce(context: Context, statistics: dict[str, Any]) -> None:
+    """Raise the event of :data:`CHANGED`, when a sync changed anything: an unchanged one wakes nobody."""
+    if statistics["created"] or statistics["updated"] or statistics["missing"]:
+        number = statistics["agreement_number"]
+        invoices = Asset(name=f"economic_invoices_{number}", uri=f"x-economic://agreement/{number}/invoices")
+        context["outlet_events"][CHANGED].add(invoices, extra=statistics)
 
 
 @dataclass
 class _Work:
     """One task attempt: its settings, its place in Airflow, its database connection."""
 
+    conn_id: str
     settings: Settings
     context: Context
     connection: Connection
@@ -129,45 +145,33 @@ class _Work:
         ti = self.context["ti"]
         return bool(ti.try_number > ti.max_tries)
 
-    def order(self) -> Order:
+    def order(self, schedule: str | None) -> Order:
         """What this run asks for.
 
         :raises ConfigurationError: the conf has an unknown key, or dates that make no range.
         """
-        from economic.sync import Order
+        from economic.orders import AskedFor, read_order
 
-        unknown = sorted(set(self.context["dag_run"].conf or {}) - KNOWN_CONF)
-        if unknown:
-            raise ConfigurationError(
-                f"The conf has unknown keys: {', '.join(unknown)}.",
-                hint=f"Known are {', '.join(sorted(KNOWN_CONF))}.",
-            )
-        params = self.context["params"]
-        date_from, date_to = _day(params, "date_from"), _day(params, "date_to")
-        if date_from and date_to and date_from > date_to:
-            raise ConfigurationError(f"date_from {date_from} is after date_to {date_to}.", hint="Swap them.")
-        force = params.get("force") is True
-        if force and self.run_type == "backfill":
-            log.warning("force is ignored in a backfill: its runs would displace each other.")
-            force = False
-        return Order(
-            dag_id=self.dag_id,
-            run_id=self.run_id,
-            run_type=self.run_type,
-            conn_id=self.settings.conn_id,
+        run = self.context["dag_run"]
+        return read_order(
+            AskedFor(
+                dag_id=self.dag_id,
+                run_id=self.run_id,
+                run_type=self.run_type,
+                due=run.logical_date or run.run_after,
+                conf=run.conf or {},
+                params=dict(self.context["params"]),
+            ),
+            conn_id=self.conn_id,
+            schedule=schedule,
             attempt=self.name,
-            date_from=date_from,
-            date_to=date_to,
-            force=force,
         )
 
     def hook(self) -> EconomicHook:
         from economic.hook import EconomicHook
         from economic.transport import Limits
 
-        return EconomicHook(
-            self.settings.conn_id, limits=Limits(interval=self.settings.request_interval_ms / 1000)
-        )
+        return EconomicHook(self.conn_id, limits=Limits(interval=self.settings.request_interval_ms / 1000))
 
     def sync_id(self) -> int:
         """The sync that this run's first task began.
@@ -180,18 +184,8 @@ class _Work:
         return int(fetched["sync_id"])
 
 
-def _day(params: Any, key: str) -> date | None:
-    value = params.get(key)
-    if value in (None, ""):
-        return None
-    try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ConfigurationError(f"{key} is {value!r}.", hint="Give a day as YYYY-MM-DD.") from None
-
-
 @contextmanager
-def _working() -> Iterator[_Work]:
+def _working(conn_id: str) -> Iterator[_Work]:
     """Connect, let the phase work, and turn what goes wrong into what Airflow should do about it.
 
     A failure that will not be tried again closes the sync's row with the reason and frees the lease at once.
@@ -202,7 +196,7 @@ def _working() -> Iterator[_Work]:
     try:
         settings = Settings.from_environment()
         with translated(), connect(settings.postgres_conn_id) as connection:
-            work = _Work(settings, context, connection)
+            work = _Work(conn_id, settings, context, connection)
             try:
                 with translated():
                     yield work
@@ -249,8 +243,9 @@ def _busy(work: _Work, busy: LeaseBusy) -> None:
     if waits:
         waited = sync.wait(work.connection, work.dag_id, work.run_id, f"Waiting: {busy.message}")
         if waited < LONGEST_WAIT[work.run_type].total_seconds():
-            log.info("Waiting, looking again in %d s: %s", _LOOK_AGAIN.total_seconds(), busy.message)
-            raise AirflowRescheduleException(datetime.now(UTC) + _LOOK_AGAIN)  # type: ignore[no-untyped-call]  # Airflow's own
+            pause = LOOK_AGAIN[work.run_type]
+            log.info("Waiting, looking again in %d s: %s", pause.total_seconds(), busy.message)
+            raise AirflowRescheduleException(datetime.now(UTC) + pause)  # type: ignore[no-untyped-call]  # Airflow's own
     if work.run_type in {"manual", "backfill"}:
         message = f"Not started: {busy}"
         sync.close(work.connection, work.dag_id, work.run_id, "failed", message)
@@ -258,43 +253,3 @@ def _busy(work: _Work, busy: LeaseBusy) -> None:
     message = f"Skipped: {busy.message}"
     sync.close(work.connection, work.dag_id, work.run_id, "skipped", message)
     raise AirflowSkipException(message)
-
-
-def connect(conn_id: str) -> Connection:
-    """A connection to the invoice database, from Airflow's connection of that id.
-
-    :raises ConfigurationError: the connection is not defined.
-    :raises DatabaseUnavailable: the server cannot be reached.
-    """
-    import psycopg
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-    from airflow.sdk import BaseHook
-
-    from economic import database
-
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        raise ConfigurationError(
-            f"The connection {conn_id} is not defined in Airflow.",
-            hint="Add a Postgres connection of that id, or set ECONOMIC_POSTGRES_CONN_ID to the one to use.",
-        ) from None
-    # Without these a cut network cable is noticed after hours; a user's own values win.
-    extra = {
-        "connect_timeout": 10,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 60_000,
-        "application_name": "airflow-provider-economic",
-    } | connection.extra_dejson
-    extra.pop("cursor", None)
-    connection.extra = json.dumps(extra)
-    with database.translated():
-        opened = PostgresHook(connection=connection).get_conn()
-    if not isinstance(opened, psycopg.Connection):
-        raise ConfigurationError(
-            "The Postgres provider uses psycopg2 here.",
-            hint="Install psycopg 3: pip install 'psycopg[binary]'.",
-        )
-    return database.prepare(opened)

@@ -11,8 +11,8 @@ import pytest
 from psycopg.rows import dict_row
 
 from economic import naming, scanning, storing, sync
+from economic.attempt import Attempt, Order
 from economic.hook import EconomicHook
-from economic.sync import Attempt, Order
 from economic.transport import Limits
 from simulator import InProcess
 

@@ -143,7 +143,7 @@ def test_a_backfill_waits_for_the_other_one_to_end(
 
     dag.run()
     hold_the_lease(dag, scope)
-    monkeypatch.setattr(tasks, "_LOOK_AGAIN", timedelta(seconds=2))
+    monkeypatch.setitem(tasks.LOOK_AGAIN, "backfill", timedelta(seconds=2))
     monkeypatch.setattr(
         tasks, "LONGEST_WAIT", {"backfill": timedelta(seconds=1), "scheduled": timedelta(seconds=1)}
     )
@@ -163,7 +163,7 @@ def test_a_scheduled_run_waits_for_a_range_to_end_and_then_syncs(
 
     dag.run()
     hold_the_lease(dag, "range")
-    monkeypatch.setattr(tasks, "_LOOK_AGAIN", timedelta(seconds=1))
+    monkeypatch.setitem(tasks.LOOK_AGAIN, "scheduled", timedelta(seconds=1))
     original = sync.wait
 
     def ends_meanwhile(*arguments: Any) -> float:
@@ -214,6 +214,90 @@ def test_a_conf_that_makes_no_sense_is_refused_by_name(
     assert (outcome.state, outcome.tries["fetch-pages"]) == ("failed", 1)
     assert said in "".join(capfd.readouterr())
     assert dag.books.requests() == []
+
+
+def test_a_backfill_reads_the_days_from_the_tick_before_its_own(dag: Dag) -> None:
+    dag.run()
+    dag.books.control("remove", number=min(dag.books.ledger.items()))
+    dag.books.reset()
+    outcome = dag.run(as_type="backfill", at=datetime(2026, 3, 2, 0, tzinfo=UTC))
+    assert outcome.state == "success"
+    sync = dag.last_sync()
+    assert (sync["scope"], str(sync["date_from"]), str(sync["date_to"])) == (
+        "range",
+        "2026-03-01",
+        "2026-03-02",
+    )
+    items = dag.books.ledger.items().values()
+    assert sync["statistics"]["fetched"] == sum("2026-03-01" <= i["date"] <= "2026-03-02" for i in items)
+    assert (sync["statistics"]["missing"], sync["statistics"]["complete"]) == (0, True)
+    assert all("date$gte" in entry["query"] or "date%24gte" in entry["query"] for entry in scans(dag))
+
+
+def scans(dag: Dag) -> list[dict[str, Any]]:
+    return [entry for entry in dag.books.requests() if entry["path"] == "/invoices/booked"]
+
+
+def test_in_a_backfill_force_is_ignored_and_dates_of_its_conf_go_first(dag: Dag) -> None:
+    conf = {"force": True, "date_from": "2026-01-05", "date_to": "2026-01-06"}
+    dag.run(conf, as_type="backfill", at=datetime(2026, 3, 2, 0, tzinfo=UTC))
+    sync = dag.last_sync()
+    assert (str(sync["date_from"]), str(sync["date_to"]), sync["force"]) == (
+        "2026-01-05",
+        "2026-01-06",
+        False,
+    )
+
+
+def test_a_backfill_lets_a_waiting_full_sync_go_first(dag: Dag, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datetime import timedelta
+
+    from economic import tasks
+
+    dag.run()
+    dag.connection.execute(
+        "insert into economic.sync_run (dag_id, run_id, run_type, conn_id, agreement_number, scope, force, phase)"
+        " values ('other', 'scheduled__now', 'scheduled', 'economic_default', 1234567, 'full', false, 'waiting')"
+    )
+    monkeypatch.setitem(tasks.LOOK_AGAIN, "backfill", timedelta(seconds=1))
+    monkeypatch.setitem(tasks.LONGEST_WAIT, "backfill", timedelta(seconds=1))
+    dag.books.reset()
+    outcome = dag.run(as_type="backfill", at=datetime(2026, 3, 2, 0, tzinfo=UTC))
+    assert outcome.state == "failed"
+    assert "waits for its turn and goes first" in dag.last_sync()["message"]
+    assert dag.books.requests() == []
+
+    dag.connection.execute("update economic.sync_run set updated_at = now() - interval '10 minutes'")
+    assert dag.run(as_type="backfill", at=datetime(2026, 3, 2, 6, tzinfo=UTC)).state == "success"
+
+
+def events(dag: Dag) -> list[dict[str, Any]]:
+    from airflow.models.asset import AssetEvent
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        return [
+            {"asset": event.asset.name, "uri": event.asset.uri, "extra": event.extra}
+            for event in session.query(AssetEvent).order_by(AssetEvent.id)
+        ]
+
+
+def test_an_event_with_the_statistics_tells_of_changes_and_of_nothing_else(dag: Dag) -> None:
+    known = len(events(dag))
+    first = dag.run()
+    dag.run()
+    number = next(n for n, item in dag.books.ledger.items().items() if item["remainder"] > 0)
+    dag.books.pay(number)
+    third = dag.run()
+    assert events(dag)[known:] == [
+        {
+            "asset": "economic_invoices_1234567",
+            "uri": "x-economic://agreement/1234567/invoices",
+            "extra": outcome.xcom["populate-employee-names"],
+        }
+        for outcome in (first, third)
+    ]
+    assert third.xcom["populate-employee-names"]["updated"] == 1
 
 
 def test_a_range_of_days_is_read_by_its_dates(dag: Dag) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from economic.agreements import AgreementDag
 from economic.errors import ConfigurationError
 from economic.settings import Settings
 
@@ -17,6 +18,7 @@ def test_the_defaults_are_the_missions() -> None:
         page_size=1000,
         request_interval_ms=100,
         employee_cache_seconds=3600,
+        agreements=(AgreementDag("economic_invoice_sync", "economic_default", "0 */6 * * *"),),
     )
 
 
@@ -28,9 +30,27 @@ def test_every_setting_can_be_set() -> None:
         "ECONOMIC_PAGE_SIZE": "50",
         "ECONOMIC_REQUEST_INTERVAL_MS": "250",
         "ECONOMIC_EMPLOYEE_CACHE_SECONDS": "0",
+        "ECONOMIC_ON_FAILURE": "my_alerts.failed",
+        "ECONOMIC_LATE_AFTER_MINUTES": "30",
+        "ECONOMIC_ON_LATE": "my_alerts.late",
+        "ECONOMIC_AGREEMENTS": '[{"name": "b", "conn_id": "company_b", "schedule": "@daily"}]',
     }
     assert Settings.from_environment(given) == Settings(
-        "*/30 * * * *", True, "company_a", "warehouse", 50, 250, 0
+        "*/30 * * * *",
+        True,
+        "company_a",
+        "warehouse",
+        50,
+        250,
+        0,
+        (
+            AgreementDag("economic_invoice_sync", "company_a", "*/30 * * * *"),
+            AgreementDag("economic_invoice_sync__b", "company_b", "@daily"),
+        ),
+        (),
+        "my_alerts.failed",
+        30,
+        "my_alerts.late",
     )
 
 
@@ -67,3 +87,33 @@ def test_an_unusable_value_is_refused_by_name_with_what_would_do(name: str, valu
         Settings.from_environment({name: value})
     assert repr(value) in caught.value.message
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ("{", "ECONOMIC_AGREEMENTS is no JSON"),
+        ('{"name": "a"}', "ECONOMIC_AGREEMENTS is no list"),
+        ('["a"]', "entry 1 is no object"),
+        ('[{"conn_id": "a"}]', "entry 1 has the name None"),
+        ('[{"name": "a b"}]', "entry 1 has the name 'a b'"),
+        ('[{"name": "a", "conn_id": ""}]', "entry 1 has the conn_id ''"),
+        ('[{"name": "a", "shedule": "@daily"}]', "entry 1 has unknown keys: shedule"),
+        ('[{"name": "a", "schedule": "@never"}]', "entry 1, schedule is '@never'"),
+        ('[{"name": "a", "schedule": 6}]', "entry 1 has the schedule 6"),
+        ('[{"name": "a"}, {"name": "a", "conn_id": "b"}]', "entry 2: the name 'a' is taken"),
+        ('[{"name": "a"}, {"name": "b", "conn_id": "economic_a"}]', "entry 2: the connection 'economic_a'"),
+        ('[{"name": "default"}]', "entry 1: the connection 'economic_default' is used already"),
+    ],
+)
+def test_an_agreement_that_cannot_be_used_is_left_out_and_named(entries: str, said: str) -> None:
+    found = Settings.from_environment({"ECONOMIC_AGREEMENTS": entries})
+    (refused,) = found.refused
+    assert said in refused
+    assert len(found.agreements) == 1 + entries.count('"name": "a"}, {')
+
+
+def test_switched_off_is_off_for_every_agreement() -> None:
+    entries = '[{"name": "a", "schedule": "@daily"}, {"name": "b"}]'
+    found = Settings.from_environment({"ECONOMIC_AGREEMENTS": entries, "AUTO_SYNC_ENABLED": "no"})
+    assert [one.schedule for one in found.agreements] == [None, None, None]

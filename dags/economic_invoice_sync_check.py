@@ -1,0 +1,18 @@
+"""Holds no DAG: shows as an import error which entries of ECONOMIC_AGREEMENTS cannot be used.
+
+Airflow switches off every DAG of a file that has an import error. So the DAGs of the good entries live in another file, and the bad ones
+are reported by this one, for themselves alone.
+"""
+
+from __future__ import annotations
+
+from economic.errors import ConfigurationError
+from economic.settings import Settings
+
+try:
+    refused = Settings.from_environment().refused
+except ConfigurationError:
+    refused = ()  # a setting of all DAGs is wrong, which the file that holds them reports
+
+if refused:
+    raise ConfigurationError(" ".join(refused), hint="The DAGs of all other entries run.")

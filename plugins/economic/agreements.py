@@ -1,0 +1,89 @@
+"""Which e-conomic agreements have a DAG: the default one, and those of ``ECONOMIC_AGREEMENTS``."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from economic import schedules
+from economic.errors import ConfigurationError
+
+DAG_ID = "economic_invoice_sync"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,39}", re.ASCII)
+_ENTRY_KEYS = {"name", "conn_id", "schedule"}
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementDag:
+    """One e-conomic agreement that has a DAG of its own.
+
+    :param dag_id: ``economic_invoice_sync``, or with the agreement's name behind it.
+    :param conn_id: Airflow's connection to it.
+    :param schedule: cron text or preset; None when it is off.
+    """
+
+    dag_id: str
+    conn_id: str
+    schedule: str | None
+
+
+def read_agreements(
+    text: str, default_conn_id: str, schedule: str
+) -> tuple[list[AgreementDag], tuple[str, ...]]:
+    """The usable entries of ``ECONOMIC_AGREEMENTS``, and what is wrong with the others, in words.
+
+    :param text: a JSON list of objects: ``name``, and if wanted ``conn_id`` (default ``economic_NAME``) and ``schedule``.
+    :param default_conn_id: the connection that the default DAG uses: no other may.
+    :param schedule: of entries without their own, each moved to a minute of its own.
+    """
+    if not text.strip():
+        return [], ()
+    try:
+        entries = json.loads(text)
+    except ValueError as error:
+        return [], (f"ECONOMIC_AGREEMENTS is no JSON ({error}).",)
+    if not isinstance(entries, list):
+        return [], ('ECONOMIC_AGREEMENTS is no list, such as [{"name": "north"}].',)
+    found: list[AgreementDag] = []
+    refused: list[str] = []
+    for position, entry in enumerate(entries, start=1):
+        where = f"ECONOMIC_AGREEMENTS, entry {position}"
+        try:
+            one = _agreement(entry, where, schedule)
+            known = {DAG_ID: default_conn_id} | {other.dag_id: other.conn_id for other in found}
+            if one.dag_id in known:
+                raise ConfigurationError(f"{where}: the name {entry['name']!r} is taken.")
+            if one.conn_id in known.values():
+                raise ConfigurationError(f"{where}: the connection {one.conn_id!r} is used already.")
+            found.append(one)
+        except ConfigurationError as error:
+            refused.append(str(error))
+    return found, tuple(refused)
+
+
+def _agreement(entry: Any, where: str, schedule: str) -> AgreementDag:
+    if not isinstance(entry, dict):
+        raise ConfigurationError(f"{where} is no object.", hint='Write it as {"name": "north"}.')
+    unknown = sorted(set(entry) - _ENTRY_KEYS)
+    if unknown:
+        raise ConfigurationError(
+            f"{where} has unknown keys: {', '.join(unknown)}.",
+            hint=f"Known are {', '.join(sorted(_ENTRY_KEYS))}.",
+        )
+    name = entry.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{where} has the name {name!r}.",
+            hint="Give it one of up to 40 small letters, digits and underscores.",
+        )
+    conn_id = entry.get("conn_id", f"economic_{name}")
+    if not isinstance(conn_id, str) or not conn_id.strip():
+        raise ConfigurationError(f"{where} has the conn_id {conn_id!r}.", hint="Name an Airflow connection.")
+    own = entry.get("schedule")
+    if own is not None and not isinstance(own, str):
+        raise ConfigurationError(f"{where} has the schedule {own!r}.", hint="Write it as text.")
+    chosen = schedules.spread(schedule, name) if own is None else schedules.checked(own, f"{where}, schedule")
+    return AgreementDag(f"{DAG_ID}__{name}", conn_id.strip(), chosen)

@@ -1,0 +1,40 @@
+"""The functions that a user hooks up to failed and late syncs, by their path."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from economic.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+LOG_LATE = "economic.alerts.log_late"
+
+
+def load(path: str, variable: str) -> Callable[..., Any]:
+    """The function (or notifier) at a path such as ``my_alerts.sync_failed``.
+
+    :param variable: where the path was set, for the error.
+    :raises ConfigurationError: there is none.
+    """
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"{variable} is {path!r}, which cannot be imported ({error}).",
+            hint="Set it to the path of a function that the DAG processor and the workers can import.",
+        ) from None
+    if not callable(found):
+        raise ConfigurationError(f"{variable} is {path!r}, which is no function.", hint="Name a function.")
+    return found  # type: ignore[no-any-return]  # callable, as was just seen
+
+
+def log_late(context: dict[str, Any], **_: Any) -> None:
+    """Say in the log that a sync is late: what happens when no other function is set."""
+    run = context.get("dag_run") or {}
+    run_id = run.get("run_id") if isinstance(run, dict) else getattr(run, "run_id", None)
+    log.error("The invoice sync is late: run %s has not ended in time.", run_id)

@@ -1,0 +1,153 @@
+"""One task attempt at work on a sync: what it was asked for, what it may write, and what it has spent."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any, Protocol
+
+from psycopg.types.json import Jsonb
+
+from economic import lease as leases
+from economic.database import Connection
+from economic.envelope import Envelope
+from economic.lease import Lease
+from economic.models import Agreement, Totals
+from economic.runs import SyncRun
+from economic.stats import Counts
+
+_HEARTBEAT_SECONDS = 20.0
+
+
+class TrafficCounts(Protocol):
+    """Requests, retries and body bytes of a client so far."""
+
+    requests: int
+    retries: int
+    bytes: int
+
+
+class Client(Protocol):
+    """What a sync asks of e-conomic; the hook is one."""
+
+    while_waiting: Callable[[], None]
+
+    @property
+    def traffic(self) -> TrafficCounts: ...
+    def agreement(self) -> Agreement: ...
+    def invoices_above(
+        self,
+        number: int | None,
+        *,
+        page_size: int,
+        date_from: date | None = None,
+        date_to: date | None = None,
+    ) -> Envelope: ...
+    def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int: ...
+    def totals(self) -> Totals: ...
+    def employees_above(self, number: int | None, *, page_size: int = 1000) -> Envelope: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be synced, for which DAG run.
+
+    :param attempt: which task attempt asks, for people: task and try.
+    :param date_from: only invoices dated this day or later; with neither date the sync is a full one.
+    :param force: take the lease from a live sync, and do not trust the employee cache.
+    """
+
+    dag_id: str
+    run_id: str
+    run_type: str
+    conn_id: str
+    attempt: str
+    date_from: date | None = None
+    date_to: date | None = None
+    force: bool = False
+
+    @property
+    def scope(self) -> str:
+        """``full`` or ``range``."""
+        return "full" if self.date_from is None and self.date_to is None else "range"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One task attempt at work on a sync: its connection, its lease, and the sync's row as of the last commit."""
+
+    connection: Connection
+    lease: Lease
+    run: SyncRun
+    client: Client | None = None
+    _heard: float = field(default_factory=time.monotonic)
+    _clock: float = field(default_factory=time.monotonic)
+    _told: tuple[int, int, int] = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        if self.client is not None:
+            self.client.while_waiting = self.keep_alive
+
+    @property
+    def counts(self) -> Counts:
+        """What the sync has counted so far, as of the last commit."""
+        return self.run.counts
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction under the lease."""
+        with leases.fenced(self.connection, self.lease):
+            yield
+        self._heard = time.monotonic()
+
+    def keep_alive(self) -> None:
+        """Renew the lease when it was not renewed lately; for the waits between transactions.
+
+        :raises LeaseLost: another sync took over.
+        """
+        if time.monotonic() - self._heard > _HEARTBEAT_SECONDS:
+            with self.writing():
+                pass
+
+    def spent(self, seconds: str) -> Counts:
+        """What was spent since the last commit: time (under the name of the phase), requests, memory."""
+        traffic = self.client.traffic if self.client is not None else None
+        now = (traffic.requests, traffic.retries, traffic.bytes) if traffic else (0, 0, 0)
+        requests, retries, size = (a - b for a, b in zip(now, self._told, strict=True))
+        counts = Counts(requests=requests, retries=retries, bytes=size, peak_memory_mb=peak_memory_mb())
+        return replace(counts, **{seconds: time.monotonic() - self._clock})  # type: ignore[arg-type]  # a float field
+
+    def committed(self, counts: Counts, **changes: Any) -> None:
+        """Take over what a transaction wrote, after its commit."""
+        self.run = replace(self.run, counts=counts, **changes)
+        if self.client is not None:
+            traffic = self.client.traffic
+            self._told = (traffic.requests, traffic.retries, traffic.bytes)
+        self._clock = time.monotonic()
+
+
+def peak_memory_mb() -> float:
+    """Most memory this process ever held, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number with its noun, in words for people: ``1 invoice``, ``22,500 invoices``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def stored_counts(counts: Counts) -> Jsonb:
+    """Counts as the sync's row keeps them."""
+    return Jsonb(counts.to_json())
+
+
+def percentage(counts: Counts, results: int) -> float:
+    """How much of a sync is done: each invoice counts once when fetched and once when stored. 100 is said at the end only."""
+    done = counts.fetched - counts.discarded + counts.stored
+    return min(99.9, round(100.0 * done / (2 * results), 1)) if results else 0.0

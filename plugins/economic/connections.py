@@ -1,0 +1,56 @@
+"""Connections to the invoice database, from Airflow's connections.
+
+Kept light at import: the DAG file imports the tasks, which import this, and every task process imports the DAG file.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from airflow.sdk.exceptions import AirflowNotFoundException
+
+from economic.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from economic.database import Connection
+
+
+def connect(conn_id: str) -> Connection:
+    """A connection to the invoice database, from Airflow's connection of that id.
+
+    :raises ConfigurationError: the connection is not defined.
+    :raises DatabaseUnavailable: the server cannot be reached.
+    """
+    import psycopg
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from airflow.sdk import BaseHook
+
+    from economic import database
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise ConfigurationError(
+            f"The connection {conn_id} is not defined in Airflow.",
+            hint="Add a Postgres connection of that id, or set ECONOMIC_POSTGRES_CONN_ID to the one to use.",
+        ) from None
+    # Without these a cut network cable is noticed after hours; a user's own values win.
+    extra = {
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+        "application_name": "airflow-provider-economic",
+    } | connection.extra_dejson
+    extra.pop("cursor", None)
+    connection.extra = json.dumps(extra)
+    with database.translated():
+        opened = PostgresHook(connection=connection).get_conn()
+    if not isinstance(opened, psycopg.Connection):
+        raise ConfigurationError(
+            "The Postgres provider uses psycopg2 here.",
+            hint="Install psycopg 3: pip install 'psycopg[binary]'.",
+        )
+    return database.prepare(opened)

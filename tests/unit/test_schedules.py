@@ -1,0 +1,53 @@
+"""When schedules fall due, and how many of them are kept apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from economic import schedules
+
+
+@pytest.mark.parametrize(
+    ("schedule", "moment", "before"),
+    [
+        ("0 */6 * * *", "2026-03-02T00:00", "2026-03-01T18:00"),
+        ("0 */6 * * *", "2026-03-02T06:00", "2026-03-02T00:00"),
+        ("0 */6 * * *", "2026-03-02T06:01", "2026-03-02T06:00"),
+        ("@hourly", "2026-03-02T00:00", "2026-03-01T23:00"),
+        ("@daily", "2028-03-01T00:00", "2028-02-29T00:00"),
+        ("@weekly", "2026-03-01T00:00", "2026-02-22T00:00"),
+        ("@monthly", "2026-03-01T00:00", "2026-02-01T00:00"),
+        ("@quarterly", "2026-04-01T00:00", "2026-01-01T00:00"),
+        ("0 2 * * *", "2026-03-29T02:00", "2026-03-28T02:00"),
+    ],
+)
+def test_the_tick_before_is_found(schedule: str, moment: str, before: str) -> None:
+    found = schedules.previous_tick(schedule, datetime.fromisoformat(moment).replace(tzinfo=UTC))
+    assert found == datetime.fromisoformat(before).replace(tzinfo=UTC)
+
+
+def test_the_moment_may_be_in_any_zone() -> None:
+    moment = datetime(2026, 3, 2, 1, tzinfo=timezone(timedelta(hours=1)))
+    assert schedules.previous_tick("0 */6 * * *", moment) == datetime(2026, 3, 1, 18, tzinfo=UTC)
+
+
+def test_two_hundred_agreements_do_not_start_together() -> None:
+    minutes = Counter(schedules.spread("0 */6 * * *", f"company_{n}").split()[0] for n in range(200))
+    assert len(minutes) > 50
+    assert max(minutes.values()) <= 10
+
+
+@pytest.mark.parametrize("schedule", ["0 */6 * * *", *schedules.PRESETS])
+def test_a_spread_schedule_is_valid_stable_and_of_the_same_rhythm(schedule: str) -> None:
+    moved = schedules.spread(schedule, "north")
+    assert schedules.checked(moved, "here") == moved
+    assert moved == schedules.spread(schedule, "north")
+    assert moved.split()[1:] == schedules.PRESETS.get(schedule, schedule).split()[1:]
+
+
+@pytest.mark.parametrize("schedule", ["*/30 * * * *", "5,35 * * * *", "10-20 * * * *"])
+def test_a_schedule_without_one_minute_stays_as_it_is(schedule: str) -> None:
+    assert schedules.spread(schedule, "north") == schedule
