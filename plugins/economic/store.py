@@ -101,11 +101,17 @@ def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -
             f"The connection {conn_id} reached agreement {agreement.agreement_number} ({agreement.company_name}), but its rows "
             f"belong to agreement {bound['agreement_number']} ({bound['company_name']}). Nothing was written.",
             hint=(
-                "Put the right tokens into the connection. If it has moved to another company on purpose, give the new company a "
-                "connection id of its own."
+                "Put the right tokens into the connection. If it has moved to another company on purpose, run "
+                f"`python -m economic unbind {conn_id}`, or give the new company a connection id of its own."
             ),
         )
     run(connection, "upsert_agreement", conn_id=conn_id, **agreement._asdict())
+
+
+def unbind_agreement(connection: Connection, conn_id: str) -> int | None:
+    """Let go of the agreement that a connection id is bound to; its number, None when there was none."""
+    found = row(connection, "unbind_agreement", conn_id=conn_id)
+    return None if found is None else int(found["agreement_number"])
 
 
 def stage(connection: Connection, sync_id: int, page: int, invoices: Iterable[Invoice]) -> None:

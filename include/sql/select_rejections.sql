@@ -1,0 +1,16 @@
+-- Items set aside: the open ones first, then those healed, newest first. Without their raw text.
+-- Parameters: agreement_number, most.
+-- Returns: rows.
+select
+    invoice_number,
+    field,
+    reason,
+    message,
+    first_seen_at,
+    last_seen_at,
+    seen_count,
+    resolved_at
+from economic.rejected_invoice
+where agreement_number = %(agreement_number)s
+order by (resolved_at is not null), last_seen_at desc, item_key
+limit %(most)s;

@@ -1,0 +1,99 @@
+"""How each agreement stands: what the page, the command line and monitoring show. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from economic.database import Connection, Row, rows
+
+OK, WARNING, CRITICAL, UNKNOWN = range(4)
+"""Exit codes as monitoring programs understand them."""
+LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+
+
+def agreements(connection: Connection, conn_id: str | None = None) -> list[Row]:
+    """A row of ``sync_status`` for each agreement, with the ages in seconds by the database's clock.
+
+    :param conn_id: only the agreement that this connection reaches.
+    """
+    return rows(connection, "select_sync_status", conn_id=conn_id)
+
+
+def latest_syncs(connection: Connection, agreement_number: int, most: int) -> list[Row]:
+    """The latest syncs of an agreement, newest first."""
+    return rows(connection, "select_latest_sync_runs", agreement_number=agreement_number, most=most)
+
+
+def rejections(connection: Connection, agreement_number: int, most: int) -> list[Row]:
+    """Items set aside, the open ones first; without their raw text."""
+    return rows(connection, "select_rejections", agreement_number=agreement_number, most=most)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What monitoring should think of an agreement: a level (also the exit code), and why, in one line."""
+
+    level: int
+    words: str
+
+
+def health(found: Row, oldest: timedelta) -> Health:
+    """Judge one agreement.
+
+    Critical: no full sync within ``oldest``. Warning: fresh, but not proven complete, not equal to e-conomic's totals, with refused invoices,
+    or with a last sync that failed or has stalled.
+
+    :param found: its row of :func:`agreements`.
+    """
+    who = f"agreement {found['agreement_number']} ({found['company_name'] or 'no name'})"
+    if found["last_synced_at"] is None:
+        return Health(CRITICAL, f"{who}: never synced{_now(found)}")
+    age = timedelta(seconds=found["age_seconds"])
+    words = [f"synced {ago(age)} ago", f"{found['invoices'] or 0:,} invoices"]
+    words.append("complete" if found["complete"] else "NOT PROVEN COMPLETE")
+    if found["reconciled"] is not None:
+        words.append("agrees with e-conomic" if found["reconciled"] else "DIFFERS FROM e-conomic")
+    if found["rejected"]:
+        words.append(f"{found['rejected']:,} refused")
+    if found["warning"]:
+        words.append(found["warning"])
+    if found["stalled"]:
+        words.append("a sync has STALLED")
+    if found["last_status"] == "failed":
+        words.append("the last sync FAILED")
+    fine = found["complete"] and found["reconciled"] is not False and found["last_status"] != "failed"
+    level = OK if fine and not (found["rejected"] or found["warning"] or found["stalled"]) else WARNING
+    if age > oldest:
+        words[0] = f"NOT synced for {ago(age)}"
+        level = CRITICAL
+    return Health(level, f"{who}: {', '.join(words)}{_now(found)}")
+
+
+def _now(found: Row) -> str:
+    if not found["running"] or found["stalled"]:
+        return ""
+    return f"; running, {found['last_percentage']} %"
+
+
+def ago(age: timedelta) -> str:
+    """A length of time in words, to two units: ``2 h 3 min``."""
+    seconds = max(0, int(age.total_seconds()))
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+    parts: list[str] = []
+    for size, name in units:
+        if seconds >= size or (size == 1 and not parts):
+            parts.append(f"{seconds // size} {name}")
+            seconds %= size
+    return " ".join(parts[:2])
+
+
+def trigger(found: dict[str, Any]) -> str:
+    """What began a sync, in words: ``scheduled``, ``manual, forced``, ``backfill, 2026-03-01 to 2026-03-02``."""
+    words = [found["run_type"]]
+    if found["force"]:
+        words.append("forced")
+    if found["scope"] == "range":
+        words.append(f"{found['date_from'] or 'start'} to {found['date_to'] or 'today'}")
+    return ", ".join(words)
