@@ -139,3 +139,16 @@ def test_a_function_for_failed_and_late_syncs_can_be_hooked_up(
         assert callback.__name__ == "failed"
     (alert,) = dag.deadline
     assert (alert.interval.total_seconds(), alert.callback.path) == (1800, "my_alerts.late")
+
+
+def test_the_example_that_waits_for_changes_is_a_dag(airflow: None) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk import AssetAlias
+
+    from economic.tasks import CHANGED
+
+    bag = DagBag(dag_folder=str(DAGS.parent / "docs" / "examples"))
+    assert bag.import_errors == {}
+    (dag,) = bag.dags.values()
+    assert isinstance(dag.schedule, AssetAlias)
+    assert dag.schedule == CHANGED

@@ -1,0 +1,50 @@
+"""The SQL that the documents tell people to run does run, and does what they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.integration.conftest import Company
+
+DOCS = Path(__file__).parents[2] / "docs"
+BLOCKS = [
+    pytest.param(block, id=f"{document.stem}-{number}")
+    for document in sorted(DOCS.glob("*.md"))
+    for number, block in enumerate(re.findall(r"```sql\n(.*?)```", document.read_text(), re.S), start=1)
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_every_block_of_sql_in_the_documents_runs(company: Company, block: str) -> None:
+    company.sync()
+    company.connection.execute(block.encode())
+
+
+def test_erasing_a_person_leaves_nothing_of_him_and_the_next_sync_tells(company: Company) -> None:
+    company.sync()
+    customer = company.value("select customer_number from economic.invoice order by invoice_number limit 1")
+    block = next(p.values[0] for p in BLOCKS if p.id == "privacy-2")
+    company.connection.execute(str(block).replace("1001", str(customer)).encode())
+    left = company.rows(
+        "select * from economic.invoice where customer_number = %s or raw_data #>> '{customer,customerNumber}' = %s",
+        customer,
+        str(customer),
+    )
+    assert left
+    for row in left:
+        assert (row["customer_name"], row["recipient_address"], set(row["raw_data"])) == (
+            None,
+            None,
+            {"bookedInvoiceNumber"},
+        )
+    assert company.sync()["updated"] == len(left)
+
+
+def test_the_example_dag_asks_a_question_that_the_view_answers(connection: psycopg.Connection) -> None:
+    text = (DOCS / "examples" / "economic_reminders.py").read_text()
+    (query,) = re.findall(r'OWED = """(.*?)"""', text, re.S)
+    assert connection.execute(query.encode()).fetchall() == []

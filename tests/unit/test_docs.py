@@ -1,0 +1,129 @@
+"""The documents keep up with the product: what a user can set, meet or type is written down."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import pytest
+
+from economic import errors
+from economic.__main__ import _parser
+from economic.orders import KNOWN_CONF
+from economic.statements import sql_folder
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+README = (ROOT / "README.md").read_text()
+SQL_FILES = sorted(sql_folder().rglob("*.sql"))
+
+
+def settings() -> set[str]:
+    """Every environment variable that the package reads."""
+    found: set[str] = set()
+    for module in (ROOT / "plugins" / "economic").glob("*.py"):
+        found |= set(re.findall(r'"((?:ECONOMIC|AUTO_SYNC)_[A-Z_]+)"', module.read_text()))
+    return found
+
+
+def test_every_setting_is_in_the_readme_and_in_the_example() -> None:
+    assert len(settings()) > 10
+    example = (ROOT / ".env.example").read_text()
+    for name in settings() - {"ECONOMIC_DSN"}:
+        assert f"`{name}`" in README, name
+        assert re.search(rf"(?m)^#? ?{name}=", example), name
+    assert set(re.findall(r"(?m)^#? ?((?:ECONOMIC|AUTO_SYNC)_[A-Z_]+)=", example)) <= settings()
+
+
+def leaves(kind: type[errors.EconomicError]) -> list[type[errors.EconomicError]]:
+    below = kind.__subclasses__()
+    return [kind] if not below else [leaf for one in below for leaf in leaves(one)]
+
+
+def test_every_error_has_a_row_of_what_to_do() -> None:
+    known = leaves(errors.EconomicError)
+    assert len(known) > 12
+    for error in known:
+        assert f"`{error.__name__}`" in OPERATIONS, error.__name__
+        assert error.__name__ in (errors.__doc__ or "")
+
+
+def test_every_status_of_a_sync_is_explained() -> None:
+    schema = (sql_folder() / "schema" / "0001_invoice_copy.sql").read_text()
+    (statuses,) = re.findall(r"status in \(([^)]+)\)", schema)
+    names = re.findall(r"'(\w+)'", statuses)
+    assert len(names) == 7
+    for name in names:
+        assert f"| `{name}` |" in OPERATIONS
+
+
+@pytest.mark.parametrize("path", SQL_FILES, ids=lambda path: path.stem)
+def test_every_statement_says_what_it_does_and_takes(path: Path) -> None:
+    text = path.read_text()
+    header = re.match(r"(?:--.*\n)+", text)
+    assert header is not None
+    said = re.sub(r"\n--", "", header[0])
+    for parameter in set(re.findall(r"%\((\w+)\)s", text)):
+        assert re.search(rf"Parameters:.*\b{parameter}\b", said), parameter
+    body = text[header.end() :].strip()
+    if path.parent == sql_folder() and re.match("select|with", body) and "set_config" not in body:
+        assert "Returns:" in said
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"(?m)^([a-z][a-z-]*):", (ROOT / "Makefile").read_text()))
+
+
+def test_every_make_target_explains_itself_and_is_a_verb_of_run() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    run = (ROOT / "run").read_text()
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    for target in targets() - {"help"}:
+        assert re.search(rf"(?m)^{target}:.*## \w", makefile), target
+        assert re.search(rf"(?m)^\./run {target}\b", run), target
+        assert f"`make {target}`" in contributing, target
+
+
+def test_no_document_names_a_make_target_that_does_not_exist() -> None:
+    for document in DOCUMENTS:
+        said = re.findall(r"(?:`|^)make ([a-z][a-z-]*)", document.read_text(), re.M)
+        assert set(said) <= targets(), document.name
+
+
+def test_every_command_and_option_of_the_command_line_is_written_down() -> None:
+    text = "\n".join(document.read_text() for document in DOCUMENTS)
+    (commands,) = (a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
+    for name, command in commands.choices.items():
+        assert f"python -m economic {name}" in text, name
+        for option in command._option_string_actions:
+            if option not in {"-h", "--help"}:
+                assert option in text, f"{name} {option}"
+
+
+def test_every_key_of_the_conf_is_in_the_readme() -> None:
+    for key in KNOWN_CONF:
+        assert f'"{key}"' in README
+
+
+def test_no_link_of_a_document_leads_nowhere() -> None:
+    for document in DOCUMENTS:
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
+            if "://" not in link:
+                assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    reached = {ROOT / "README.md"}
+    todo = [ROOT / "README.md"]
+    while todo:
+        document = todo.pop()
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
+            target = (document.parent / link).resolve()
+            new = sorted(target.glob("*.md")) if target.is_dir() else [target]
+            for one in new:
+                if one.suffix == ".md" and one.exists() and one not in reached:
+                    reached.add(one)
+                    todo.append(one)
+    assert set(DOCUMENTS) <= reached
