@@ -1,6 +1,8 @@
 -- Takes a stretch of a staged page over into invoice: new and differing rows are written, equal ones are not touched.
--- Values are compared, not spellings. The join is bounded to the page's own numbers: unbounded, it would read the
--- whole table for every page. A changed employee number takes the name away, which a later step fills in again.
+-- Values are compared, not spellings. Each row looks its own number up in the key (`limit 1` keeps it so): staging has
+-- no reliable statistics, and a join that the planner may choose was seen to compare every row with every other one,
+-- or to read the whole table for every page. A changed employee number takes the name away, which a later step fills
+-- in again.
 -- Parameters: agreement_number, sync_id, page, first_position, last_position.
 -- What changed on an invoice goes into invoice_history in the same statement.
 -- Returns: one row: counts of staged, written, noted, created, updated, raw_changed (only the raw item differed).
@@ -46,15 +48,6 @@ with incoming as materialized (
         sync_id = %(sync_id)s
         and page = %(page)s
         and position between %(first_position)s and %(last_position)s
-),
-
-held as (
-    select invoice.*
-    from economic.invoice
-    where
-        invoice.agreement_number = %(agreement_number)s
-        and invoice.invoice_number between (select min(incoming.invoice_number) from incoming)
-        and (select max(incoming.invoice_number) from incoming)
 ),
 
 differing as materialized (
@@ -134,7 +127,15 @@ differing as materialized (
         ) as is_changed,
         (held.raw_data is distinct from incoming.raw_data) as is_raw_changed
     from incoming
-    left join held on incoming.invoice_number = held.invoice_number
+    left join lateral (
+        select invoice.*
+        from economic.invoice
+        where
+            invoice.agreement_number = %(agreement_number)s
+            and invoice.invoice_number = incoming.invoice_number
+        order by invoice.invoice_number
+        limit 1
+    ) as held on true
     where
         held.invoice_number is null
         or held.missing_since is not null
@@ -350,7 +351,15 @@ noted as (
         jsonb_object_agg(before.key, after.value) as new_values
     from differing
     inner join written on differing.invoice_number = written.invoice_number
-    inner join held on differing.invoice_number = held.invoice_number
+    inner join lateral (
+        select invoice.*
+        from economic.invoice
+        where
+            invoice.agreement_number = %(agreement_number)s
+            and invoice.invoice_number = differing.invoice_number
+        order by invoice.invoice_number
+        limit 1
+    ) as held on true
     cross join lateral jsonb_each(to_jsonb(held)) as before (key, value)
     inner join lateral jsonb_each(to_jsonb(differing)) as after (key, value) on before.key = after.key
     where differing.is_changed and before.key <> 'raw_data' and before.value is distinct from after.value
