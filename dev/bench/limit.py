@@ -14,11 +14,50 @@ from typing import Any
 import psycopg
 import requests
 
-from economic.models import _FIELDS, Invoice
+from economic.models import Invoice
 
 PAGE = 1000
 COLUMNS = Invoice._fields
-PATHS = tuple(tuple(name.split(".")) for name, _ in _FIELDS)
+PATHS = tuple(
+    tuple(name.split("."))
+    for name in [
+        "bookedInvoiceNumber",
+        "orderNumber",
+        "date",
+        "dueDate",
+        "currency",
+        "exchangeRate",
+        "netAmount",
+        "vatAmount",
+        "grossAmount",
+        "remainder",
+        "netAmountInBaseCurrency",
+        "grossAmountInBaseCurrency",
+        "remainderInBaseCurrency",
+        "roundingAmount",
+        "customer.customerNumber",
+        "recipient.name",
+        "recipient.address",
+        "recipient.zip",
+        "recipient.city",
+        "recipient.country",
+        "recipient.ean",
+        "recipient.cvr",
+        "recipient.vatZone.vatZoneNumber",
+        "notes.heading",
+        "references.other",
+        "references.salesPerson.employeeNumber",
+        "references.vendorReference.employeeNumber",
+        "paymentTerms.paymentTermsNumber",
+        "paymentTerms.name",
+        "paymentTerms.paymentTermsType",
+        "paymentTerms.daysOfCredit",
+        "project.projectNumber",
+        "layout.layoutNumber",
+        "pdf.download",
+    ]
+)
+"""Where the values of the columns are in an item, in the columns' order."""
 TYPES = {
     "invoice_date": "date",
     "due_date": "date",

@@ -16,16 +16,17 @@ from typing import Any, NamedTuple
 from economic.errors import BrokenResponse
 
 _BLANK = re.compile(r"[ \t\n\r]*")
-_LONGEST_INT = 30
 
 
 def _whole(digits: str) -> int | Decimal:
-    # int() of thousands of digits is refused by Python, which would lose the whole page for one item.
-    return int(digits) if len(digits) <= _LONGEST_INT else Decimal(digits)
+    return int(digits) if len(digits) <= 30 else Decimal(digits)
 
 
 # NaN and Infinity are no JSON, but reach us as words some servers write: kept as what they say, refused by the field.
-_decoder = json.JSONDecoder(parse_float=Decimal, parse_int=_whole, parse_constant=Decimal)
+_decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal)
+# Python refuses to read an integer of thousands of digits, which would lose the whole page for one item; but a function called for
+# every number costs time, so it is called only when the page cannot be read without.
+_patient_decoder = json.JSONDecoder(parse_float=Decimal, parse_int=_whole, parse_constant=Decimal)
 
 
 class Item(NamedTuple):
@@ -59,7 +60,7 @@ def read_document(body: bytes) -> dict[str, Any]:
     :raises BrokenResponse: it is not UTF-8, not JSON, or not an object.
     """
     try:
-        value = _decoder.decode(_text(body).strip())
+        value = _patient_decoder.decode(_text(body).strip())
     except (ValueError, RecursionError) as error:
         raise BrokenResponse(f"The answer is not readable JSON ({_why(error)}).") from None
     if not isinstance(value, dict):
@@ -76,7 +77,13 @@ def read_envelope(body: bytes) -> Envelope:
     :raises BrokenResponse: it is not JSON, not an envelope, or contradicts itself.
     """
     try:
-        members = dict(_members(_text(body, errors="surrogateescape")))
+        text = _text(body, errors="surrogateescape")
+        try:
+            members = dict(_members(text, _decoder))
+        except json.JSONDecodeError:
+            raise
+        except ValueError:
+            members = dict(_members(text, _patient_decoder))
     except (ValueError, RecursionError, IndexError) as error:
         raise BrokenResponse(f"The page is not readable JSON ({_why(error)}).") from None
     items = members.get("collection")
@@ -118,19 +125,19 @@ def _expect(text: str, at: int, character: str) -> int:
     return at + 1
 
 
-def _members(text: str) -> Iterator[tuple[str, Any]]:
+def _members(text: str, decoder: json.JSONDecoder) -> Iterator[tuple[str, Any]]:
     """Walk the outermost object, so that each item of its collection keeps its text without being written out again."""
     at = _expect(text, 0, "{")
     at = _skip(text, at)
     while text[at] != "}":
-        key, at = _decoder.raw_decode(text, at)
+        key, at = decoder.raw_decode(text, at)
         if not isinstance(key, str):
             raise json.JSONDecodeError("expected a key", text, at)
         at = _skip(text, _expect(text, at, ":"))
         if key == "collection" and text[at] == "[":
-            value, at = _items(text, at + 1)
+            value, at = _items(text, at + 1, decoder)
         else:
-            value, at = _decoder.raw_decode(text, at)
+            value, at = decoder.raw_decode(text, at)
         yield key, value
         at = _skip(text, at)
         if text[at] == ",":
@@ -143,15 +150,15 @@ def _members(text: str) -> Iterator[tuple[str, Any]]:
         raise json.JSONDecodeError("text after the end", text, at)
 
 
-def _items(text: str, at: int) -> tuple[list[Item], int]:
+def _items(text: str, at: int, decoder: json.JSONDecoder) -> tuple[list[Item], int]:
     items: list[Item] = []
     at = _skip(text, at)
     while text[at] != "]":
-        value, end = _decoder.raw_decode(text, at)
+        value, end = decoder.raw_decode(text, at)
         items.append(Item(value, text[at:end]))
-        at = _skip(text, end)
+        at = end if text[end] == "," else _skip(text, end)
         if text[at] == ",":
-            at = _skip(text, at + 1)
+            at = at + 1 if text[at + 1] == "{" else _skip(text, at + 1)
             if text[at] == "]":
                 raise json.JSONDecodeError("comma before the end", text, at)
         elif text[at] != "]":

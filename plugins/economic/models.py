@@ -7,21 +7,28 @@ Fields, limits and what may be missing: e-conomic's published JSON schemas of ``
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from economic.envelope import Item
 from economic.errors import BrokenResponse, RecordError
+from economic.fields import (
+    read_amount,
+    read_currency,
+    read_date,
+    read_number,
+    read_object,
+    read_required_amount,
+    read_sound_text,
+    read_text,
+    refuse,
+)
 
-LARGEST_NUMBER = 10**18 - 1
-_NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
-_AMOUNT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-_NUL = "\x00"
 _NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_MOST_DIGITS = 16_000
+"""PostgreSQL's numeric takes 16,383 digits behind the point. Only an item with a longer text can hold more."""
+_LONG_NUMBER = re.compile(rf"[0-9]{{{_MOST_DIGITS}}}", re.ASCII)
 
 
 class Invoice(NamedTuple):
@@ -94,122 +101,6 @@ class Totals(NamedTuple):
     remainder_base: Decimal | None = None
 
 
-def _refuse(field: str, reason: str, said: str, value: object = None) -> RecordError:
-    shown = "" if value is None else f": {_shown(value)}"
-    return RecordError(f"{field} {said}{shown}.", field=field, reason=reason)
-
-
-def _shown(value: object) -> str:
-    # Never str() of a number here: one of a billion digits would be written out.
-    text = f"a {type(value).__name__}" if isinstance(value, (dict, list, Decimal)) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def read_number(field: str, value: Any) -> int | None:
-    """A whole number; digits in a string are taken too, a fraction or a truth value never."""
-    if value is None:
-        return None
-    if type(value) is str and _NUMBER.fullmatch(value):
-        return int(value)
-    if type(value) is not int:
-        raise _refuse(field, "not_a_number", "is no whole number", value)
-    if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
-        raise _refuse(field, "number_out_of_range", "is too large")
-    return value
-
-
-def read_amount(field: str, value: Any) -> Decimal | None:
-    """An exact decimal number of a sane size, stored as it came."""
-    if value is None:
-        return None
-    if type(value) is int or (type(value) is str and _AMOUNT.fullmatch(value)):
-        value = Decimal(value)
-    if type(value) is not Decimal or not value.is_finite():
-        raise _refuse(field, "not_an_amount", "is no amount", value)
-    if value and (abs(value.adjusted()) > 24 or value.as_tuple().exponent < -30):  # type: ignore[operator]  # finite
-        raise _refuse(field, "amount_out_of_range", "is too large or too fine")
-    return value
-
-
-def read_date(field: str, value: Any) -> date | None:
-    """A date spelled YYYY-MM-DD: other spellings that Python or PostgreSQL would take are refused."""
-    if value is None:
-        return None
-    if type(value) is str and _DATE.fullmatch(value):
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            raise _refuse(field, "not_a_date", "is no day of the calendar", value) from None
-    raise _refuse(field, "not_a_date", "is no date", value)
-
-
-def read_text(field: str, value: Any) -> str | None:
-    """Text as it came. NUL is taken out (PostgreSQL stores none); broken characters are refused."""
-    if value is None:
-        return None
-    if type(value) is not str:
-        raise _refuse(field, "not_a_text", "is no text", value)
-    if value.isascii():
-        return value.replace(_NUL, "") if _NUL in value else value
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _refuse(field, "broken_text", "holds a broken character") from None
-    return value.replace(_NUL, "")
-
-
-def read_currency(field: str, value: Any) -> str:
-    """Three capital letters; which ones is e-conomic's to know."""
-    if type(value) is not str or not _CURRENCY.fullmatch(value):
-        raise _refuse(field, "not_a_currency", "is no currency code", value)
-    return value
-
-
-_Reader = Callable[[str, Any], Any]
-
-# In the order of Invoice's fields: e-conomic's name, how to read it.
-_FIELDS: tuple[tuple[str, _Reader], ...] = (
-    ("bookedInvoiceNumber", read_number),
-    ("orderNumber", read_number),
-    ("date", read_date),
-    ("dueDate", read_date),
-    ("currency", read_currency),
-    ("exchangeRate", read_amount),
-    ("netAmount", read_amount),
-    ("vatAmount", read_amount),
-    ("grossAmount", read_amount),
-    ("remainder", read_amount),
-    ("netAmountInBaseCurrency", read_amount),
-    ("grossAmountInBaseCurrency", read_amount),
-    ("remainderInBaseCurrency", read_amount),
-    ("roundingAmount", read_amount),
-    ("customer.customerNumber", read_number),
-    ("recipient.name", read_text),
-    ("recipient.address", read_text),
-    ("recipient.zip", read_text),
-    ("recipient.city", read_text),
-    ("recipient.country", read_text),
-    ("recipient.ean", read_text),
-    ("recipient.cvr", read_text),
-    ("recipient.vatZone.vatZoneNumber", read_number),
-    ("notes.heading", read_text),
-    ("references.other", read_text),
-    ("references.salesPerson.employeeNumber", read_number),
-    ("references.vendorReference.employeeNumber", read_number),
-    ("paymentTerms.paymentTermsNumber", read_number),
-    ("paymentTerms.name", read_text),
-    ("paymentTerms.paymentTermsType", read_text),
-    ("paymentTerms.daysOfCredit", read_number),
-    ("project.projectNumber", read_number),
-    ("layout.layoutNumber", read_number),
-    ("pdf.download", read_text),
-)
-_REQUIRED = frozenset({"bookedInvoiceNumber", "netAmount", "grossAmount", "remainder"})
-# (name, parent's path, key, reader, required), split once: this runs for every field of every invoice.
-_PLAN = tuple((n, tuple(n.split(".")[:-1]), n.split(".")[-1], r, n in _REQUIRED) for n, r in _FIELDS)
-_NOTHING: dict[str, Any] = {}
-
-
 def invoice_number(value: Any) -> int | None:
     """The number of an item that may be refused for other reasons, or None."""
     try:
@@ -223,9 +114,9 @@ def _key(value: Any) -> int:
         raise RecordError("The item is not an object.", field="(item)", reason="not_an_object")
     number = read_number("bookedInvoiceNumber", value.get("bookedInvoiceNumber"))
     if number is None:
-        raise _refuse("bookedInvoiceNumber", "missing", "is missing")
+        raise refuse("bookedInvoiceNumber", "missing", "is missing")
     if number < 1:
-        raise _refuse("bookedInvoiceNumber", "number_out_of_range", "is less than 1")
+        raise refuse("bookedInvoiceNumber", "number_out_of_range", "is less than 1")
     return number
 
 
@@ -234,35 +125,64 @@ def read_invoice(item: Item) -> Invoice:
 
     :raises RecordError: a field is missing that must be there, or is not what it should be; names the field and a reason code.
     """
-    _key(item.value)
-    return Invoice._make((*_values(item.value), _raw_data(item)))
-
-
-def _values(value: dict[str, Any]) -> Iterator[Any]:
-    parents: dict[tuple[str, ...], dict[str, Any]] = {(): value}
-    for name, path, key, read, required in _PLAN:
-        parent = parents.get(path)
-        if parent is None:
-            parent = parents[path] = _parent(value, path)
-        if key in parent:
-            found = read(name, parent[key])
-            if found is not None or not required:
-                yield found
-                continue
-        if required:
-            raise _refuse(name, "missing", "is missing")
-        yield None
-
-
-def _parent(value: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
-    for depth, key in enumerate(path):
-        found = value.get(key)
-        if found is None:
-            return _NOTHING
-        if type(found) is not dict:
-            raise _refuse(".".join(path[: depth + 1]), "not_an_object", "is no object", found)
-        value = found
-    return value
+    value = item.value
+    number = _key(value)
+    raw = _raw_data(item)
+    # Only a \\u escape can bring a NUL or half a character into a text of an item whose bytes are sound.
+    text = read_text if "\\" in raw and "\\u" in raw else read_sound_text
+    customer = read_object(value, "", "customer")
+    recipient = read_object(value, "", "recipient")
+    references = read_object(value, "", "references")
+    terms = read_object(value, "", "paymentTerms")
+    vat_zone = read_object(recipient, "recipient.", "vatZone")
+    sales_person = read_object(references, "references.", "salesPerson")
+    vendor = read_object(references, "references.", "vendorReference")
+    get = value.get
+    return Invoice(
+        invoice_number=number,
+        order_number=read_number("orderNumber", get("orderNumber")),
+        invoice_date=read_date("date", get("date")),
+        due_date=read_date("dueDate", get("dueDate")),
+        currency=read_currency("currency", value["currency"]) if "currency" in value else None,
+        exchange_rate=read_amount("exchangeRate", get("exchangeRate")),
+        net_amount=read_required_amount("netAmount", get("netAmount")),
+        vat_amount=read_amount("vatAmount", get("vatAmount")),
+        gross_amount=read_required_amount("grossAmount", get("grossAmount")),
+        remainder=read_required_amount("remainder", get("remainder")),
+        net_amount_base=read_amount("netAmountInBaseCurrency", get("netAmountInBaseCurrency")),
+        gross_amount_base=read_amount("grossAmountInBaseCurrency", get("grossAmountInBaseCurrency")),
+        remainder_base=read_amount("remainderInBaseCurrency", get("remainderInBaseCurrency")),
+        rounding_amount=read_amount("roundingAmount", get("roundingAmount")),
+        customer_number=read_number("customer.customerNumber", customer.get("customerNumber")),
+        customer_name=text("recipient.name", recipient.get("name")),
+        recipient_address=text("recipient.address", recipient.get("address")),
+        recipient_zip=text("recipient.zip", recipient.get("zip")),
+        recipient_city=text("recipient.city", recipient.get("city")),
+        recipient_country=text("recipient.country", recipient.get("country")),
+        recipient_ean=text("recipient.ean", recipient.get("ean")),
+        recipient_cvr=text("recipient.cvr", recipient.get("cvr")),
+        vat_zone_number=read_number("recipient.vatZone.vatZoneNumber", vat_zone.get("vatZoneNumber")),
+        subject=text("notes.heading", read_object(value, "", "notes").get("heading")),
+        external_reference=text("references.other", references.get("other")),
+        employee_number=read_number(
+            "references.salesPerson.employeeNumber", sales_person.get("employeeNumber")
+        ),
+        vendor_employee_number=read_number(
+            "references.vendorReference.employeeNumber", vendor.get("employeeNumber")
+        ),
+        payment_terms_number=read_number("paymentTerms.paymentTermsNumber", terms.get("paymentTermsNumber")),
+        payment_terms_name=text("paymentTerms.name", terms.get("name")),
+        payment_terms_type=text("paymentTerms.paymentTermsType", terms.get("paymentTermsType")),
+        days_of_credit=read_number("paymentTerms.daysOfCredit", terms.get("daysOfCredit")),
+        project_number=read_number(
+            "project.projectNumber", read_object(value, "", "project").get("projectNumber")
+        ),
+        layout_number=read_number(
+            "layout.layoutNumber", read_object(value, "", "layout").get("layoutNumber")
+        ),
+        pdf_url=text("pdf.download", read_object(value, "", "pdf").get("download")),
+        raw_data=raw,
+    )
 
 
 def _raw_data(item: Item) -> str:
@@ -272,8 +192,10 @@ def _raw_data(item: Item) -> str:
         try:
             raw.encode()
         except UnicodeEncodeError:
-            raise _refuse("(item)", "broken_text", "holds bytes that are not UTF-8") from None
-    if "\\u0000" in raw:
+            raise refuse("(item)", "broken_text", "holds bytes that are not UTF-8") from None
+    if len(raw) > _MOST_DIGITS and _LONG_NUMBER.search(raw):
+        raise refuse("(item)", "number_too_long", f"holds a number of more than {_MOST_DIGITS:,} digits")
+    if "\\" in raw and "\\u0000" in raw:
         raw = _NUL_ESCAPE.sub(r"\1", raw)
     return raw
 
@@ -287,7 +209,7 @@ def read_employee(value: Any) -> Employee:
         raise RecordError("The employee is not an object.", field="(item)", reason="not_an_object")
     number = read_number("employeeNumber", value.get("employeeNumber"))
     if number is None:
-        raise _refuse("employeeNumber", "missing", "is missing")
+        raise refuse("employeeNumber", "missing", "is missing")
     return Employee(number, read_text("name", value.get("name")))
 
 
@@ -298,8 +220,8 @@ def read_agreement(value: dict[str, Any]) -> Agreement:
     """
     try:
         number = read_number("agreementNumber", value.get("agreementNumber"))
-        company = _parent(value, ("company",)).get("name")
-        currency = _parent(value, ("settings",)).get("baseCurrency")
+        company = read_object(value, "", "company").get("name")
+        currency = read_object(value, "", "settings").get("baseCurrency")
     except RecordError as error:
         raise BrokenResponse(f"/self is not what it should be: {error.message}") from None
     if number is None:
@@ -307,7 +229,7 @@ def read_agreement(value: dict[str, Any]) -> Agreement:
     return Agreement(
         number,
         read_text("company.name", company) if type(company) is str else None,
-        currency if type(currency) is str and _CURRENCY.fullmatch(currency) else None,
+        currency if type(currency) is str and re.fullmatch("[A-Z]{3}", currency) else None,
     )
 
 
@@ -317,10 +239,10 @@ def read_totals(value: dict[str, Any]) -> Totals:
     :raises BrokenResponse: it has no such numbers.
     """
     try:
-        booked = _parent(value, ("booked",))
+        booked = read_object(value, "", "booked")
         count = read_number("booked.invoiceCount", booked.get("invoiceCount"))
         net = read_amount("booked.netAmountInBaseCurrency", booked.get("netAmountInBaseCurrency"))
-        unpaid = _parent(booked, ("unpaid",)).get("grossRemainderInBaseCurrency")
+        unpaid = read_object(booked, "booked.", "unpaid").get("grossRemainderInBaseCurrency")
         remainder = read_amount("booked.unpaid.grossRemainderInBaseCurrency", unpaid)
     except RecordError as error:
         raise BrokenResponse(f"/invoices/totals is not what it should be: {error.message}") from None
