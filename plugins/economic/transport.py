@@ -117,10 +117,11 @@ class Transport:
         self.while_waiting()
         self._pace()
         self.traffic.requests += 1
+        # Before the watchdog starts: an answer that it cut must never look like one that ended in time.
+        deadline = time.monotonic() + self._limits.page
         watchdog = threading.Timer(self._limits.page, self._adapter.cut)
         watchdog.daemon = True
         watchdog.start()
-        deadline = time.monotonic() + self._limits.page
         try:
             with self._session.get(
                 self._base_url + path,
@@ -140,7 +141,7 @@ class Transport:
             watchdog.cancel()
             # The server counts from when it hears us: on a new connection that is later than the call.
             self._last_start = max(self._last_start, self._adapter.connected_at)
-        if time.monotonic() > deadline:
+        if time.monotonic() >= deadline:
             # A connection cut among the headers reads like an answer that ended there.
             raise self._too_slow(path)
         self.traffic.bytes += len(body)
