@@ -53,7 +53,10 @@ class Control:
     def after(self, path: str) -> None:
         """Do whatever is scripted to happen after this request."""
         for step in self._script.due_after(path):
-            self.perform(step["action"], {key: value for key, value in step.items() if key != "action"})
+            if callable(step):
+                step()
+            else:
+                self.perform(step["action"], {key: value for key, value in step.items() if key != "action"})
 
     def _pay(self, number: int, amount: Any = None) -> dict[str, Any]:
         return {"number": number, "remainder": str(self._ledger.pay(number, amount))}

@@ -2,42 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Literal, get_args
 from urllib.parse import unquote_plus
 
 Kind = Literal[
+    # another answer
     "status",
-    "reset",
-    "half_body",
-    "half_json",
-    "slow",
-    "drip",
     "html",
-    "bad_gzip",
     "redirect",
     "body",
     "headers",
+    "otherwise",
+    "edit",
+    "recoded",
+    "half_json",
+    "bad_gzip",
+    "bad_checksum",
+    "half_gzip",
+    "layers",
+    # the healthy answer, brought badly
+    "reset",
+    "silence",
+    "slow",
+    "drip",
+    "drip_head",
+    "half_body",
+    "half_open_ended",
+    "half_chunked",
+    "half_reset",
+    "flood",
+    "packed_flood",
+    "wire",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
+Step = dict[str, Any] | Callable[[], object]
 
 
 @dataclass(slots=True)
 class Fault:
     """A fault for the `at`-th matching request and the `times` - 1 after it, or for all of them.
 
-    status     `status` with `headers`, and `body` or the API's own error document
-    reset      the connection is cut without an answer
-    half_body  half of the healthy answer under the length of the whole, then the connection is cut
-    half_json  half of the healthy answer under its true length: complete HTTP, truncated JSON
-    slow       the healthy answer after `seconds`
-    drip       the healthy answer in small pieces spread over `seconds`
-    html       `status` (502) with a page as a gateway sends it
-    bad_gzip   200 with Content-Encoding gzip and a body that is none
-    redirect   `status` (302) to `location`
-    body       `status` (200) with `body` verbatim, as JSON unless `headers` say otherwise
-    headers    the healthy answer with `headers` replaced; null takes one away
+    Another answer:
+
+    status        `status` with `headers`, and `body` or the API's own error document
+    html          `status` (502) with a page as a gateway sends it
+    redirect      `status` (302) to `location`
+    body          `status` (200) with `body` verbatim, as JSON unless `headers` say otherwise
+    headers       the healthy answer with `headers` replaced; null takes one away
+    otherwise     the healthy answer to the question with these `parameters` instead; null takes one away
+    edit          the healthy document after `edit` has changed it (numbers are text there, as they are spelled)
+    recoded       the healthy answer in another `charset`; what it declares is for `headers` to say
+    half_json     half of the healthy answer under its true length: complete HTTP, truncated JSON
+    bad_gzip      200 with Content-Encoding gzip and a body that is none
+    bad_checksum  the healthy answer packed, the checksum at its end turned over
+    half_gzip     half of the packed answer under its true length
+    layers        the healthy answer packed `layers` times over
+
+    The healthy answer, brought badly:
+
+    reset            the connection is reset without an answer
+    silence          nothing for `seconds`, or until the client has gone, then a reset
+    slow             the answer after `seconds`
+    drip             the body in small pieces spread over `seconds`
+    drip_head        the head byte by byte spread over `seconds`
+    half_body        half of the body under the length of the whole, then the end of the connection
+    half_open_ended  half of the body without a length, then the end of the connection
+    half_chunked     half of the body in chunks, without the last one
+    half_reset       half of the body under the length of the whole, then a reset
+    flood            `size` bytes of blanks under that length, as long as the client takes them
+    packed_flood     the same, packed
+    wire             `body` instead of anything of HTTP, then the end of the connection
     """
 
     match: str
@@ -50,11 +87,18 @@ class Fault:
     body: str | None = None
     seconds: float = 1.0
     location: str = "https://elsewhere.invalid/"
+    parameters: dict[str, str | None] = field(default_factory=dict)
+    edit: Callable[[dict[str, Any]], object] | None = None
+    charset: str = "latin-1"
+    layers: int = 2
+    size: int = 1 << 30
     seen: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"there is no fault of the kind {self.kind}; there are {', '.join(KINDS)}")
+        if self.kind == "edit" and not callable(self.edit):
+            raise ValueError("an edit needs a function, which only a simulator in this process can be given")
 
     def concerns(self, path: str, query: str) -> bool:
         if not path.startswith(self.match):
@@ -74,12 +118,16 @@ class Fault:
 
 @dataclass(slots=True)
 class Hook:
-    """Actions to do once, after the k-th matching request has been worked out and before it is answered."""
+    """What to do once, after the k-th matching request has been worked out and before it is answered: actions, or functions."""
 
     after_request: int
-    do: list[dict[str, Any]]
+    do: list[Step]
     match: str = "/"
     seen: int = 0
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(step, dict) or callable(step) for step in self.do):
+            raise ValueError("a step is an action with its values; a function only in this process")
 
 
 class Script:
@@ -115,10 +163,10 @@ class Script:
                         striking = fault
             return striking
 
-    def due_after(self, path: str) -> list[dict[str, Any]]:
-        """Count a request against every hook and return the actions that are due now."""
+    def due_after(self, path: str) -> list[Step]:
+        """Count a request against every hook and return what is to be done now."""
         with self._lock:
-            due: list[dict[str, Any]] = []
+            due: list[Step] = []
             for hook in list(self._hooks):
                 if path.startswith(hook.match):
                     hook.seen += 1

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.error import HTTPError
 
 from simulator.books import Books
+from simulator.faults import Step
 from simulator.ledger import Ledger
 from simulator.routes import Tokens
 from simulator.server import Server
@@ -75,8 +76,11 @@ class Simulator(ABC):
         """Put these faults in force, instead of those before."""
         self.control("faults", faults=list(faults))
 
-    def when(self, after_request: int, *do: dict[str, Any], match: str = "/invoices/booked") -> None:
-        """Do these actions after the k-th matching request was worked out, before its answer is sent."""
+    def when(self, after_request: int, *do: Step, match: str = "/invoices/booked") -> None:
+        """Do this after the k-th matching request was worked out, before its answer is sent.
+
+        :param do: actions of the control endpoint; functions too, when the simulator runs in this process.
+        """
         self.control("when", after_request=after_request, match=match, do=list(do))
 
     def spoil(self, number: int, path: str, **how: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import token_hex
@@ -14,11 +15,13 @@ from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
+from simulator.answers import Answer
 from simulator.control import Control
-from simulator.delivery import Answer, deliver, healthy_headers
-from simulator.faults import Script
+from simulator.delivery import deliver, healthy_headers
+from simulator.faults import Fault, Script
 from simulator.journal import Entry, Journal
 from simulator.ledger import Ledger
+from simulator.paging import Request
 from simulator.refusals import Refusal
 from simulator.routes import Routes, Tokens, asked
 
@@ -121,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
             if self.command != "GET":
                 headers["Allow"] = "GET"
                 raise Refusal(405)
-            answer = Answer(200, headers, self.server.routes.answer(request, self.headers))
+            answer = Answer(200, headers, self.server.routes.answer(_otherwise(request, fault), self.headers))
         except Refusal as refusal:
             answer = Answer(refusal.status, headers, refusal.body())
         self.server.control.after(request.path)
@@ -151,3 +154,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Print nothing: the journal has it."""
+
+
+def _otherwise(request: Request, fault: Fault | None) -> Request:
+    """Return the question that a fault has answered instead of the one that was asked."""
+    if fault is None or not fault.parameters:
+        return request
+    given = {**request.parameters, **fault.parameters}
+    return replace(request, parameters={name: value for name, value in given.items() if value is not None})
