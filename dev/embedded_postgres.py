@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ MOVED = "moved-to"
 """File in a data folder that names the folder its data really is in; see :func:`_home`."""
 _LONGEST_SOCKET_PATH = 90
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_SILENT: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Server:
     password: str
     log: Path
     bin: Path
+    data: Path
+    identity: Mapping[str, Any]
 
     def dsn(self, database: str) -> str:
         """Libpq connection string for one of its databases."""
@@ -46,6 +49,28 @@ class Server:
     def uri(self, database: str) -> str:
         """The same as a URI."""
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def control(self, *words: str) -> None:
+        """Let pg_ctl do something to it and wait: `restart`, `stop`, `reload`, with its options. `restart` also starts a stopped one.
+
+        :raises RuntimeError: pg_ctl could not.
+        """
+        command: list[str | Path] = [
+            self.bin / "pg_ctl",
+            "-D",
+            self.data,
+            "-w",
+            "-t",
+            "60",
+            "-l",
+            self.log,
+            *words,
+        ]
+        # No pipes: the server keeps what it inherits, and a reader would wait for its end.
+        done = subprocess.run(command, cwd="/", **_SILENT, **self.identity)
+        if done.returncode:
+            said = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
+            raise RuntimeError(f"pg_ctl {' '.join(words)} failed:\n{said}")
 
 
 @contextmanager
@@ -120,30 +145,9 @@ class _Cluster:
         options = [f"-h 127.0.0.1 -p {port} -k '{sockets}'", *(f"-c {setting}" for setting in settings)]
         if not durable:
             options.append("-c max_connections=200")
-        done = subprocess.run(
-            [
-                self.bin / "pg_ctl",
-                "-D",
-                self.data,
-                "-w",
-                "-t",
-                "60",
-                "-l",
-                self.log,
-                "-o",
-                " ".join(options),
-                "start",
-            ],
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **self.identity,
-        )
-        if done.returncode:
-            said = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
-            raise RuntimeError(f"PostgreSQL did not start:\n{said}")
-        return Server(port, password, self.log, self.bin)
+        found = Server(port, password, self.log, self.bin, self.data, self.identity)
+        found.control("start", "-o", " ".join(options))
+        return found
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")

@@ -1,0 +1,91 @@
+"""PostgreSQL servers of a test's own, to be restarted, crashed and filled up."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+from dev import embedded_postgres
+from dev.embedded_postgres import Server
+
+DATABASE = "copy"
+
+
+class Cluster:
+    """A server that may be mistreated. It keeps its port."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.dsn = server.dsn(DATABASE)
+
+    def restart(self) -> None:
+        """As an operator does it: connections are ended, data is kept."""
+        self.server.control("restart", "-m", "fast")
+
+    def stop(self) -> None:
+        self.server.control("stop", "-m", "fast")
+
+    def start(self) -> None:
+        self.server.control("restart")
+
+    def crash(self) -> None:
+        """Stop it without a word to anybody; at the next start it recovers, and its unlogged tables are empty."""
+        self.server.control("stop", "-m", "immediate")
+
+    def trust(self, role: str) -> None:
+        """Let a role in without a password."""
+        rules = self.server.data / "pg_hba.conf"
+        rules.write_text(f"host all {role} 127.0.0.1/32 trust\n" + rules.read_text())
+        self.server.control("reload")
+
+    def execute(self, statement: str) -> None:
+        """Run a statement as the superuser."""
+        with psycopg.connect(self.dsn, autocommit=True) as admin:
+            admin.execute(statement.encode())
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A throw-away server with an empty database; ready in less than a second."""
+    with embedded_postgres.server([DATABASE], durable=False) as server:
+        made = Cluster(server)
+        yield made
+        if not _running(server):
+            made.start()
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """A folder on a disk of its own of that size, for a tablespace.
+
+    :raises PermissionError: this process may not mount one.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="economic-disk-", dir="/var/tmp"))
+    # Open to others on the way in: the server runs as a user of its own.
+    folder.chmod(0o755)
+    options = f"size={megabytes}m,mode=0777"
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if done.returncode:
+        folder.rmdir()
+        raise PermissionError(f"No disk of one's own can be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        # Lazily: a server that still has files open there must not keep the test from ending.
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+        folder.rmdir()
+
+
+def _running(server: Server) -> bool:
+    try:
+        with psycopg.connect(server.dsn("postgres"), connect_timeout=5):
+            return True
+    except psycopg.OperationalError:
+        return False
