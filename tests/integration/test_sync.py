@@ -23,8 +23,8 @@ from economic.errors import (
     SyncEnded,
 )
 from economic.stats import Counts
+from tests.expectation import expected_row
 from tests.integration.conftest import Company
-from tests.integration.expectation import expected_row
 
 
 def agrees_with_the_books(company: Company) -> None:

@@ -1,0 +1,128 @@
+"""A case of the catalogue: a company's books, a copy of them, a fault, and a witness who knows what must hold afterwards.
+
+Each test is one row of the fault catalogue and is named by its id. It brings the fault about, says what the sync must do, takes the fault
+away and ends with :meth:`Case.heals`, which lets one sync repair everything and checks the nine invariants (:mod:`tests.oracle`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+
+import simulator
+from simulator import InProcess
+from tests import oracle
+from tests.dag_runs import DagRuns, Outcome
+from tests.oracle import Bounds, Witness
+
+APP_SECRET = "CANARYapp+secret/4711==0123456789"
+AGREEMENT_GRANT = "CANARYgrant+token/0815==9876543210"
+CONN_ID = "economic_default"
+DefineConnection = Callable[..., None]
+
+
+@dataclass
+class Case:
+    """One company's books, its copy, and the way to sync them."""
+
+    books: InProcess
+    runs: DagRuns
+    witness: Witness
+    database: str
+    define_connection: DefineConnection
+
+    def run(self, conf: dict[str, Any] | None = None, **options: Any) -> Outcome:
+        """One DAG run, with the tries that the DAG file gives it; the witness hears everything it says."""
+        outcome = self.runs.run(conf, **options)
+        self.witness.heard(outcome.xcom, outcome.events, *outcome.errors)
+        return outcome
+
+    def synced(self) -> dict[str, Any]:
+        """A healthy sync, before the fault; its statistics."""
+        outcome = self.run()
+        assert outcome.state == "success", outcome.errors
+        self.witness.look()
+        self.books.reset()
+        return outcome.statistics
+
+    def heals(self, *, bounds: Bounds | None = None, refused: Collection[int] = ()) -> dict[str, Any]:
+        """The fault is over: one sync heals everything, without a person. Its statistics."""
+        self.books.faults()
+        self.books.control("when", clear=True)
+        return oracle.check(self.witness, self._heal, bounds=bounds or Bounds(), refused=refused)
+
+    def _heal(self) -> dict[str, Any]:
+        outcome = self.run()
+        assert outcome.state == "success", f"I9: {outcome.errors}"
+        return outcome.statistics
+
+    # -- what happened ---------------------------------------------------------------------------------------------
+
+    def paths(self) -> list[str]:
+        """What was asked of e-conomic, in order."""
+        return [entry["path"] for entry in self.books.requests()]
+
+    def stored(self) -> int:
+        """How many invoices the copy holds."""
+        return int(self.witness.value("select count(*) from economic.invoice"))
+
+    def last_sync(self) -> dict[str, Any]:
+        return self.witness.rows("select * from economic.sync_run order by sync_id desc limit 1")[0]
+
+    def rejected(self) -> list[dict[str, Any]]:
+        """Open rejections."""
+        return self.witness.rows(
+            "select * from economic.rejected_invoice where resolved_at is null order by invoice_number"
+        )
+
+    # -- where the two outside systems are -------------------------------------------------------------------------
+
+    def reach_books_at(self, url: str, **extra: Any) -> None:
+        """Define the connection to e-conomic anew."""
+        tokens = {"app_secret_token": APP_SECRET, "agreement_grant_token": AGREEMENT_GRANT}
+        self.define_connection(CONN_ID, conn_type="economic", host=url, extra=tokens | extra)
+
+    def reach_database_at(self, dsn: str, **extra: Any) -> None:
+        """Define the connection to PostgreSQL anew."""
+        parts = psycopg.conninfo.conninfo_to_dict(dsn)
+        self.define_connection(
+            "economic_postgres",
+            conn_type="postgres",
+            host=parts["host"],
+            port=int(str(parts["port"])),
+            login=parts["user"],
+            password=parts.get("password"),
+            schema=parts["dbname"],
+            extra=extra,
+        )
+
+
+@pytest.fixture
+def books() -> Iterator[InProcess]:
+    """A small company's books behind tokens that are looked for everywhere afterwards."""
+    with simulator.running(
+        invoices=250, employees=6, app_secret_token=APP_SECRET, agreement_grant_token=AGREEMENT_GRANT
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def case(
+    books: InProcess,
+    database: str,
+    define_connection: DefineConnection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> Iterator[Case]:
+    caplog.set_level(logging.DEBUG)
+    witness = Witness(books, database, lambda: caplog.text, (APP_SECRET, AGREEMENT_GRANT))
+    made = Case(books, DagRuns(monkeypatch), witness, database, define_connection)
+    made.reach_books_at(books.base_url)
+    made.reach_database_at(database)
+    yield made
+    witness.close()

@@ -1,0 +1,202 @@
+"""DAG runs without Airflow's processes: the three tasks as the DAG file has them, tried again as it says.
+
+Everything of the package runs as in production, from the task's function on: settings, connections, hook, phases, notes of a failure. Only
+the scheduler, the supervisor and the waits between tries are not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from airflow.sdk import DAG, Context
+from airflow.sdk.definitions.retry_policy import RetryAction
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
+from airflow.sdk.execution_time.context import set_current_context
+
+from economic import transport
+from economic.transport import Limits
+
+DAG_FILE = Path(__file__).resolve().parents[1] / "dags" / "economic_invoice_sync.py"
+DAG_ID = "economic_invoice_sync"
+TASKS = ("fetch-pages", "upsert-invoices", "populate-employee-names")
+QUICK = Limits(interval=0.0, connect=1.0, read=1.0, page=3.0, attempts=3, first_wait=0.01)
+Between = Callable[[str, int], object]
+
+
+@dataclass(frozen=True)
+class Try:
+    """One try of one task.
+
+    :param error: what it raised, as the task's process would.
+    :param delay: the least wait before the next try, when the retry policy asked for one.
+    """
+
+    task: str
+    number: int
+    result: Any = None
+    error: BaseException | None = None
+    delay: timedelta | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of a DAG run: ``success``, ``failed``, ``skipped`` or ``waiting`` (rescheduled)."""
+
+    run_id: str
+    state: str = "success"
+    tries: list[Try] = field(default_factory=list)
+    events: list[Any] = field(default_factory=list)
+
+    @property
+    def xcom(self) -> dict[str, Any]:
+        """What the tasks returned, by task."""
+        return {one.task: one.result for one in self.tries if one.error is None}
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """What the last task returned."""
+        found: dict[str, Any] = self.xcom[TASKS[-1]]
+        return found
+
+    @property
+    def errors(self) -> list[BaseException]:
+        return [one.error for one in self.tries if one.error is not None]
+
+    @property
+    def error(self) -> BaseException:
+        """The last error; there is one."""
+        return self.errors[-1]
+
+    def tried(self, task: str) -> int:
+        """How often a task was tried."""
+        return sum(one.task == task for one in self.tries)
+
+
+class _Events:
+    """Takes the events of outlets, whatever the outlet."""
+
+    def __init__(self, taken: list[Any]) -> None:
+        self._taken = taken
+
+    def __getitem__(self, outlet: Any) -> _Events:
+        return self
+
+    def add(self, asset: Any, extra: dict[str, Any] | None = None) -> None:
+        self._taken.append((asset.name, asset.uri, extra))
+
+
+class DagRuns:
+    """Runs the DAG once and again.
+
+    :param limits: of the hook that the tasks make.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch, *, page_size: int = 100, limits: Limits = QUICK) -> None:
+        self.limits = limits
+        self._patch = patch
+        self._runs = 0
+        self.page_size(page_size)
+        patch.setenv("ECONOMIC_REQUEST_INTERVAL_MS", "0")
+        patch.setattr(transport, "Limits", lambda **given: replace(self.limits, **given))
+
+    def page_size(self, size: int) -> None:
+        self._patch.setenv("ECONOMIC_PAGE_SIZE", str(size))
+
+    def run(
+        self,
+        conf: dict[str, Any] | None = None,
+        *,
+        run_id: str | None = None,
+        run_type: str = "manual",
+        retries: int | None = None,
+        between: Between = lambda task, number: None,
+    ) -> Outcome:
+        """One DAG run to its end.
+
+        :param run_id: an earlier run's, to clear that one and run it again.
+        :param retries: instead of the DAG file's.
+        :param between: called after a try that will be followed by another, with the task and the number of that try.
+        """
+        self._runs += 1
+        dag = _dag()
+        outcome = Outcome(run_id or f"{run_type}__{self._runs}")
+        now = datetime.now(UTC)
+        run = SimpleNamespace(
+            dag_id=dag.dag_id,
+            run_id=outcome.run_id,
+            run_type=run_type,
+            conf=conf or {},
+            logical_date=now,
+            run_after=now,
+        )
+        params = dag.params.dump() | (conf or {})
+        for task_id in TASKS:
+            task = cast("Any", dag.get_task(task_id))
+            most = task.retries if retries is None else retries
+            for number in range(1, most + 2):
+                ti = SimpleNamespace(
+                    task_id=task_id, try_number=number, max_tries=most, xcom_pull=_pull(outcome)
+                )
+                context = {
+                    "dag_run": run,
+                    "ti": ti,
+                    "params": params,
+                    "outlet_events": _Events(outcome.events),
+                }
+                state = _try(outcome, task, context, number, most)
+                if state != "again":
+                    break
+                between(task_id, number)
+            if state != "success":
+                outcome.state = state
+                return outcome
+        return outcome
+
+
+@cache
+def _dag() -> DAG:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(DAG_FILE))
+    if bag.import_errors:
+        raise RuntimeError(f"The DAG file cannot be imported: {bag.import_errors}")
+    return bag.dags[DAG_ID]
+
+
+def _pull(outcome: Outcome) -> Callable[..., Any]:
+    return lambda task_ids: outcome.xcom.get(task_ids)
+
+
+def _context(context: dict[str, Any]) -> AbstractContextManager[None]:
+    return cast("AbstractContextManager[None]", set_current_context(cast("Context", context)))
+
+
+def _try(outcome: Outcome, task: Any, context: dict[str, Any], number: int, most: int) -> str:
+    try:
+        with _context(context):
+            result = task.python_callable(*task.op_args, **task.op_kwargs)
+    except AirflowSkipException as error:
+        outcome.tries.append(Try(task.task_id, number, error=error))
+        return "skipped"
+    except AirflowRescheduleException as error:
+        outcome.tries.append(Try(task.task_id, number, error=error))
+        return "waiting"
+    except AirflowFailException as error:
+        outcome.tries.append(Try(task.task_id, number, error=error))
+        return "failed"
+    except Exception as error:
+        decision = task.retry_policy.evaluate(error, number, most)
+        outcome.tries.append(Try(task.task_id, number, error=error, delay=decision.retry_delay))
+        return "failed" if number > most or decision.action is RetryAction.FAIL else "again"
+    # What Airflow stores is JSON: anything else would not arrive in the next task.
+    outcome.tries.append(Try(task.task_id, number, result=json.loads(json.dumps(result))))
+    return "success"
