@@ -156,14 +156,18 @@ class Transport:
             raise BrokenResponse(f"The answer to {path} came with an encoding that was not asked for.")
         pieces: list[bytes] = []
         size = 0
-        for piece in response.raw.stream(_CHUNK, decode_content=True):
-            size += len(piece)
-            if size > self._limits.body:
-                raise BrokenResponse(f"The answer to {path} is larger than {self._limits.body:,} bytes.")
-            if time.monotonic() > deadline:
-                raise self._too_slow(path)
-            pieces.append(piece)
-        return b"".join(pieces)
+        try:
+            for piece in response.raw.stream(_CHUNK, decode_content=True):
+                size += len(piece)
+                if size > self._limits.body:
+                    raise BrokenResponse(f"The answer to {path} is larger than {self._limits.body:,} bytes.")
+                if time.monotonic() > deadline:
+                    raise self._too_slow(path)
+                pieces.append(piece)
+            return b"".join(pieces)
+        finally:
+            # An error keeps this frame, and with it all that was read, until the next try is over.
+            pieces.clear()
 
     def _too_slow(self, path: str) -> ConnectionLost:
         return ConnectionLost(f"The answer to {path} took longer than {self._limits.page:g} seconds.")
