@@ -27,7 +27,7 @@ from economic.transport import Limits
 
 DAG_FILE = Path(__file__).resolve().parents[1] / "dags" / "economic_invoice_sync.py"
 DAG_ID = "economic_invoice_sync"
-TASKS = ("fetch-pages", "upsert-invoices", "populate-employee-names")
+TASKS = FETCH, UPSERT, NAMES = "fetch-pages", "upsert-invoices", "populate-employee-names"
 QUICK = Limits(interval=0.0, connect=1.0, read=1.0, page=3.0, attempts=3, first_wait=0.01)
 Between = Callable[[str, int], object]
 
@@ -64,7 +64,7 @@ class Outcome:
     @property
     def statistics(self) -> dict[str, Any]:
         """What the last task returned."""
-        found: dict[str, Any] = self.xcom[TASKS[-1]]
+        found: dict[str, Any] = self.xcom[NAMES]
         return found
 
     @property
@@ -107,6 +107,10 @@ class DagRuns:
         self.page_size(page_size)
         patch.setenv("ECONOMIC_REQUEST_INTERVAL_MS", "0")
         patch.setattr(transport, "Limits", lambda **given: replace(self.limits, **given))
+
+    def limit(self, **limits: float) -> None:
+        """Change some of the limits."""
+        self.limits = replace(self.limits, **limits)  # type: ignore[arg-type]  # whole numbers where they belong
 
     def page_size(self, size: int) -> None:
         self._patch.setenv("ECONOMIC_PAGE_SIZE", str(size))
