@@ -97,6 +97,8 @@ def read_envelope(body: bytes) -> Envelope:
         items = []
     if not isinstance(items, list):
         raise BrokenResponse("The page has no collection.")
+    if results and not items:
+        raise BrokenResponse(f"The page is empty, but {results} invoices should be on it and those after it.")
     has_next = pagination.get("nextPage") is not None
     page_size = pagination.get("pageSize")
     if not has_next and type(page_size) is int and len(items) < min(page_size, results):

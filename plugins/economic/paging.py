@@ -7,12 +7,18 @@ booked or removed meanwhile; paging by offset skips or repeats then.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from economic.envelope import Envelope, Item
 from economic.errors import BrokenResponse, ContractChanged
 from economic.models import invoice_number
+
+log = logging.getLogger(__name__)
+
+_MOST_BOOKED_MEANWHILE = 1000
+"""A scan may meet twice as many invoices as were announced at its start, and so many more; beyond that it would never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,13 @@ def scan(
     :raises ContractChanged: the answers are not sorted or filtered as asked, so the scan could miss invoices or never end.
     """
     position = start
+    most: int | None = None
+    warned = False
     while True:
         envelope = get(position.cursor)
         page = _page(envelope, position, whole=whole)
         count = len(envelope.items)
+        most = 2 * page.results + _MOST_BOOKED_MEANWHILE if most is None else most
         if not count and envelope.results:
             raise BrokenResponse(
                 f"Page {page.number} is empty, but {envelope.results} invoices should follow."
@@ -74,6 +83,13 @@ def scan(
             raise ContractChanged(
                 f"Page {page.number} holds no invoice above number {position.cursor}: the scan would never end."
             )
+        if page.position.seen > most:
+            raise ContractChanged(
+                f"Page {page.number} brings the scan to {page.position.seen:,} invoices, far more than were announced: it would never end."
+            )
+        if more and count != page_size and not warned:
+            log.warning("Page %d holds %d invoices; %d were asked for.", page.number, count, page_size)
+            warned = True
         yield page
         if not more:
             return
@@ -97,7 +113,10 @@ def _page(envelope: Envelope, before: Position, *, whole: bool) -> Page:
             raise ContractChanged(
                 f"Page {number} is not sorted by bookedInvoiceNumber: {key} comes after {highest}."
             )
-        repeated += key in kept
+        if key in kept:
+            repeated += 1
+            if kept[key].raw != item.raw:
+                log.warning("Invoice %d came twice, and not the same: the last one counts.", key)
         kept[key] = item
         highest = key if highest is None else max(highest, key)
     seen = before.seen + len(kept)

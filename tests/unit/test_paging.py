@@ -153,3 +153,33 @@ def test_answers_that_are_not_sorted_are_refused() -> None:
 def test_an_empty_page_with_results_to_come_is_not_believed() -> None:
     with pytest.raises(BrokenResponse):
         list(scan(lambda _: Envelope([], 5, None, True, 0), page_size=10, start=Position(), whole=True))
+
+
+def test_a_server_that_never_runs_out_of_new_numbers_is_stopped() -> None:
+    asked = 0
+
+    def get(cursor: int | None) -> Envelope:
+        nonlocal asked
+        asked += 1
+        first = (cursor or 0) + 1
+        return Envelope(items(list(range(first, first + 100))), 250, None, True, 0)
+
+    with pytest.raises(ContractChanged, match="far more than were announced"):
+        list(scan(get, page_size=100, start=Position(), whole=True))
+    assert asked == 16  # twice what was announced and a thousand more: 1500
+
+
+def test_another_page_size_than_was_asked_for_is_followed_and_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pages = list(scan(books(set(range(1, 96)), 20), page_size=1000, start=Position(), whole=True))
+    assert numbers(pages) == list(range(1, 96))
+    assert caplog.text.count("20 invoices; 1000 were asked for") == 1
+
+
+def test_an_invoice_that_comes_twice_and_differs_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    twice = [*items([1, 2]), Item({"bookedInvoiceNumber": 2}, "another"), *items([3, 3])]
+    (page,) = scan(lambda cursor: Envelope(twice, 3, 3, False, 0), page_size=10, start=Position(), whole=True)
+    assert [item.raw for item in page.items] == ["1", "another", "3"]
+    assert page.duplicates == 2
+    assert [record.args for record in caplog.records] == [(2,)]
