@@ -47,7 +47,8 @@ def _edit(answer: Answer, fault: Fault) -> Answer:
     document = json.loads(answer.body, parse_float=Literal, parse_int=Literal)
     if fault.edit is not None:
         fault.edit(document)
-    return Answer(answer.status, answer.headers, write_json(document).encode())
+    # A lone surrogate of U+DC80 to U+DCFF goes out as the one byte it stands for, which is no UTF-8.
+    return Answer(answer.status, answer.headers, write_json(document).encode(errors="surrogateescape"))
 
 
 def _recoded(answer: Answer, fault: Fault) -> Answer:

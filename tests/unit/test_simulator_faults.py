@@ -171,6 +171,11 @@ def test_a_document_can_be_edited_and_its_numbers_keep_their_spelling(sim: simul
     assert answer(sim).text == before
 
 
+def test_an_edit_can_put_in_bytes_that_are_not_utf8(sim: simulator.InProcess) -> None:
+    sim.fault("/self", "edit", edit=lambda document: document.update(userName="Bj\udcf8rn"))
+    assert b'"Bj\xf8rn"' in answer(sim, "/self").content
+
+
 def test_an_edit_is_a_function(sim: simulator.InProcess) -> None:
     with pytest.raises(ValueError, match="needs a function"):
         sim.fault("/", "edit", edit="page.clear()")
