@@ -1,10 +1,10 @@
 -- First statement of every writing transaction: proves that this attempt still holds the lease, renews it,
 -- and locks it to the commit.
 -- Parameters: agreement_number, token, ttl_seconds.
--- Returns: the token; no row when the lease is lost.
+-- Returns: the heartbeat, by which this transaction is known afterwards; no row when the lease is lost.
 update economic.sync_lease
 set
     heartbeat_at = clock_timestamp(),
     expires_at = clock_timestamp() + make_interval(secs => %(ttl_seconds)s)
 where agreement_number = %(agreement_number)s and token = %(token)s and holder is not null
-returning token;
+returning heartbeat_at;

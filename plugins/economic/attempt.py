@@ -5,21 +5,23 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from psycopg.types.json import Jsonb
 
-from economic import lease as leases
+from economic import redo, store
 from economic.database import Connection
 from economic.envelope import Envelope
+from economic.errors import FatalError
 from economic.lease import Lease
 from economic.models import Agreement, Totals
 from economic.runs import SyncRun
 from economic.stats import Counts
+
+T = TypeVar("T")
 
 _HEARTBEAT_SECONDS = 20.0
 
@@ -79,12 +81,13 @@ class Order:
 
 @dataclass(slots=True)
 class Attempt:
-    """One task attempt at work on a sync: its connection, its lease, and the sync's row as of the last commit."""
+    """One task attempt at work on a sync: its connection and how to get another, its lease, and the sync's row as of the last commit."""
 
     connection: Connection
     lease: Lease
     run: SyncRun
     client: Client | None = None
+    reopen: Callable[[], Connection] | None = None
     _heard: float = field(default_factory=time.monotonic)
     _clock: float = field(default_factory=time.monotonic)
     _told: tuple[int, int, int] = (0, 0, 0)
@@ -98,12 +101,14 @@ class Attempt:
         """What the sync has counted so far, as of the last commit."""
         return self.run.counts
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """One transaction under the lease."""
-        with leases.fenced(self.connection, self.lease):
-            yield
+    def write(self, work: Callable[[], T]) -> T:
+        """Do ``work`` in one transaction under the lease, again when PostgreSQL breaks it off: see :mod:`economic.redo`.
+
+        :param work: writes through :attr:`connection`, which may be another one each time, and leaves no other trace.
+        """
+        result = redo.until_committed(self, work)
         self._heard = time.monotonic()
+        return result
 
     def keep_alive(self) -> None:
         """Renew the lease when it was not renewed lately; for the waits between transactions.
@@ -111,8 +116,23 @@ class Attempt:
         :raises LeaseLost: another sync took over.
         """
         if time.monotonic() - self._heard > _HEARTBEAT_SECONDS:
-            with self.writing():
-                pass
+            self.write(lambda: None)
+
+    def staging_is_whole(self) -> bool:
+        """Whether every row staged so far is still there: a crash of PostgreSQL empties the table."""
+        expected = {page: rows for page, rows in enumerate(self.run.staged_rows, start=1) if rows}
+        return store.staged_rows(self.connection, self.run.sync_id) == expected
+
+    def check_staging(self) -> None:
+        """Make sure that staging is whole, before anything relies on it.
+
+        :raises FatalError: it is not.
+        """
+        if not self.staging_is_whole():
+            raise FatalError(
+                f"The staged pages of sync {self.run.sync_id} are not whole: PostgreSQL lost them in a crash. Pages stored so far stay.",
+                hint="The next sync fetches them again; clear fetch-pages with downstream to have it now.",
+            )
 
     def spent(self, seconds: str) -> Counts:
         """What was spent since the last commit: time (under the name of the phase), requests, memory."""

@@ -6,14 +6,37 @@ Kept light at import: the DAG file imports the tasks, which import this, and eve
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from economic.errors import ConfigurationError
+from economic.errors import ConfigurationError, DatabaseUnavailable
 
 if TYPE_CHECKING:
     from economic.database import Connection
+
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 120.0
+
+
+def connect_patiently(conn_id: str) -> Connection:
+    """As :func:`connect`, but a server that cannot be reached just now is given two minutes: it may be restarting."""
+    import tenacity
+
+    def tell(state: tenacity.RetryCallState) -> None:
+        log.warning("%s Trying again.", state.outcome and state.outcome.exception())
+
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
+        stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+        wait=tenacity.wait_random_exponential(multiplier=0.5, max=10.0),
+        before_sleep=tell,
+        reraise=True,
+    )
+    return retrying(connect, conn_id)
 
 
 def connect(conn_id: str) -> Connection:
@@ -43,6 +66,8 @@ def connect(conn_id: str) -> Connection:
         "keepalives_count": 3,
         "tcp_user_timeout": 60_000,
         "application_name": "airflow-provider-economic",
+        # Of several hosts the one that can be written to; of a standby alone, an error that is tried again.
+        "target_session_attrs": "read-write",
     } | connection.extra_dejson
     extra.pop("cursor", None)
     connection.extra = json.dumps(extra)

@@ -21,6 +21,10 @@ LOCK_TIMEOUT = "45s"
 IDLE_TIMEOUT = "30s"
 
 _REFUSED_LOGINS = ("password authentication failed", "no password supplied", "no pg_hba.conf entry")
+_OBSTRUCTED = {"40001", "40P01", "55P03"}
+"""Serialization failure, deadlock, lock timeout."""
+_GONE = {"25006", "25P03", "57P01", "57P02", "57P03", "57P05"}
+"""Read-only since a failover, idle too long in a transaction, and the server's reasons for ending connections."""
 _STOPPING = {"53100": "The database's disk is full.", "53200": "The database is out of memory."}
 
 
@@ -35,10 +39,10 @@ def prepare(connection: Connection) -> Connection:
 
 
 @contextmanager
-def transaction(connection: Connection, *, lock_timeout: str = LOCK_TIMEOUT) -> Iterator[None]:
+def transaction(connection: Connection) -> Iterator[None]:
     """One transaction, bounded in time by settings of its own."""
     with connection.transaction():
-        run(connection, "set_limits", statement=STATEMENT_TIMEOUT, lock=lock_timeout, idle=IDLE_TIMEOUT)
+        run(connection, "set_limits", statement=STATEMENT_TIMEOUT, lock=LOCK_TIMEOUT, idle=IDLE_TIMEOUT)
         yield
 
 
@@ -105,6 +109,17 @@ def explain(error: psycopg.Error) -> EconomicError:
     if code[:2] in {"22", "23"}:
         return FatalError(f"The database refused a value where it should not: {said}.")
     return DatabaseUnavailable(f"The database failed ({code or type(error).__name__}): {said}.")
+
+
+def is_lost(connection: Connection, error: psycopg.Error) -> bool:
+    """Whether an error means that the connection is of no more use, but another one may be."""
+    code = error.sqlstate or ""
+    return connection.closed or code in _GONE or code.startswith("08")
+
+
+def is_obstructed(error: psycopg.Error) -> bool:
+    """Whether an error means that a transaction was broken off because of others, and may go through when it is done again."""
+    return error.sqlstate in _OBSTRUCTED
 
 
 def _login_refused(code: str, said: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from economic.database import Connection, one, row, run, transaction
 from economic.errors import LeaseBusy, LeaseLost
@@ -107,8 +108,8 @@ def enter(
 
 
 @contextmanager
-def fenced(connection: Connection, lease: Lease, ttl_seconds: float = TTL_SECONDS) -> Iterator[None]:
-    """One writing transaction under the lease, which it renews.
+def fenced(connection: Connection, lease: Lease, ttl_seconds: float = TTL_SECONDS) -> Iterator[datetime]:
+    """One writing transaction under the lease, which it renews; gives the heartbeat it leaves there.
 
     :raises LeaseLost: another attempt or another sync took over; nothing was written.
     """
@@ -124,7 +125,28 @@ def fenced(connection: Connection, lease: Lease, ttl_seconds: float = TTL_SECOND
             raise LeaseLost(
                 f"Sync {lease.sync_id} was superseded: another one took the lease of agreement {lease.agreement_number}."
             )
-        yield
+        yield held["heartbeat_at"]
+
+
+def was_committed(connection: Connection, lease: Lease, heartbeat: datetime) -> bool:
+    """Whether the writing transaction that left this heartbeat was committed, when its COMMIT was not answered.
+
+    :raises LeaseLost: another attempt or another sync took over since; what became of that transaction no longer matters here.
+    """
+    with transaction(connection):
+        now = one(
+            connection,
+            "select_lease_heartbeat",
+            agreement_number=lease.agreement_number,
+            token=lease.token,
+        )
+    if now["heartbeat_at"] == heartbeat:
+        return True
+    if not now["held"]:
+        raise LeaseLost(
+            f"Sync {lease.sync_id} no longer holds the lease of agreement {lease.agreement_number}."
+        )
+    return False
 
 
 def release(connection: Connection, lease: Lease) -> None:

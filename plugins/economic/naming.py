@@ -24,8 +24,7 @@ def populate_employee_names(attempt: Attempt, client: Client, cache_seconds: int
     looked up, or when the sync is forced. A name is never taken away. When e-conomic does not answer, the stored names serve and the sync
     ends ``completed_with_errors``.
     """
-    with attempt.writing():
-        _note(attempt, attempt.counts)
+    attempt.write(lambda: _note(attempt, attempt.counts))
     problem = None
     cache = store.employee_cache(attempt.connection, attempt.lease.agreement_number, cache_seconds)
     if attempt.run.force or not cache.fresh or cache.uncovered:
@@ -34,18 +33,21 @@ def populate_employee_names(attempt: Attempt, client: Client, cache_seconds: int
         except (RetriableError, AnswerError) as error:
             problem = f"the employee names could not be refreshed: {error.message}"
             log.warning("The employee names could not be refreshed, the stored ones serve: %s", error)
-    with attempt.writing():
-        named = store.name_invoices(attempt.connection, attempt.lease.agreement_number)
-        known = store.employee_cache(attempt.connection, attempt.lease.agreement_number, cache_seconds).known
-        earlier = attempt.counts.employees
-        counts = (
-            attempt.counts
-            + attempt.spent("names_seconds")
-            + Counts(invoices_named=named, employees=known - earlier)
-        )
-        _note(attempt, counts)
-    attempt.committed(counts)
+    attempt.committed(attempt.write(lambda: _name_invoices(attempt, cache_seconds)))
     return end(attempt, problem)
+
+
+def _name_invoices(attempt: Attempt, cache_seconds: int) -> Counts:
+    named = store.name_invoices(attempt.connection, attempt.lease.agreement_number)
+    known = store.employee_cache(attempt.connection, attempt.lease.agreement_number, cache_seconds).known
+    earlier = attempt.counts.employees
+    counts = (
+        attempt.counts
+        + attempt.spent("names_seconds")
+        + Counts(invoices_named=named, employees=known - earlier)
+    )
+    _note(attempt, counts)
+    return counts
 
 
 def _note(attempt: Attempt, counts: Counts) -> None:
@@ -78,7 +80,8 @@ def _employees(client: Client) -> list[Employee]:
 
 
 def _refresh(attempt: Attempt, employees: list[Employee]) -> None:
-    with attempt.writing():
-        unknown = store.store_employees(attempt.connection, attempt.lease.agreement_number, employees)
+    unknown = attempt.write(
+        lambda: store.store_employees(attempt.connection, attempt.lease.agreement_number, employees)
+    )
     if unknown:
         log.warning("e-conomic lists no employee with number %s.", ", ".join(map(str, unknown)))

@@ -24,41 +24,45 @@ _SHARE_GONE = Decimal("0.005")
 
 def reconcile(attempt: Attempt) -> None:
     """Mark what a proven complete full scan did not show, compare with e-conomic's totals, and note both, in one transaction."""
-    now = attempt.run
-    agreement = attempt.lease.agreement_number
-    proven = now.complete and now.scope == "full"
-    missing, warning = 0, None
-    with attempt.writing():
-        if proven:
-            run(
-                attempt.connection,
-                "resolve_vanished_rejections",
-                agreement_number=agreement,
-                sync_id=now.sync_id,
-            )
-        held = store.held_totals(attempt.connection, agreement)
-        if proven:
-            missing, warning = _mark_missing(attempt, held.invoice_count)
-        if missing:
-            held = store.held_totals(attempt.connection, agreement)
-        reconciled, verdict = _verdict(attempt, held, warning)
-        counts = attempt.counts + attempt.spent("upsert_seconds") + Counts(missing=missing)
-        run(
-            attempt.connection,
-            "update_sync_run_reconciled",
-            sync_id=now.sync_id,
-            reconciled=reconciled,
-            verdict=verdict,
-            warning=warning,
-            held=Jsonb(
-                holdings_json(held) | {"months": store.invoices_by_month(attempt.connection, agreement)}
-            ),
-            statistics=stored_counts(counts),
-        )
+    counts, reconciled, verdict, warning = attempt.write(lambda: _write(attempt))
     attempt.committed(counts, reconciled=reconciled, verdict=verdict, warning=warning)
     log.info("%s", verdict)
     if warning:
         log.warning("%s", warning)
+
+
+def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
+    now = attempt.run
+    agreement = attempt.lease.agreement_number
+    proven = now.complete and now.scope == "full"
+    missing, warning = 0, None
+    if proven:
+        # What is not staged any more would look as if it were gone from e-conomic.
+        attempt.check_staging()
+        run(
+            attempt.connection,
+            "resolve_vanished_rejections",
+            agreement_number=agreement,
+            sync_id=now.sync_id,
+        )
+    held = store.held_totals(attempt.connection, agreement)
+    if proven:
+        missing, warning = _mark_missing(attempt, held.invoice_count)
+    if missing:
+        held = store.held_totals(attempt.connection, agreement)
+    reconciled, verdict = _verdict(attempt, held, warning)
+    counts = attempt.counts + attempt.spent("upsert_seconds") + Counts(missing=missing)
+    run(
+        attempt.connection,
+        "update_sync_run_reconciled",
+        sync_id=now.sync_id,
+        reconciled=reconciled,
+        verdict=verdict,
+        warning=warning,
+        held=Jsonb(holdings_json(held) | {"months": store.invoices_by_month(attempt.connection, agreement)}),
+        statistics=stored_counts(counts),
+    )
+    return counts, reconciled, verdict, warning
 
 
 def holdings_json(held: HeldTotals) -> dict[str, int | str | None]:

@@ -33,7 +33,7 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
     :raises ContractChanged: too many items are unusable, or the paging does not keep its word.
     """
     log.info("Starting invoice sync from E-conomic API")
-    if not _staging_is_whole(attempt):
+    if not attempt.staging_is_whole():
         _start_again(attempt, "the staged pages were lost")
     complete, count = _scan_to_the_end(attempt, client, page_size)
     while not complete and attempt.run.scan_number < MOST_SCANS:
@@ -42,8 +42,8 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
     totals = _totals(client) if attempt.run.scope == "full" else None
     counts = attempt.counts + attempt.spent("fetch_seconds")
     words = "all of them" if complete else "not proven to be all"
-    with attempt.writing():
-        run(
+    attempt.write(
+        lambda: run(
             attempt.connection,
             "update_sync_run_scanned",
             sync_id=attempt.run.sync_id,
@@ -53,6 +53,7 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
             statistics=stored_counts(counts),
             message=f"Fetched {attempt.run.scan_seen:,} invoices, {words}",
         )
+    )
     attempt.committed(counts, complete=complete, totals=totals)
     return {
         "sync_id": attempt.run.sync_id,
@@ -112,7 +113,8 @@ def _stage(attempt: Attempt, page: Page) -> None:
     )
     now = attempt.run
     fetched = page.position.seen
-    with attempt.writing():
+
+    def write() -> None:
         store.stage(attempt.connection, now.sync_id, page.number, invoices)
         store.reject(attempt.connection, attempt.lease.agreement_number, now.sync_id, rejections)
         run(
@@ -129,6 +131,8 @@ def _stage(attempt: Attempt, page: Page) -> None:
             percentage=percentage(counts, page.results),
             message=f"Fetched {fetched:,} of {page.results:,} invoices (page {page.number})",
         )
+
+    attempt.write(write)
     attempt.committed(
         counts,
         scan_cursor=page.position.cursor,
@@ -163,11 +167,6 @@ def _break_if_too_many(page: Page, refused_here: int, refused: int) -> None:
         )
 
 
-def _staging_is_whole(attempt: Attempt) -> bool:
-    expected = {page: rows for page, rows in enumerate(attempt.run.staged_rows, start=1) if rows}
-    return store.staged_rows(attempt.connection, attempt.run.sync_id) == expected
-
-
 def _start_again(attempt: Attempt, why: str) -> None:
     """Throw the scan away and begin at the first page: what it had fetched is counted as discarded."""
     now = attempt.counts
@@ -179,7 +178,8 @@ def _start_again(attempt: Attempt, why: str) -> None:
     )
     message = f"Scanning again from the first page: {why}"
     log.warning("%s.", message)
-    with attempt.writing():
+
+    def write() -> None:
         run(attempt.connection, "delete_staged_invoices", sync_id=attempt.run.sync_id)
         run(
             attempt.connection,
@@ -188,6 +188,8 @@ def _start_again(attempt: Attempt, why: str) -> None:
             statistics=stored_counts(counts),
             message=message,
         )
+
+    attempt.write(write)
     attempt.committed(
         counts,
         scan_number=attempt.run.scan_number + 1,

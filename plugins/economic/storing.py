@@ -11,7 +11,7 @@ import psycopg
 from economic import store
 from economic.attempt import Attempt, percentage, stored_counts
 from economic.database import run
-from economic.errors import ContractChanged, FatalError, RecordError
+from economic.errors import ContractChanged, RecordError
 from economic.reconciling import reconcile
 from economic.stats import Counts
 from economic.store import Rejection, Upserted
@@ -45,7 +45,7 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
     :return: the task's XCom: created, updated, unchanged, failed, missing, reconciled.
     :raises FatalError: staging is not whole any more (PostgreSQL crashed meanwhile).
     """
-    _check_staging(attempt)
+    attempt.check_staging()
     for page in range(attempt.run.stored_pages + 1, len(attempt.run.staged_rows) + 1):
         _store_page(attempt, page)
     reconcile(attempt)
@@ -60,54 +60,56 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _check_staging(attempt: Attempt) -> None:
-    expected = {page: rows for page, rows in enumerate(attempt.run.staged_rows, start=1) if rows}
-    if store.staged_rows(attempt.connection, attempt.run.sync_id) != expected:
-        raise FatalError(
-            f"The staged pages of sync {attempt.run.sync_id} are not whole: PostgreSQL lost them in a crash. Pages stored so far stay.",
-            hint="The next sync fetches them again; clear fetch-pages with downstream to have it now.",
-        )
-
-
 def _store_page(attempt: Attempt, page: int) -> None:
-    now = attempt.run
-    result = _PageResult()
-    total = sum(now.staged_rows)
-    with attempt.writing():
-        if now.staged_rows[page - 1]:
-            _store_stretch(attempt, page, 1, now.staged_rows[page - 1], result)
-        store.reject(attempt.connection, attempt.lease.agreement_number, now.sync_id, result.refused)
-        refused = [r.invoice_number for r in result.refused if r.invoice_number is not None]
-        store.resolve_stored(attempt.connection, attempt.lease.agreement_number, now.sync_id, page, refused)
-        counts = (
-            attempt.counts
-            + attempt.spent("upsert_seconds")
-            + Counts(
-                created=result.created,
-                updated=result.updated,
-                unchanged=result.unchanged,
-                raw_changed=result.raw_changed,
-                failed=len(result.refused),
-            )
-        )
-        run(
-            attempt.connection,
-            "update_sync_run_stored",
-            sync_id=now.sync_id,
-            stored_pages=page,
-            statistics=stored_counts(counts),
-            current=counts.stored,
-            total=total,
-            percentage=percentage(counts, total),
-            message=f"Stored {counts.stored:,} of {total:,} invoices (page {page} of {len(now.staged_rows)})",
-        )
+    counts, refused = attempt.write(lambda: _write_page(attempt, page))
     attempt.committed(counts, stored_pages=page)
-    for rejection in result.refused:
+    for rejection in refused:
         log.warning("Invoice %s was refused: %s", rejection.invoice_number, rejection.error.message)
 
 
+def _write_page(attempt: Attempt, page: int) -> tuple[Counts, list[Rejection]]:
+    now = attempt.run
+    result = _PageResult()
+    total = sum(now.staged_rows)
+    rows = now.staged_rows[page - 1]
+    if rows:
+        _store_stretch(attempt, page, 1, rows, result)
+    if result.created + result.updated + result.unchanged + len(result.refused) != rows:
+        # Emptied in a crash since the phase began: the connection may be another one by now.
+        attempt.check_staging()
+    store.reject(attempt.connection, attempt.lease.agreement_number, now.sync_id, result.refused)
+    refused = [r.invoice_number for r in result.refused if r.invoice_number is not None]
+    store.resolve_stored(attempt.connection, attempt.lease.agreement_number, now.sync_id, page, refused)
+    counts = (
+        attempt.counts
+        + attempt.spent("upsert_seconds")
+        + Counts(
+            created=result.created,
+            updated=result.updated,
+            unchanged=result.unchanged,
+            raw_changed=result.raw_changed,
+            failed=len(result.refused),
+        )
+    )
+    run(
+        attempt.connection,
+        "update_sync_run_stored",
+        sync_id=now.sync_id,
+        stored_pages=page,
+        statistics=stored_counts(counts),
+        current=counts.stored,
+        total=total,
+        percentage=percentage(counts, total),
+        message=f"Stored {counts.stored:,} of {total:,} invoices (page {page} of {len(now.staged_rows)})",
+    )
+    return counts, result.refused
+
+
 def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _PageResult) -> None:
-    """Store a stretch of a page in one statement; when the database refuses it, its halves, down to the row that is to blame."""
+    """Store a stretch of a page in one statement; when the database refuses it, its halves, down to the row that is to blame.
+
+    A whole page that takes too long is halved too, once: that leaves each half the time that all had.
+    """
     try:
         with attempt.connection.transaction():
             done = store.upsert(
@@ -117,11 +119,16 @@ def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _
         if first == last:
             _set_aside(attempt, page, first, error, result)
             return
-        middle = (first + last) // 2
-        _store_stretch(attempt, page, first, middle, result)
-        _store_stretch(attempt, page, middle + 1, last, result)
+    except psycopg.errors.QueryCanceled:
+        if first == last or (first, last) != (1, attempt.run.staged_rows[page - 1]):
+            raise
+        log.warning("Page %d took too long; storing it in two halves.", page)
+    else:
+        result.add(done)
         return
-    result.add(done)
+    middle = (first + last) // 2
+    _store_stretch(attempt, page, first, middle, result)
+    _store_stretch(attempt, page, middle + 1, last, result)
 
 
 def _set_aside(attempt: Attempt, page: int, position: int, error: psycopg.Error, result: _PageResult) -> None:

@@ -28,8 +28,12 @@ WAITING_FOR_SECONDS = 180
 """A waiting sync that has not looked for so long is not waiting any more: its process or its run is gone."""
 
 
-def begin(client: Client, connection: Connection, order: Order) -> Attempt:
+def begin(
+    client: Client, connection: Connection, order: Order, reopen: Callable[[], Connection] | None = None
+) -> Attempt:
     """Open a sync, or go on with the one that an earlier attempt of this DAG run left unfinished.
+
+    :param reopen: gives another connection when this one is lost between begin and end.
 
     :raises SchemaMismatch: the tables are not usable.
     :raises LeaseBusy: another sync of the agreement runs; the new sync's row stays open for :func:`wait` or :func:`close`.
@@ -66,7 +70,7 @@ def begin(client: Client, connection: Connection, order: Order) -> Attempt:
     )
     with transaction(connection):
         run(connection, "delete_orphaned_staged_invoices")
-    return _attempt(connection, lease, client)
+    return _attempt(connection, lease, client, reopen)
 
 
 def _give_way(connection: Connection, conn_id: str, sync_id: int) -> None:
@@ -144,9 +148,16 @@ def _resume(connection: Connection, before: SyncRun, order: Order) -> Lease | No
     return None
 
 
-def join(connection: Connection, sync_id: int, attempt: str, client: Client | None = None) -> Attempt:
+def join(
+    connection: Connection,
+    sync_id: int,
+    attempt: str,
+    client: Client | None = None,
+    reopen: Callable[[], Connection] | None = None,
+) -> Attempt:
     """Go on with a sync in one of its later tasks.
 
+    :param reopen: gives another connection when this one is lost.
     :raises SyncEnded: the sync is over; nothing may be written on its behalf.
     :raises LeaseLost: another sync took over.
     """
@@ -158,14 +169,16 @@ def join(connection: Connection, sync_id: int, attempt: str, client: Client | No
     if found.status != "running":
         raise SyncEnded(f"Sync {sync_id} has ended as {found.status}.")
     lease = leases.enter(connection, found.agreement_number, sync_id, attempt)
-    return _attempt(connection, lease, client)
+    return _attempt(connection, lease, client, reopen)
 
 
-def _attempt(connection: Connection, lease: Lease, client: Client | None) -> Attempt:
+def _attempt(
+    connection: Connection, lease: Lease, client: Client | None, reopen: Callable[[], Connection] | None
+) -> Attempt:
     found = runs.sync_run(connection, lease.sync_id)
     if found is None:
         raise SyncEnded(f"Sync {lease.sync_id} is not known to the database.")
-    return Attempt(connection, lease, found, client)
+    return Attempt(connection, lease, found, client, reopen)
 
 
 def note_failure(connection: Connection, dag_id: str, run_id: str, message: str) -> None:
@@ -225,7 +238,8 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
         counts=spent,
     )
     message = f"Synced {counted(spent.fetched, 'invoice')}" + (f"; {errors}" if errors else "")
-    with attempt.writing():
+
+    def close() -> None:
         runs.close_sync_run(
             attempt.connection,
             now.sync_id,
@@ -236,5 +250,7 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
         )
         run(attempt.connection, "delete_staged_invoices", sync_id=now.sync_id)
         leases.release(attempt.connection, attempt.lease)
+
+    attempt.write(close)
     log.info("Invoice sync completed %s", statistics.to_xcom())
     return statistics

@@ -6,8 +6,8 @@ Kept light at import: the DAG file imports this module, and every task process i
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 
-from economic.connections import connect
+from economic.connections import connect, connect_patiently
 from economic.errors import (
     EconomicError,
     FatalError,
@@ -77,7 +77,7 @@ def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
     with _working(conn_id) as work:
         order = work.order(schedule)
         with work.hook() as hook:
-            work.attempt = sync.begin(hook, work.connection, order)
+            work.attempt = sync.begin(hook, work.connection, order, work.reopen)
             return scanning.fetch_pages(work.attempt, hook, work.settings.page_size)
 
 
@@ -86,7 +86,7 @@ def upsert_invoices(conn_id: str) -> dict[str, Any]:
     from economic import storing, sync
 
     with _working(conn_id) as work:
-        work.attempt = sync.join(work.connection, work.sync_id(), work.name)
+        work.attempt = sync.join(work.connection, work.sync_id(), work.name, reopen=work.reopen)
         return storing.upsert_invoices(work.attempt)
 
 
@@ -95,7 +95,7 @@ def populate_employee_names(conn_id: str) -> dict[str, Any]:
     from economic import naming, sync
 
     with _working(conn_id) as work, work.hook() as hook:
-        work.attempt = sync.join(work.connection, work.sync_id(), work.name, hook)
+        work.attempt = sync.join(work.connection, work.sync_id(), work.name, hook, work.reopen)
         statistics = naming.populate_employee_names(
             work.attempt, hook, work.settings.employee_cache_seconds
         ).to_xcom()
@@ -119,6 +119,7 @@ class _Work:
     settings: Settings
     context: Context
     connection: Connection
+    reopen: Callable[[], Connection]
     attempt: Attempt | None = None
 
     @property
@@ -195,8 +196,12 @@ def _working(conn_id: str) -> Iterator[_Work]:
     context = get_current_context()
     try:
         settings = Settings.from_environment()
-        with translated(), connect(settings.postgres_conn_id) as connection:
-            work = _Work(conn_id, settings, context, connection)
+        with translated(), ExitStack() as opened:
+
+            def reopen() -> Connection:
+                return opened.enter_context(connect_patiently(settings.postgres_conn_id))
+
+            work = _Work(conn_id, settings, context, reopen(), reopen)
             try:
                 with translated():
                     yield work
