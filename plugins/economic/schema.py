@@ -17,15 +17,28 @@ def prepare(connection: Connection) -> None:
 
     A current schema is only read. An older or missing one is brought up to date, when the role may.
 
-    :raises SchemaMismatch: it is newer than this version, cannot be brought up to date, or a right is missing; says which.
+    :raises SchemaMismatch: it is newer than this version, cannot be brought up to date, or a column or a right is missing; says which.
     """
     migrate(connection)
     with transaction(connection):
-        missing = rows(connection, "check_rights")
-    if missing:
-        lacking = ", ".join(f"{right['privilege']} on {right['object']}" for right in missing[:5])
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise SchemaMismatch(f"The database role lacks {lacking}{more}.", hint=_MIGRATE)
+        columns = rows(connection, "check_columns")
+        rights = [] if columns else rows(connection, "check_rights")
+    if columns:
+        off = _some(
+            [f"{c['column_name']} is {c['found'] or 'missing'} instead of {c['expected']}" for c in columns]
+        )
+        raise SchemaMismatch(
+            f"The tables were changed by somebody else: {off}.",
+            hint="Change them back; migrations make no such change.",
+        )
+    if rights:
+        lacking = _some([f"{right['privilege']} on {right['object']}" for right in rights])
+        raise SchemaMismatch(f"The database role lacks {lacking}.", hint=_MIGRATE)
+
+
+def _some(things: list[str]) -> str:
+    more = f" and {len(things) - 5} more" if len(things) > 5 else ""
+    return ", ".join(things[:5]) + more
 
 
 def migrate(connection: Connection) -> list[str]:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from economic import schema
-from economic.database import prepare, translated
+from economic.database import prepare, rows, translated
 from economic.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
 from economic.statements import migrations, sql_folder
 
@@ -72,6 +73,23 @@ def test_a_missing_right_is_named(database: str, plain_user: str) -> None:
         ):
             schema.prepare(connection)
         owner.execute("drop owned by plain")
+
+
+def test_every_column_of_the_migrations_is_expected(connection: psycopg.Connection) -> None:
+    """A column that a migration adds must be checked for as well: each is renamed once."""
+    columns = connection.execute(
+        "select table_name, column_name from information_schema.columns inner join information_schema.tables"
+        " using (table_schema, table_name) where table_schema = 'economic' and table_type = 'BASE TABLE'"
+    ).fetchall()
+    assert len(columns) > 100
+    for table, column in columns:
+        renamed = sql.SQL("alter table economic.{} rename column {} to {}")
+        connection.execute(
+            renamed.format(sql.Identifier(table), sql.Identifier(column), sql.Identifier(f"{column}_"))
+        )
+    found = rows(connection, "check_columns")
+    assert {row["column_name"] for row in found} == {f"{table}.{column}" for table, column in columns}
+    assert all(row["found"] is None for row in found)
 
 
 def test_a_newer_schema_is_not_touched(connection: psycopg.Connection) -> None:
