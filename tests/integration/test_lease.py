@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -54,8 +55,26 @@ def take(connection: psycopg.Connection, *, force: bool = False, ttl: float = 30
     return leases.acquire(connection, AGREEMENT, new_sync(connection), "try 1", force=force, ttl_seconds=ttl)
 
 
-def test_only_one_of_many_that_ask_at_once_gets_it(connect: Callable[[], psycopg.Connection]) -> None:
+@pytest.mark.parametrize("before", ["never held", "held before"])
+def test_only_one_of_many_that_ask_at_once_gets_it(
+    connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    """A row that is there already lets all come in at once; one that must be made first lets them in one by one."""
     barrier, taken, busy = threading.Barrier(8), [], []
+    look = leases.one
+
+    def look_and_ponder(connection: psycopg.Connection, name: str, /, **parameters: Any) -> dict[str, Any]:
+        found = look(connection, name, **parameters)
+        if name == "lock_lease":
+            time.sleep(0.02)
+        return found
+
+    monkeypatch.setattr(leases, "one", look_and_ponder)
+    if before == "held before":
+        connection = connect()
+        held = take(connection)
+        with leases.fenced(connection, held):
+            leases.release(connection, held)
 
     def ask() -> None:
         connection = connect()

@@ -1,0 +1,265 @@
+"""The lease as a finite machine, small enough to try every order of events.
+
+Written from decision record 5, not from the SQL; ``test_lease_statements.py`` then holds the SQL to it. A row is locked from the fence
+to the commit, so a writing transaction is two events, and whatever else touches the row can only happen before or after. What an attempt knows
+(its token) and what is true (which taking was the newest, who owns the lease) are kept apart: the properties are about the latter.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+STALE = "a write of an older owner after a newer one got the lease"
+OWNERLESS = "a write without ownership"
+TWO_OWNERS = "two owners at once"
+STUCK = "no new sync can get the lease without a person"
+ROBBED = "a live lease lost although nobody forced it"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The protocol's rules, each of which a mutant breaks."""
+
+    expiry_frees: bool = True
+    taking_respects_the_living: bool = True
+    taking_grows: bool = True
+    force_grows: bool = True
+    entering_grows: bool = True
+    entering_asks_the_holder: bool = True
+    fence_asks: Literal["token", "sync", "nothing"] = "token"
+    fence_asks_for_a_holder: bool = True
+    fence_locks: bool = True
+    release_grows: bool = True
+    release_asks_the_holder: bool = True
+    idle_writers_are_thrown_out: bool = True
+
+
+class Attempt(NamedTuple):
+    """One task attempt of a sync. ``taking`` is the truth about when it became the owner; its token is what it believes."""
+
+    name: str
+    sync: str
+    at: Literal["new", "holding", "writing", "gone"] = "new"
+    token: int = 0
+    taking: int = 0
+
+
+class State(NamedTuple):
+    """The lease row, the lock on it, the attempts; and, for the properties only, the newest taking and the true owner."""
+
+    attempts: tuple[Attempt, ...]
+    token: int = 0
+    holder: str | None = None
+    live: bool = False
+    locked_by: str | None = None
+    takings: int = 0
+    owner: Attempt | None = None
+
+
+class Move(NamedTuple):
+    """One event: what happens, what the one who acts is told, the state after it, and which properties it broke."""
+
+    action: str
+    who: str
+    told: str
+    state: State
+    broken: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.who} {self.action}".strip()
+
+
+def moves(rules: Rules, state: State) -> Iterator[Move]:
+    """Every event that can happen now, in a fixed order."""
+    for attempt in state.attempts:
+        yield from _of_attempt(rules, state, attempt)
+    if state.locked_by is None and state.holder is not None:
+        for sync in dict.fromkeys(attempt.sync for attempt in state.attempts):
+            yield closes(rules, state, sync)
+    if state.live:
+        yield Move("time runs out", "", "", state._replace(live=False))
+
+
+def _of_attempt(rules: Rules, state: State, attempt: Attempt) -> Iterator[Move]:
+    free = state.locked_by is None
+    if attempt.at == "new" and free:
+        yield takes(rules, state, attempt, force=False)
+        yield takes(rules, state, attempt, force=True)
+        yield enters(rules, state, attempt)
+    if attempt.at == "holding" and free:
+        yield fences(rules, state, attempt)
+    if attempt.at == "writing":
+        yield commits(state, attempt)
+        yield ends(rules, state, attempt)
+        if rules.fence_locks and rules.idle_writers_are_thrown_out:
+            yield Move("is thrown out", attempt.name, "", _gone(state, attempt))
+    if attempt.at in {"holding", "writing"}:
+        yield Move("dies", attempt.name, "", _gone(state, attempt))
+
+
+def takes(rules: Rules, state: State, attempt: Attempt, *, force: bool) -> Move:
+    """A sync that begins asks for the lease."""
+    action = "takes by force" if force else "takes"
+    mine = state.holder in {None, attempt.sync}
+    live = state.live or (state.holder is not None and not rules.expiry_frees)
+    if not mine and live and not force and rules.taking_respects_the_living:
+        return Move(action, attempt.name, "busy", state)
+    grows = rules.taking_grows and (rules.force_grows or not force)
+    after = state._replace(token=state.token + grows, holder=attempt.sync, live=True)
+    robbed = () if force else _robbed(state, attempt.sync)
+    return Move(action, attempt.name, "taken", _owns(after, attempt), robbed)
+
+
+def enters(rules: Rules, state: State, attempt: Attempt) -> Move:
+    """A new attempt goes on with a sync that holds the lease."""
+    if state.holder != attempt.sync and rules.entering_asks_the_holder:
+        return Move("enters", attempt.name, "lost", _gone(state, attempt))
+    after = state._replace(token=state.token + rules.entering_grows, live=True)
+    return Move("enters", attempt.name, "entered", _owns(after, attempt), _robbed(state, attempt.sync))
+
+
+def fences(rules: Rules, state: State, attempt: Attempt) -> Move:
+    """A writing transaction opens; the row stays locked to its end."""
+    if not _passes(rules, state, attempt):
+        return Move("fences", attempt.name, "lost", _gone(state, attempt))
+    after = _with(state, attempt._replace(at="writing"))
+    return Move(
+        "fences",
+        attempt.name,
+        "fenced",
+        after._replace(locked_by=attempt.name if rules.fence_locks else None),
+    )
+
+
+def commits(state: State, attempt: Attempt) -> Move:
+    """A writing transaction ends well."""
+    after = _with(state, attempt._replace(at="holding"))._replace(
+        locked_by=None, live=state.holder is not None
+    )
+    return Move("commits", attempt.name, "", after, _wrong_write(state, attempt))
+
+
+def ends(rules: Rules, state: State, attempt: Attempt) -> Move:
+    """A writing transaction frees the lease and ends well."""
+    after = _freed(rules, _gone(state, attempt), attempt.sync)
+    return Move(
+        "ends",
+        attempt.name,
+        "",
+        after,
+        _wrong_write(state, attempt) + _robbed_by_release(rules, state, attempt.sync),
+    )
+
+
+def closes(rules: Rules, state: State, sync: str) -> Move:
+    """Somebody closes a failed sync by its id alone, with no lease in hand."""
+    return Move("is closed", sync, "", _freed(rules, state, sync), _robbed_by_release(rules, state, sync))
+
+
+def _passes(rules: Rules, state: State, attempt: Attempt) -> bool:
+    if rules.fence_asks_for_a_holder and state.holder is None:
+        return False
+    return {
+        "token": state.token == attempt.token,
+        "sync": state.holder == attempt.sync,
+        "nothing": True,
+    }[rules.fence_asks]
+
+
+def _with(state: State, attempt: Attempt) -> State:
+    return state._replace(attempts=tuple(attempt if a.name == attempt.name else a for a in state.attempts))
+
+
+def _owns(state: State, attempt: Attempt) -> State:
+    takings = state.takings + 1
+    owner = attempt._replace(at="holding", token=state.token, taking=takings)
+    return _with(state, owner)._replace(takings=takings, owner=owner)
+
+
+def _gone(state: State, attempt: Attempt) -> State:
+    unlocked = None if state.locked_by == attempt.name else state.locked_by
+    return _with(state, attempt._replace(at="gone"))._replace(locked_by=unlocked)
+
+
+def _freed(rules: Rules, state: State, sync: str) -> State:
+    if rules.release_asks_the_holder and state.holder != sync:
+        return state
+    return state._replace(token=state.token + rules.release_grows, holder=None, live=False, owner=None)
+
+
+def _robbed(state: State, sync: str) -> tuple[str, ...]:
+    lost = state.owner is not None and state.owner.sync != sync and state.live
+    return (ROBBED,) if lost else ()
+
+
+def _robbed_by_release(rules: Rules, state: State, sync: str) -> tuple[str, ...]:
+    return () if rules.release_asks_the_holder and state.holder != sync else _robbed(state, sync)
+
+
+def _wrong_write(state: State, attempt: Attempt) -> tuple[str, ...]:
+    if attempt.taking < state.takings:
+        return (STALE,)
+    return () if state.owner is not None else (OWNERLESS,)
+
+
+def wrong_state(rules: Rules, state: State) -> tuple[str, ...]:
+    """Which properties a state breaks by itself."""
+    owners = [a for a in state.attempts if a.at in {"holding", "writing"} and _passes(rules, state, a)]
+    broken = (TWO_OWNERS,) if len(owners) > 1 else ()
+    return broken if _a_new_sync_gets_it(rules, state) else (*broken, STUCK)
+
+
+def _a_new_sync_gets_it(rules: Rules, state: State) -> bool:
+    """Whether time alone is enough: an idle writer is thrown out, the lease runs out, somebody new asks without force."""
+    if state.locked_by is not None:
+        if not rules.idle_writers_are_thrown_out:
+            return False
+        state = _gone(state, next(a for a in state.attempts if a.name == state.locked_by))
+    newcomer = Attempt("N1", "N")
+    after = state._replace(live=False, attempts=(*state.attempts, newcomer))
+    return takes(rules, after, newcomer, force=False).told == "taken"
+
+
+@dataclass(frozen=True)
+class Explored:
+    """Everything that can happen: the states, the distinct events, and for each broken property a shortest way to it."""
+
+    states: tuple[State, ...]
+    told: frozenset[tuple[str, str]]
+    traces: dict[str, str]
+
+
+def explore(rules: Rules, start: State) -> Explored:
+    """Try every order of events, breadth first."""
+    found: dict[State, tuple[State, Move] | None] = {start: None}
+    told: set[tuple[str, str]] = set()
+    traces: dict[str, str] = {}
+    queue = deque([start])
+    while queue:
+        state = queue.popleft()
+        for broken in wrong_state(rules, state):
+            traces.setdefault(broken, _trace(found, state))
+        for move in moves(rules, state):
+            told.add((move.action, move.told))
+            for broken in move.broken:
+                traces.setdefault(broken, _trace(found, state, move))
+            if move.state not in found:
+                found[move.state] = (state, move)
+                queue.append(move.state)
+    return Explored(tuple(found), frozenset(told), traces)
+
+
+def _trace(found: dict[State, tuple[State, Move] | None], state: State, last: Move | None = None) -> str:
+    steps = [str(last)] if last else []
+    while (before := found[state]) is not None:
+        state, move = before
+        steps.append(str(move))
+    return ", ".join(reversed(steps))
+
+
+def mutant(**broken: object) -> Rules:
+    """The protocol with some rules broken."""
+    return replace(Rules(), **broken)  # type: ignore[arg-type]  # by name
