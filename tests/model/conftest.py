@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from economic import database, store
+from economic import database, runs, store
 from economic.database import prepare, transaction
 from economic.models import Agreement
 from economic.statements import statement
@@ -28,7 +28,7 @@ def new_agreement(connection: psycopg.Connection) -> int:
 def new_sync(connection: psycopg.Connection) -> int:
     """The row of a sync that begins."""
     with transaction(connection):
-        return store.open_sync_run(
+        return runs.open_sync_run(
             connection,
             dag_id="d",
             run_id="r",
