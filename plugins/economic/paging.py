@@ -71,14 +71,14 @@ def scan(
     warned = False
     while True:
         envelope = get(position.cursor)
-        page = _page(envelope, position, whole=whole)
         count = len(envelope.items)
+        more = count > 0 and (envelope.has_next or envelope.results > count or count >= page_size)
+        page = _page(envelope, position, whole=whole, more=more)
         most = 2 * page.results + _MOST_BOOKED_MEANWHILE if most is None else most
         if not count and envelope.results:
             raise BrokenResponse(
                 f"Page {page.number} is empty, but {envelope.results} invoices should follow."
             )
-        more = count > 0 and (envelope.has_next or envelope.results > count or count >= page_size)
         if more and page.position.cursor == position.cursor:
             raise ContractChanged(
                 f"Page {page.number} holds no invoice above number {position.cursor}: the scan would never end."
@@ -96,12 +96,19 @@ def scan(
         position = page.position
 
 
-def _page(envelope: Envelope, before: Position, *, whole: bool) -> Page:
+def _page(envelope: Envelope, before: Position, *, whole: bool, more: bool) -> Page:
     number = before.pages + 1
+    items = envelope.items
+    if more:
+        # Above the cursor, the next page shows items at the end without a number again: they are taken there.
+        end = len(items)
+        while end and invoice_number(items[end - 1].value) is None:
+            end -= 1
+        items = items[:end]
     kept: dict[object, Item] = {}
     highest = before.cursor
     repeated = 0
-    for at, item in enumerate(envelope.items):
+    for at, item in enumerate(items):
         key = invoice_number(item.value)
         if key is None:
             kept[f"unnumbered {at}"] = item

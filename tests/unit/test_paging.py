@@ -115,6 +115,20 @@ def test_an_item_without_a_number_neither_stops_the_scan_nor_moves_it() -> None:
     assert page.position == Position(1, 1, 3)
 
 
+def test_items_without_a_number_at_the_end_of_a_page_are_taken_from_the_next() -> None:
+    nameless = [Item({}, "x"), Item({"bookedInvoiceNumber": None}, "y")]
+    answers = iter(
+        [
+            Envelope([*items([1]), nameless[0], *items([2]), *nameless], 7, 7, True, 0),
+            Envelope([*nameless, *items([5]), nameless[0]], 4, 7, False, 0),
+        ]
+    )
+    pages = list(scan(lambda _: next(answers), page_size=5, start=Position(), whole=True))
+    assert [page.position for page in pages] == [Position(2, 1, 3), Position(5, 2, 7)]
+    assert [len(page.items) for page in pages] == [3, 4]
+    assert not any(page.drifted for page in pages)
+
+
 def test_a_last_page_of_nothing_but_unnumbered_items_ends_the_scan() -> None:
     pages = list(
         scan(
