@@ -38,17 +38,20 @@ def describe(body: bytes, scrub: Callable[[str], str]) -> Said:
     if not isinstance(value, dict):
         return Said()
 
+    def plain(text: str) -> str:
+        # Scrubbed while whole, cut before the slow part. What cannot be printed may not be storable either.
+        shown = (c if c.isprintable() else " " for c in scrub(text)[: 4 * _LONGEST_MESSAGE])
+        return " ".join("".join(shown).split())[:_LONGEST_MESSAGE]
+
     def text(key: str) -> str | None:
         found = value.get(key)
-        if not isinstance(found, str) or not found.strip():
-            return None
-        return scrub(" ".join(found.split())).encode("utf-8", "replace").decode()[:_LONGEST_MESSAGE]
+        return (plain(found) or None) if isinstance(found, str) else None
 
     message = text("message") or ""
     errors = value.get("errors")
     if isinstance(errors, list):
         details = "; ".join(e for e in errors if isinstance(e, str))
-        message = scrub(f"{message} {details}".strip())[:_LONGEST_MESSAGE]
+        message = plain(f"{message} {details}")
     return Said(message, text("errorCode"), text("logId"))
 
 

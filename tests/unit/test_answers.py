@@ -54,6 +54,19 @@ def test_a_body_that_says_nothing_is_no_error_of_its_own(body: bytes) -> None:
     assert "502" in str(refusal(502, "/self", Said(), None))
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        rb'{"message": "a\u0000b\ud800c\u202e d\n\te"}',
+        rb'{"errors": ["a\u0000b", "\udfffc\u001b d\r\ne"]}',
+    ],
+)
+def test_what_cannot_be_printed_or_stored_is_left_out(body: bytes) -> None:
+    message = describe(body, str).message
+    assert message.isprintable()
+    assert message.replace(";", "").split() == ["a", "b", "c", "d", "e"]
+
+
 def test_a_long_message_is_cut_and_secrets_are_taken_out() -> None:
     body = b'{"message": "token SECRET is bad ' + b"x" * 5000 + b'"}'
     said = describe(body, lambda text: text.replace("SECRET", "***"))
