@@ -115,7 +115,7 @@ def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _
             done = store.upsert(
                 attempt.connection, attempt.lease.agreement_number, attempt.run.sync_id, page, first, last
             )
-    except (psycopg.DataError, psycopg.IntegrityError) as error:
+    except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.StatementTooComplex) as error:
         if first == last:
             _set_aside(attempt, page, first, error, result)
             return
