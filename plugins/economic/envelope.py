@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from economic.errors import BrokenResponse
@@ -22,11 +22,19 @@ def _whole(digits: str) -> int | Decimal:
     return int(digits) if len(digits) <= 30 else Decimal(digits)
 
 
+def _fraction(number: str) -> Decimal:
+    # As no number at all, its own field refuses it.
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        return Decimal("NaN")
+
+
 # NaN and Infinity are no JSON, but reach us as words some servers write: kept as what they say, refused by the field.
 _decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal)
-# Python refuses to read an integer of thousands of digits, which would lose the whole page for one item; but a function called for
-# every number costs time, so it is called only when the page cannot be read without.
-_patient_decoder = json.JSONDecoder(parse_float=Decimal, parse_int=_whole, parse_constant=Decimal)
+# Python refuses to read an integer of thousands of digits, and an exponent beyond all of Decimal's, which would lose the whole page for
+# one item; but a function called for every number costs time, so it is called only when the page cannot be read without.
+_patient_decoder = json.JSONDecoder(parse_float=_fraction, parse_int=_whole, parse_constant=Decimal)
 
 
 class Item(NamedTuple):
@@ -82,7 +90,7 @@ def read_envelope(body: bytes) -> Envelope:
             members = dict(_members(text, _decoder))
         except json.JSONDecodeError:
             raise
-        except ValueError:
+        except (ValueError, InvalidOperation):
             members = dict(_members(text, _patient_decoder))
     except (ValueError, RecursionError, IndexError) as error:
         raise BrokenResponse(f"The page is not readable JSON ({_why(error)}).") from None
