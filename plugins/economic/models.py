@@ -226,10 +226,13 @@ def read_agreement(value: dict[str, Any]) -> Agreement:
         raise BrokenResponse(f"/self is not what it should be: {error.message}") from None
     if number is None:
         raise BrokenResponse("/self names no agreement number.")
+    try:
+        name = read_text("company.name", company)
+    except RecordError:
+        # Which company it is the number says; a name that cannot be stored must not stop the sync.
+        name = None
     return Agreement(
-        number,
-        read_text("company.name", company) if type(company) is str else None,
-        currency if type(currency) is str and re.fullmatch("[A-Z]{3}", currency) else None,
+        number, name, currency if type(currency) is str and re.fullmatch("[A-Z]{3}", currency) else None
     )
 
 
