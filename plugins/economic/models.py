@@ -25,7 +25,7 @@ from economic.fields import (
     refuse,
 )
 
-_NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _MOST_DIGITS = 16_000
 """PostgreSQL's numeric takes 16,383 digits behind the point. Only an item with a longer text can hold more."""
 _LONG_NUMBER = re.compile(rf"[0-9]{{{_MOST_DIGITS}}}", re.ASCII)
@@ -196,7 +196,7 @@ def _raw_data(item: Item) -> str:
     if len(raw) > _MOST_DIGITS and _LONG_NUMBER.search(raw):
         raise refuse("(item)", "number_too_long", f"holds a number of more than {_MOST_DIGITS:,} digits")
     if "\\" in raw and "\\u0000" in raw:
-        raw = _NUL_ESCAPE.sub(r"\1", raw)
+        raw = NUL_ESCAPE.sub(r"\1", raw)
     return raw
 
 

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from economic import runs, store
 from economic.attempt import Attempt, Client, percentage, stored_counts
 from economic.database import run
+from economic.drift import Drift
 from economic.envelope import Envelope, Item
 from economic.errors import AnswerError, ContractChanged, RecordError, RetriableError
 from economic.models import Invoice, Totals, invoice_number, read_invoice
@@ -35,10 +36,13 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
     log.info("Starting invoice sync from E-conomic API")
     if not attempt.staging_is_whole():
         _start_again(attempt, "the staged pages were lost")
-    complete, count = _scan_to_the_end(attempt, client, page_size)
+    drift = Drift()
+    complete, count = _scan_to_the_end(attempt, client, page_size, drift)
     while not complete and attempt.run.scan_number < MOST_SCANS:
         _start_again(attempt, "invoices were booked or removed among those read")
-        complete, count = _scan_to_the_end(attempt, client, page_size)
+        drift = Drift()
+        complete, count = _scan_to_the_end(attempt, client, page_size, drift)
+    drift.tell()
     totals = _totals(client) if attempt.run.scope == "full" else None
     counts = attempt.counts + attempt.spent("fetch_seconds")
     words = "all of them" if complete else "not proven to be all"
@@ -66,13 +70,13 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
     }
 
 
-def _scan_to_the_end(attempt: Attempt, client: Client, page_size: int) -> tuple[bool, int]:
+def _scan_to_the_end(attempt: Attempt, client: Client, page_size: int, drift: Drift) -> tuple[bool, int]:
     """Scan until e-conomic counts as many invoices as were seen; whether it does, and its count."""
-    _scan(attempt, client, page_size)
+    _scan(attempt, client, page_size, drift)
     count = _count(attempt, client)
     if count > attempt.run.scan_seen and not attempt.run.scan_drifted:
         # Booked after the last page was read: above the cursor, so they only need to be read as well.
-        _scan(attempt, client, page_size)
+        _scan(attempt, client, page_size, drift)
         count = _count(attempt, client)
     return count == attempt.run.scan_seen and not attempt.run.scan_drifted, count
 
@@ -81,7 +85,7 @@ def _count(attempt: Attempt, client: Client) -> int:
     return client.count_invoices(date_from=attempt.run.date_from, date_to=attempt.run.date_to)
 
 
-def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
+def _scan(attempt: Attempt, client: Client, page_size: int, drift: Drift) -> None:
     now = attempt.run
 
     def get(cursor: int | None) -> Envelope:
@@ -94,6 +98,7 @@ def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
     for page in scan(get, page_size=page_size, start=start, whole=now.scope == "full"):
         if page.items or page.duplicates:
             _stage(attempt, page)
+            drift.look(page.items)
         elif page.drifted and not attempt.run.scan_drifted:
             attempt.committed(attempt.counts, scan_drifted=True)
 

@@ -1,0 +1,150 @@
+"""What e-conomic's invoices hold that is not as documented and is stored all the same, told once a scan.
+
+Documented fields: e-conomic's published JSON schema of ``/invoices/booked``, and those seen in recorded answers beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from economic.envelope import Item
+from economic.models import NUL_ESCAPE, invoice_number
+
+log = logging.getLogger(__name__)
+
+_MOST_SHOWN = 20
+_LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An object's documented fields, and those of them that are objects."""
+
+    path: str
+    fields: frozenset[str]
+    objects: dict[str, _Known]
+
+
+def _known(path: str, fields: str, *objects: _Known) -> _Known:
+    inner = {known.path.rpartition(".")[2]: known for known in objects}
+    return _Known(path, frozenset(fields.split()) | inner.keys(), inner)
+
+
+_INVOICE = _known(
+    "",
+    "bookedInvoiceNumber orderNumber date dueDate currency exchangeRate netAmount netAmountInBaseCurrency grossAmount "
+    "grossAmountInBaseCurrency vatAmount roundingAmount remainder remainderInBaseCurrency sent self",
+    _known("paymentTerms", "paymentTermsNumber daysOfCredit name description paymentTermsType self"),
+    _known("customer", "customerNumber self"),
+    _known(
+        "recipient",
+        "name address zip city country ean publicEntryNumber cvr mobilePhone nemHandelType",
+        _known("recipient.attention", "customerContactNumber self"),
+        _known("recipient.vatZone", "vatZoneNumber name enabledForCustomer enabledForSupplier self"),
+    ),
+    _known("deliveryLocation", "deliveryLocationNumber self"),
+    _known("delivery", "address zip city country deliveryTerms deliveryDate"),
+    _known("notes", "heading textLine1 textLine2"),
+    _known(
+        "references",
+        "other",
+        _known("references.salesPerson", "employeeNumber self"),
+        _known("references.vendorReference", "employeeNumber self"),
+        _known("references.customerContact", "customerContactNumber self"),
+    ),
+    _known("pdf", "download self"),
+    _known("layout", "layoutNumber self"),
+    _known("project", "projectNumber self"),
+)
+
+
+class Drift:
+    """Collects over a scan; :meth:`tell` says it all in a few lines."""
+
+    def __init__(self) -> None:
+        self._fields: Counter[str] = Counter()
+        self._repeated: list[int | None] = []
+        self._nul: list[int | None] = []
+
+    def look(self, items: Iterable[Item]) -> None:
+        """Note what is odd about some items."""
+        for item in items:
+            self._look(item)
+
+    def _look(self, item: Item) -> None:
+        members = self._note_fields(item.value)
+        # A key that comes twice is one member less than there are keys in the text; a text may hold `":` too.
+        if item.raw.count('":') != members and _repeats_a_key(item.raw):
+            self._repeated.append(invoice_number(item.value))
+        if "\\u0000" in item.raw and NUL_ESCAPE.search(item.raw):
+            self._nul.append(invoice_number(item.value))
+
+    def tell(self) -> None:
+        """Write it to the log, if there is something."""
+        if self._fields:
+            often = sorted(self._fields.items(), key=lambda field: (-field[1], field[0]))
+            shown = [f"{_inert(name)} ({n})" for name, n in often[:_MOST_SHOWN]]
+            log.info(
+                "e-conomic delivers fields that this version does not know; they are kept in raw_data: %s%s.",
+                ", ".join(shown),
+                _and_more(len(self._fields)),
+            )
+        for numbers, what in (
+            (self._nul, "NUL characters were taken out of"),
+            (self._repeated, "Keys came twice in one object, and the last one counts, in"),
+        ):
+            if numbers:
+                shown = [str(number or "(no number)") for number in numbers[:_MOST_SHOWN]]
+                log.warning("%s invoices %s%s.", what, ", ".join(shown), _and_more(len(numbers)))
+
+    def _note_fields(self, item: Any) -> int:
+        """Count unknown fields by path; how many members all objects of the item have together."""
+        members = 0
+        todo: list[tuple[_Known | None, Any]] = [(_INVOICE, item)]
+        while todo:
+            known, value = todo.pop()
+            if type(value) is dict:
+                members += len(value)
+                if known is not None and not known.fields.issuperset(value):
+                    self._fields.update(
+                        f"{known.path}.{key}".lstrip(".") for key in value.keys() - known.fields
+                    )
+                objects = {} if known is None else known.objects
+                todo += [
+                    (objects.get(key), inner)
+                    for key, inner in value.items()
+                    if type(inner) is dict or type(inner) is list
+                ]
+            elif type(value) is list:
+                todo += [(None, inner) for inner in value]
+        return members
+
+
+def _repeats_a_key(raw: str) -> bool:
+    found = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal found
+        found = found or len({key for key, _ in pairs}) != len(pairs)
+
+    try:
+        json.loads(raw, object_pairs_hook=look, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        # It was read before with a little more room; what it repeats stays unsaid.
+        return False
+    return found
+
+
+def _inert(name: str) -> str:
+    """A field's name, harmless in a log whatever it is."""
+    cut = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
+    return cut if cut.isprintable() else repr(cut)[1:-1]
+
+
+def _and_more(count: int) -> str:
+    return f" and {count - _MOST_SHOWN} more" if count > _MOST_SHOWN else ""
