@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from economic.envelope import Item, read_envelope
-from economic.errors import BrokenResponse, RecordError
+from economic.drift import Drift
+from economic.envelope import Item, read_document, read_envelope
+from economic.errors import BrokenResponse, EconomicError, RecordError
 from economic.models import (
     Agreement,
     Employee,
@@ -22,16 +26,9 @@ from economic.models import (
     read_invoice,
     read_totals,
 )
+from tests import payloads
+from tests.payloads import WHOLE
 
-WHOLE = """{
-  "bookedInvoiceNumber": 10017, "orderNumber": 1017, "date": "2026-01-15", "currency": "EUR", "exchangeRate": 746.150000,
-  "netAmount": 1000.00, "netAmountInBaseCurrency": 7461.50, "grossAmount": 1250.00, "grossAmountInBaseCurrency": 9326.88,
-  "vatAmount": 250.00, "roundingAmount": 0.00, "remainder": 1250, "remainderInBaseCurrency": 9326.88, "dueDate": "2026-01-29",
-  "paymentTerms": {"paymentTermsNumber": 2, "daysOfCredit": 14, "name": "Netto 14 dage", "paymentTermsType": "net"},
-  "customer": {"customerNumber": 3001}, "recipient": {"name": "Æble & Ø ApS", "address": "Prøvevej 1\\n2. sal", "zip": "0800",
-  "city": "Aarhus C", "country": "Danmark", "ean": "5790000000001", "cvr": "12345678", "vatZone": {"vatZoneNumber": 1}},
-  "notes": {"heading": "Levering"}, "references": {"salesPerson": {"employeeNumber": 3}, "vendorReference": {"employeeNumber": 4},
-  "other": "PO-77"}, "project": {"projectNumber": 8}, "layout": {"layoutNumber": 21}, "pdf": {"download": "https://x/pdf"}, "new": [1]}"""
 LEAST = '{"bookedInvoiceNumber": 7, "self": "x", "netAmount": 1, "grossAmount": 1, "remainder": 0}'
 
 
@@ -300,3 +297,46 @@ def test_totals_are_read_exactly() -> None:
     for broken in ({}, {"booked": None}, {"booked": {"invoiceCount": 2}}, {"booked": 7}):
         with pytest.raises(BrokenResponse):
             read_totals(broken)
+
+
+def error_of(read: Callable[[], object], kind: type[EconomicError]) -> EconomicError | None:
+    """The error of this kind that reading raises, None when it raises none; any other passes on."""
+    try:
+        read()
+    except kind as error:
+        return error
+    return None
+
+
+@given(payloads.invoices)
+def test_any_json_in_any_field_is_an_invoice_or_refused_in_words(text: str) -> None:
+    candidate = item(text)
+    Drift().look([candidate])
+    refusal = error_of(lambda: read_invoice(candidate), RecordError)
+    if refusal is not None:
+        assert len(refusal.message) < 200
+        assert refusal.message.isprintable()
+        assert vars(refusal)["reason"].isidentifier()
+    else:
+        found = read_invoice(candidate)
+        assert found.invoice_number == invoice_number(candidate.value)
+        assert found.net_amount.is_finite()
+
+
+@given(payloads.json_texts)
+def test_any_json_for_an_item_is_refused_or_read(text: str) -> None:
+    candidate = item(text)
+    assert error_of(lambda: read_invoice(candidate), RecordError) is not None
+    error_of(lambda: read_employee(candidate.value), RecordError)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(("agreementNumber", "company", "settings", "booked")), payloads.json_texts
+    )
+)
+def test_any_json_in_the_other_answers_is_read_or_not_believed(members: dict[str, str]) -> None:
+    text = "{" + ",".join(f'"{key}":{value}' for key, value in members.items()) + "}"
+    for read in (read_agreement, read_totals):
+        error = error_of(lambda read=read: read(read_document(text.encode())), BrokenResponse)
+        assert error is None or error.message.isprintable()

@@ -1,0 +1,89 @@
+"""Invoices with any JSON in any field, for hypothesis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from hypothesis import strategies as st
+
+from simulator.spoiling import Literal, Spoil, write_json
+
+WHOLE = """{
+  "bookedInvoiceNumber": 10017, "orderNumber": 1017, "date": "2026-01-15", "currency": "EUR", "exchangeRate": 746.150000,
+  "netAmount": 1000.00, "netAmountInBaseCurrency": 7461.50, "grossAmount": 1250.00, "grossAmountInBaseCurrency": 9326.88,
+  "vatAmount": 250.00, "roundingAmount": 0.00, "remainder": 1250, "remainderInBaseCurrency": 9326.88, "dueDate": "2026-01-29",
+  "paymentTerms": {"paymentTermsNumber": 2, "daysOfCredit": 14, "name": "Netto 14 dage", "paymentTermsType": "net"},
+  "customer": {"customerNumber": 3001}, "recipient": {"name": "Æble & Ø ApS", "address": "Prøvevej 1\\n2. sal", "zip": "0800",
+  "city": "Aarhus C", "country": "Danmark", "ean": "5790000000001", "cvr": "12345678", "vatZone": {"vatZoneNumber": 1}},
+  "notes": {"heading": "Levering"}, "references": {"salesPerson": {"employeeNumber": 3}, "vendorReference": {"employeeNumber": 4},
+  "other": "PO-77"}, "project": {"projectNumber": 8}, "layout": {"layoutNumber": 21}, "pdf": {"download": "https://x/pdf"}, "new": [1]}"""
+"""Every field that is read."""
+
+
+def _fields(document: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in document.items():
+        yield above + key, value
+        if isinstance(value, dict):
+            yield from _fields(value, f"{above}{key}.")
+
+
+_texts = st.one_of(
+    st.text(st.characters(exclude_categories=()), max_size=20),
+    st.text(st.sampled_from('\x00\ud800\udfff\u202eæ😀\\"\n\t{u'), max_size=6),
+    st.sampled_from(
+        ("", "NaN", "today", "2026-02-29", "0001-01-01", "9999-12-31", "12.50", "3", "-0", "DKK", "1e5")
+    ),
+).map(json.dumps)
+_numbers = st.one_of(
+    st.integers().map(str),
+    st.decimals(allow_nan=False, allow_infinity=False, places=4).map(lambda d: f"{d:f}"),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.sampled_from(
+        (
+            *("0", "-0", "-0.0", "1e24", "1e25", "1E-30", "1E-31", "1e400", "1E+999999999", "1e" + "9" * 30),
+            *("NaN", "Infinity", "-Infinity", "0." + "3" * 28),
+            *("9" * digits for digits in (18, 19, 30, 31, 5000)),
+        )
+    ),
+)
+json_texts: st.SearchStrategy[str] = st.recursive(
+    st.one_of(st.sampled_from(("null", "true", "false")), _numbers, _texts),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda parts: f"[{','.join(parts)}]"),
+        st.lists(st.tuples(_texts, inner), max_size=3).map(
+            lambda members: "{" + ",".join(f"{key}:{value}" for key, value in members) + "}"
+        ),
+    ),
+    max_leaves=6,
+)
+"""Any JSON, as it is spelled; also keys that come twice, numbers that are none, and strings that are no text."""
+
+
+def _spoiled(spoils: dict[str, str]) -> str:
+    document = json.loads(WHOLE, parse_float=Literal, parse_int=Literal)
+    # the deepest first: what replaces an object replaces what is in it
+    for path, text in sorted(spoils.items(), key=lambda spoil: -spoil[0].count(".")):
+        Spoil(path, text).apply(document)
+    return write_json(document)
+
+
+def _alike(value: Any) -> st.SearchStrategy[str]:
+    """What could well be where this is."""
+    if isinstance(value, str):
+        return _texts | st.dates().map(lambda day: f'"{day}"')
+    return _numbers if isinstance(value, int | float) else json_texts
+
+
+_spoils = st.one_of(
+    st.one_of(
+        st.tuples(st.just(path), _alike(value) | st.just("null"))
+        for path, value in _fields(json.loads(WHOLE))
+    ),
+    st.tuples(st.sampled_from(["new", *(path for path, _ in _fields(json.loads(WHOLE)))]), json_texts),
+)
+invoices: st.SearchStrategy[str] = st.lists(_spoils, min_size=1, max_size=3).map(
+    lambda found: _spoiled(dict(found))
+)
+"""An invoice with a few fields replaced, by what could well be there or by anything."""
