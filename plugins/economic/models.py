@@ -129,7 +129,7 @@ def read_invoice(item: Item) -> Invoice:
     number = _key(value)
     raw = _raw_data(item)
     # Only a \\u escape can bring a NUL or half a character into a text of an item whose bytes are sound.
-    text = read_text if "\\" in raw and "\\u" in raw else read_sound_text
+    text = read_text if "\\" in item.raw and "\\u" in item.raw else read_sound_text
     customer = read_object(value, "", "customer")
     recipient = read_object(value, "", "recipient")
     references = read_object(value, "", "references")
