@@ -27,6 +27,7 @@ from (
                 'layout_number'
             ]
         ),
+        ('invoice', 'bytea', array['digest']),
         ('invoice', 'date', array['invoice_date', 'due_date']),
         ('invoice', 'jsonb', array['raw_data']),
         (
@@ -64,6 +65,8 @@ from (
                 'vendor_employee_number', 'payment_terms_number', 'days_of_credit', 'project_number', 'layout_number'
             ]
         ),
+        ('staged_invoice', 'boolean', array['same']),
+        ('staged_invoice', 'bytea', array['digest']),
         ('staged_invoice', 'date', array['invoice_date', 'due_date']),
         ('staged_invoice', 'integer', array['page', 'position']),
         (

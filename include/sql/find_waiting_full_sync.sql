@@ -12,4 +12,5 @@ where
     and phase = 'waiting'
     and scope = 'full'
     and updated_at > clock_timestamp() - make_interval(secs => %(idle_seconds)s)
+order by sync_id
 limit 1;

@@ -1,7 +1,7 @@
 -- What the copy holds of an agreement: to compare with e-conomic's own totals, and kept with the sync for whoever asks.
 -- Parameters: agreement_number.
--- Returns: one row: counts and sums in base currency over invoices not missing; `without_base`, those whose net amount in
--- base currency is not known; the count of missing ones; of open rejections, and of those of which nothing is held.
+-- Returns: one row: counts and sums in base currency over invoices not missing; `without_base`, those whose net amount
+-- in base currency is not known; the count of missing ones; of open rejections, and of those of which nothing is held.
 with today as (
     select (clock_timestamp() at time zone 'Europe/Copenhagen')::date as day
 )

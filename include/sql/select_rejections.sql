@@ -12,5 +12,5 @@ select
     resolved_at
 from economic.rejected_invoice
 where agreement_number = %(agreement_number)s
-order by (resolved_at is not null), last_seen_at desc, item_key
+order by (resolved_at is not null) asc, last_seen_at desc, item_key asc
 limit %(most)s;

@@ -38,5 +38,6 @@ copy economic.staged_invoice (
     project_number,
     layout_number,
     pdf_url,
-    raw_data
+    raw_data,
+    digest
 ) from stdin;

@@ -1,4 +1,5 @@
--- Takes a stretch of a staged page over into invoice: new and differing rows are written, equal ones are not touched.
+-- Takes a stretch of a staged page over into invoice: new and differing rows are written, equal ones are not touched,
+-- and those that were known again by their digest are not even looked at.
 -- Values are compared, not spellings. Each row looks its own number up in the key (`limit 1` keeps it so): staging has
 -- no reliable statistics, and a join that the planner may choose was seen to compare every row with every other one,
 -- or to read the whole table for every page. A changed employee number takes the name away, which a later step fills
@@ -42,12 +43,14 @@ with incoming as materialized (
         project_number,
         layout_number,
         pdf_url,
-        raw_data::jsonb as raw_data
+        raw_data::jsonb as raw_data,
+        digest
     from economic.staged_invoice
     where
         sync_id = %(sync_id)s
         and page = %(page)s
         and position between %(first_position)s and %(last_position)s
+        and not same
 ),
 
 differing as materialized (
@@ -139,6 +142,7 @@ differing as materialized (
     where
         held.invoice_number is null
         or held.missing_since is not null
+        or held.digest is null
         or (
             held.order_number,
             held.invoice_date,
@@ -249,7 +253,8 @@ written as (
         project_number,
         layout_number,
         pdf_url,
-        raw_data
+        raw_data,
+        digest
     )
     select
         %(agreement_number)s,
@@ -287,7 +292,8 @@ written as (
         project_number,
         layout_number,
         pdf_url,
-        raw_data
+        raw_data,
+        digest
     from differing
     on conflict (agreement_number, invoice_number) do update
         set
@@ -325,6 +331,7 @@ written as (
             layout_number = excluded.layout_number,
             pdf_url = excluded.pdf_url,
             raw_data = excluded.raw_data,
+            digest = excluded.digest,
             employee_name = case
                 when held.employee_number is not distinct from excluded.employee_number then held.employee_name
             end,
@@ -362,13 +369,23 @@ noted as (
     ) as held on true
     cross join lateral jsonb_each(to_jsonb(held)) as before (key, value)
     inner join lateral jsonb_each(to_jsonb(differing)) as after (key, value) on before.key = after.key
-    where differing.is_changed and before.key <> 'raw_data' and before.value is distinct from after.value
+    where
+        differing.is_changed
+        and before.key not in ('raw_data', 'digest')
+        and before.value is distinct from after.value
     group by differing.invoice_number
     returning invoice_number
 )
 
 select
-    (select count(*) from incoming) as staged,
+    (
+        select count(*)
+        from economic.staged_invoice
+        where
+            sync_id = %(sync_id)s
+            and page = %(page)s
+            and position between %(first_position)s and %(last_position)s
+    ) as staged,
     (select count(*) from written) as written,
     (select count(*) from noted) as noted,
     count(*) filter (where differing.is_new) as created,

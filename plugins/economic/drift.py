@@ -63,6 +63,31 @@ _INVOICE = _known(
 )
 
 
+def _members_as_documented(item: Any) -> int | None:
+    """How many members all objects of an item have together, when there is nothing in it but documented fields; else None.
+
+    This is nearly every item, so it is told without looking at each field by itself.
+    """
+    if type(item) is not dict or not _INVOICE.fields.issuperset(item):
+        return None
+    members = len(item)
+    todo = [(_INVOICE, item)]
+    while todo:
+        known, value = todo.pop()
+        objects = known.objects
+        for key, inner in value.items():
+            if type(inner) is dict:
+                inside = objects.get(key)
+                if inside is None or not inside.fields.issuperset(inner):
+                    return None
+                members += len(inner)
+                if inside.objects:
+                    todo.append((inside, inner))
+            elif type(inner) is list:
+                return None
+    return members
+
+
 class Drift:
     """Collects over a scan; :meth:`tell` says it all in a few lines."""
 
@@ -77,11 +102,13 @@ class Drift:
             self._look(item)
 
     def _look(self, item: Item) -> None:
-        members = self._note_fields(item.value)
+        members = _members_as_documented(item.value)
+        if members is None:
+            members = self._note_fields(item.value)
         # A key that comes twice is one member less than there are keys in the text; a text may hold `":` too.
         if item.raw.count('":') != members and _repeats_a_key(item.raw):
             self._repeated.append(invoice_number(item.value))
-        if "\\u0000" in item.raw and NUL_ESCAPE.search(item.raw):
+        if "\\" in item.raw and "\\u0000" in item.raw and NUL_ESCAPE.search(item.raw):
             self._nul.append(invoice_number(item.value))
 
     def tell(self) -> None:

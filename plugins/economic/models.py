@@ -6,11 +6,13 @@ Fields, limits and what may be missing: e-conomic's published JSON schemas of ``
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from economic import __version__
 from economic.envelope import Item
 from economic.errors import BrokenResponse, RecordError
 from economic.fields import (
@@ -26,6 +28,7 @@ from economic.fields import (
 )
 
 NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+_VERSION = hashlib.blake2b(__version__.encode(), digest_size=16).digest()
 _MOST_DIGITS = 16_000
 """PostgreSQL's numeric takes 16,383 digits behind the point. Only an item with a longer text can hold more."""
 _LONG_NUMBER = re.compile(rf"[0-9]{{{_MOST_DIGITS}}}", re.ASCII)
@@ -35,7 +38,7 @@ class Invoice(NamedTuple):
     """One booked invoice or credit note; the fields are columns of ``invoice``.
 
     Amounts are in the invoice's currency, those ending in ``_base`` and ``rounding_amount`` in the agreement's. ``exchange_rate`` is the price
-    of 100 units of the currency in the base currency. ``raw_data`` is the item's own JSON text.
+    of 100 units of the currency in the base currency. ``raw_data`` is the item's own JSON text, ``digest`` what :func:`digest` makes of it.
     """
 
     invoice_number: int
@@ -73,6 +76,7 @@ class Invoice(NamedTuple):
     layout_number: int | None
     pdf_url: str | None
     raw_data: str
+    digest: bytes
 
 
 class Employee(NamedTuple):
@@ -118,6 +122,14 @@ def _key(value: Any) -> int:
     if number < 1:
         raise refuse("bookedInvoiceNumber", "number_out_of_range", "is less than 1")
     return number
+
+
+def digest(item: Item) -> bytes:
+    """What an item is known again by: equal for equal texts, read by the same version of this package.
+
+    Another version may read the same text otherwise, so its digests differ, and everything is read once more.
+    """
+    return hashlib.blake2b(item.raw.encode("utf-8", "surrogatepass"), digest_size=16, salt=_VERSION).digest()
 
 
 def read_invoice(item: Item) -> Invoice:
@@ -182,6 +194,7 @@ def read_invoice(item: Item) -> Invoice:
         ),
         pdf_url=text("pdf.download", read_object(value, "", "pdf").get("download")),
         raw_data=raw,
+        digest=digest(item),
     )
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -13,7 +17,7 @@ from economic.database import run
 from economic.drift import Drift
 from economic.envelope import Envelope, Item
 from economic.errors import AnswerError, ContractChanged, RecordError, RetriableError
-from economic.models import Invoice, Totals, invoice_number, read_invoice
+from economic.models import Invoice, Totals, digest, invoice_number, read_invoice
 from economic.paging import Page, Position, scan
 from economic.stats import Counts
 from economic.store import Rejection
@@ -95,73 +99,108 @@ def _scan(attempt: Attempt, client: Client, page_size: int, drift: Drift) -> Non
         )
 
     start = Position(now.scan_cursor, len(now.staged_rows), now.scan_seen)
-    for page in scan(get, page_size=page_size, start=start, whole=now.scope == "full"):
-        if page.items or page.duplicates:
-            _stage(attempt, page)
-            drift.look(page.items)
-        elif page.drifted and not attempt.run.scan_drifted:
-            attempt.committed(attempt.counts, scan_drifted=True)
+    with _collector_paused():
+        for page in scan(get, page_size=page_size, start=start, whole=now.scope == "full"):
+            if page.items or page.duplicates:
+                _stage(attempt, page, drift)
+            elif page.drifted and not attempt.run.scan_drifted:
+                attempt.committed(attempt.counts, scan_drifted=True)
+            gc.collect(1)
 
 
-def _stage(attempt: Attempt, page: Page) -> None:
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Let no full garbage collection search a page's many objects: they hold no cycles, and all of Airflow would be searched with them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """The items of a page: those that came exactly as they are stored, by number; the others as read, or refused."""
+
+    known: list[int]
+    others: list[Item]
+    invoices: list[Invoice]
+    refused: list[Rejection]
+
+
+def _stage(attempt: Attempt, page: Page, drift: Drift) -> None:
     """Validate one page and commit it: invoices, refusals, position, counts and progress together."""
-    invoices, rejections = _validated(page.items)
+    counts, found = attempt.write(lambda: _write_page(attempt, page))
+    attempt.committed(
+        counts,
+        scan_cursor=page.position.cursor,
+        scan_seen=page.position.seen,
+        scan_drifted=attempt.run.scan_drifted or page.drifted,
+        staged_rows=(*attempt.run.staged_rows, len(found.known) + len(found.invoices)),
+        total=page.results,
+    )
+    drift.look(found.others)
+    for rejection in found.refused:
+        log.warning(
+            "Invoice %s was refused: %s", rejection.invoice_number or "(no number)", rejection.error.message
+        )
+    _break_if_too_many(page, len(found.refused), counts.failed)
+
+
+def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _Sorted]:
+    now = attempt.run
+    agreement = attempt.lease.agreement_number
+    found = _sort(attempt, page)
     counts = (
         attempt.counts
         + attempt.spent("fetch_seconds")
         + Counts(
             fetched=len(page.items) + page.duplicates,
-            failed=len(rejections),
+            failed=len(found.refused),
             duplicates=page.duplicates,
             pages=1,
         )
     )
-    now = attempt.run
     fetched = page.position.seen
-
-    def write() -> None:
-        store.stage(attempt.connection, now.sync_id, page.number, invoices)
-        store.reject(attempt.connection, attempt.lease.agreement_number, now.sync_id, rejections)
-        run(
-            attempt.connection,
-            "update_sync_run_fetched",
-            sync_id=now.sync_id,
-            cursor=page.position.cursor,
-            seen=page.position.seen,
-            drifted=page.drifted,
-            rows=len(invoices),
-            statistics=stored_counts(counts),
-            current=fetched,
-            total=page.results,
-            percentage=percentage(counts, page.results),
-            message=f"Fetched {fetched:,} of {page.results:,} invoices (page {page.number})",
-        )
-
-    attempt.write(write)
-    attempt.committed(
-        counts,
-        scan_cursor=page.position.cursor,
-        scan_seen=page.position.seen,
-        scan_drifted=now.scan_drifted or page.drifted,
-        staged_rows=(*now.staged_rows, len(invoices)),
+    store.stage(attempt.connection, now.sync_id, page.number, found.invoices)
+    store.stage_known(attempt.connection, now.sync_id, page.number, len(found.invoices) + 1, found.known)
+    store.reject(attempt.connection, agreement, now.sync_id, found.refused)
+    run(
+        attempt.connection,
+        "update_sync_run_fetched",
+        sync_id=now.sync_id,
+        cursor=page.position.cursor,
+        seen=page.position.seen,
+        drifted=page.drifted,
+        rows=len(found.known) + len(found.invoices),
+        statistics=stored_counts(counts),
+        current=fetched,
         total=page.results,
+        percentage=percentage(counts, page.results),
+        message=f"Fetched {fetched:,} of {page.results:,} invoices (page {page.number})",
     )
-    for rejection in rejections:
-        log.warning(
-            "Invoice %s was refused: %s", rejection.invoice_number or "(no number)", rejection.error.message
-        )
-    _break_if_too_many(page, len(rejections), counts.failed)
+    return counts, found
 
 
-def _validated(items: list[Item]) -> tuple[list[Invoice], list[Rejection]]:
-    invoices: list[Invoice] = []
-    rejections: list[Rejection] = []
-    for item in items:
+def _sort(attempt: Attempt, page: Page) -> _Sorted:
+    """Tell the items that are known again from those that must be read; a forced sync reads all."""
+    numbered = {number: item for item in page.items if (number := invoice_number(item.value)) is not None}
+    stored = (
+        {}
+        if attempt.run.force
+        else store.digests(attempt.connection, attempt.lease.agreement_number, numbered)
+    )
+    known = [number for number, expected in stored.items() if digest(numbered[number]) == expected]
+    left_out = {id(numbered[number]) for number in known}
+    found = _Sorted(known, [item for item in page.items if id(item) not in left_out], [], [])
+    for item in found.others:
         try:
-            invoices.append(read_invoice(item))
+            found.invoices.append(read_invoice(item))
         except RecordError as error:
-            rejections.append(Rejection(invoice_number(item.value), item.raw, error))
-    return invoices, rejections
+            found.refused.append(Rejection(invoice_number(item.value), item.raw, error))
+    return found
 
 
 def _break_if_too_many(page: Page, refused_here: int, refused: int) -> None:

@@ -121,6 +121,21 @@ def stage(connection: Connection, sync_id: int, page: int, invoices: Iterable[In
             copy.write_row((sync_id, page, position, *invoice))
 
 
+def stage_known(
+    connection: Connection, sync_id: int, page: int, first_position: int, numbers: Iterable[int]
+) -> None:
+    """Take invoices into staging that came exactly as they are stored: by number alone."""
+    with connection.cursor() as cursor, cursor.copy(statement("stage_known_invoices")) as copy:
+        for position, number in enumerate(numbers, start=first_position):
+            copy.write_row((sync_id, page, position, number, "", True))
+
+
+def digests(connection: Connection, agreement_number: int, numbers: Iterable[int]) -> dict[int, bytes]:
+    """Of stored invoices, the digests they are known again by."""
+    found = rows(connection, "select_digests", agreement_number=agreement_number, numbers=list(numbers))
+    return {row["invoice_number"]: row["digest"] for row in found}
+
+
 def staged_rows(connection: Connection, sync_id: int) -> dict[int, int]:
     """Rows in staging by page."""
     return {

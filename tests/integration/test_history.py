@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import simulator
 from tests.integration.conftest import Company
 
-NOT_IN_HISTORY = {"raw_data", "employee_name", "first_seen_at", "last_changed_at", "missing_since"}
+NOT_IN_HISTORY = {"raw_data", "digest", "employee_name", "first_seen_at", "last_changed_at", "missing_since"}
 State = dict[int, dict[str, Any]]
 
 

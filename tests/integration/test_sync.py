@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 import simulator
-from economic import scanning, sync
+from economic import models, scanning, sync
 from economic.errors import (
     AgreementMismatch,
     ContractChanged,
@@ -114,6 +114,60 @@ def test_a_change_of_the_raw_item_alone_is_kept_and_counted_apart(company: Compa
     )[0]
     assert row["raw_data"]["brandNewField"] == "x"
     assert row["last_changed_at"] == changed_at
+
+
+def tamper(company: Company, number: int, *, quietly: bool) -> None:
+    """Somebody changes an invoice by hand; quietly: in a way that no trigger sees."""
+    if quietly:
+        company.connection.execute("set session_replication_role = replica")
+    company.connection.execute(
+        "update economic.invoice set subject = 'by hand', gross_amount = 1 where invoice_number = %s",
+        (number,),
+    )
+    company.connection.execute("reset session_replication_role")
+
+
+def test_what_somebody_changed_by_hand_is_put_right_by_the_next_sync(company: Company) -> None:
+    company.sync()
+    number = sorted(company.books.ledger.items())[40]
+    tamper(company, number, quietly=False)
+    assert counts(company.sync(), "updated", "unchanged") == (1, 249)
+    agrees_with_the_books(company)
+    before = company.xmins()
+    assert company.sync()["unchanged"] == 250
+    assert company.xmins() == before
+
+
+def test_an_invoice_that_comes_as_it_was_stored_is_known_again_and_not_read(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.sync()
+    number = sorted(company.books.ledger.items())[40]
+    tamper(company, number, quietly=True)
+    assert counts(company.sync(), "updated", "unchanged") == (0, 250)
+    assert (
+        company.value("select subject from economic.invoice where invoice_number = %s", number) == "by hand"
+    )
+    # force reads everything,
+    assert counts(company.sync(force=True), "updated", "unchanged") == (1, 249)
+    agrees_with_the_books(company)
+    # and so does another version of the package, which might read the same text otherwise.
+    tamper(company, number, quietly=True)
+    monkeypatch.setattr(models, "_VERSION", b"another version")
+    assert counts(company.sync(), "updated", "unchanged") == (1, 249)
+    agrees_with_the_books(company)
+
+
+def test_a_refusal_is_resolved_when_the_invoice_comes_as_it_is_stored(company: Company) -> None:
+    company.sync()
+    number = sorted(company.books.ledger.items())[40]
+    company.books.spoil(number, "date", value="2026-02-30")
+    assert company.sync()["failed"] == 1
+    company.books.heal(number)
+    before = company.xmins()
+    assert counts(company.sync(), "failed", "unchanged", "reconciled") == (0, 250, True)
+    assert company.value("select count(*) from economic.rejected_invoice where resolved_at is null") == 0
+    assert company.xmins() == before
 
 
 def test_requests_are_few_and_of_the_kind_promised(company: Company) -> None:

@@ -20,6 +20,7 @@ from economic.models import (
     Employee,
     Invoice,
     Totals,
+    digest,
     invoice_number,
     read_agreement,
     read_employee,
@@ -90,7 +91,15 @@ def test_every_field_of_a_whole_item_is_read() -> None:
         layout_number=21,
         pdf_url="https://x/pdf",
         raw_data=WHOLE,
+        digest=digest(item(WHOLE)),
     )
+
+
+def test_the_digest_tells_texts_apart_and_nothing_else() -> None:
+    assert digest(item(WHOLE)) == digest(item(WHOLE))
+    assert digest(item(WHOLE)) != digest(item(WHOLE.replace("10017", "10017 ")))
+    assert digest(item(LEAST)) != digest(item(WHOLE))
+    assert len(digest(item(WHOLE))) == 16
 
 
 def test_the_least_legal_item_is_an_invoice() -> None:

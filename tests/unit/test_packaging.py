@@ -182,4 +182,6 @@ def test_the_example_settings_are_the_defaults() -> None:
 
     lines = (ROOT / ".env.example").read_text().splitlines()
     given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    assert Settings.from_environment({key: value.strip('"') for key, value in given.items()}) == Settings.from_environment({})
+    assert Settings.from_environment(
+        {key: value.strip('"') for key, value in given.items()}
+    ) == Settings.from_environment({})
