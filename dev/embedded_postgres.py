@@ -10,7 +10,6 @@ import importlib.util
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,9 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dev.ports import free_port
+
 USER = "economic"
 MOVED = "moved-to"
 """File in a data folder that names the folder its data really is in; see :func:`_home`."""
+_NOTE = "postmaster.pid"
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
+"""All that its programs need to know: not the tokens of an account, for one."""
 _LONGEST_SOCKET_PATH = 90
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 _SILENT: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
@@ -33,6 +37,7 @@ class Server:
 
     :param port: on 127.0.0.1.
     :param password: of the superuser :data:`USER`.
+    :param apart: how its programs are run: as its user, out of reach of the terminal's Ctrl-C, which is ours to act on.
     """
 
     port: int
@@ -40,7 +45,12 @@ class Server:
     log: Path
     bin: Path
     data: Path
-    identity: Mapping[str, Any]
+    apart: Mapping[str, Any]
+
+    @property
+    def pid(self) -> int:
+        """The process that all its others belong to."""
+        return int(_note(self.data)[0])
 
     def dsn(self, database: str) -> str:
         """Libpq connection string for one of its databases."""
@@ -67,7 +77,7 @@ class Server:
             *words,
         ]
         # No pipes: the server keeps what it inherits, and a reader would wait for its end.
-        done = subprocess.run(command, cwd="/", **_SILENT, **self.identity)
+        done = subprocess.run(command, **_SILENT, **self.apart)
         if done.returncode:
             said = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
             raise RuntimeError(f"pg_ctl {' '.join(words)} failed:\n{said}")
@@ -85,8 +95,13 @@ def server(databases: Sequence[str], *, data: Path | None = None, durable: bool 
     work.mkdir(parents=True, exist_ok=True)
     try:
         cluster = _Cluster(work)
-        found = cluster.start(durable=durable)
+        if pid := cluster.pid():
+            raise RuntimeError(
+                f"A PostgreSQL server (process {pid}) already runs on {cluster.data}: "
+                "is make start or make demo at work there?"
+            )
         try:
+            found = cluster.start(durable=durable)
             for name in databases:
                 cluster.make_database(found, name)
             yield found
@@ -95,6 +110,11 @@ def server(databases: Sequence[str], *, data: Path | None = None, durable: bool 
     finally:
         if data is None:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def running(data: Path) -> Server | None:
+    """The server that somebody else has running on that data; None when there is none."""
+    return _Cluster(data).running() if data.exists() else None
 
 
 class _Cluster:
@@ -135,9 +155,8 @@ class _Cluster:
         return target / package.name
 
     def start(self, *, durable: bool) -> Server:
-        self._refuse_if_running()
-        password = self._initialised()
-        port = _free_port()
+        self._initialise()
+        port = free_port()
         sockets = str(self.work)
         if len(sockets) > _LONGEST_SOCKET_PATH:
             sockets = tempfile.gettempdir()
@@ -145,12 +164,29 @@ class _Cluster:
         options = [f"-h 127.0.0.1 -p {port} -k '{sockets}'", *(f"-c {setting}" for setting in settings)]
         if not durable:
             options.append("-c max_connections=200")
-        found = Server(port, password, self.log, self.bin, self.data, self.identity)
+        found = self._server(port)
         found.control("start", "-o", " ".join(options))
         return found
 
     def stop(self) -> None:
-        self._run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
+        """Stop the server; one that is not running is left at that."""
+        if self.pid():
+            self._run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
+
+    def pid(self) -> int | None:
+        """The server's process, None when it does not run."""
+        if not (self.data / _NOTE).exists():
+            return None
+        status = subprocess.run(
+            [self.bin / "pg_ctl", "-D", self.data, "status"], capture_output=True, **self._apart
+        )
+        return int(_note(self.data)[0]) if status.returncode == 0 else None
+
+    def running(self) -> Server | None:
+        return self._server(int(_note(self.data)[3])) if self.pid() else None
+
+    def _server(self, port: int) -> Server:
+        return Server(port, self._secret.read_text(), self.log, self.bin, self.data, self._apart)
 
     def make_database(self, found: Server, name: str) -> None:
         environment = os.environ | {"PGPASSWORD": found.password}
@@ -171,42 +207,43 @@ class _Cluster:
         if not known.stdout.strip():
             subprocess.run([*psql, f'create database "{name}"'], env=environment, check=True)
 
-    def _initialised(self) -> str:
-        """The superuser's password, of a cluster that is made when it is not there yet."""
-        secret = self.work / "password"
-        if (self.data / "PG_VERSION").exists() and secret.exists():
-            return secret.read_text()
+    def _initialise(self) -> None:
+        """Make the cluster when it is not there yet."""
+        if self.data.exists():
+            return
+        secret, half_made = self._secret, self.work / "data.new"
         # A first start that was cut short leaves half a cluster, which nothing can use.
-        shutil.rmtree(self.data, ignore_errors=True)
-        password = secrets.token_urlsafe(24)
+        shutil.rmtree(half_made, ignore_errors=True)
+        secret.unlink(missing_ok=True)
         secret.touch(mode=0o600)
-        secret.write_text(password)
+        secret.write_text(secrets.token_urlsafe(24))
         if self.identity:
             shutil.chown(secret, "nobody", _group())
         self._run(
             "initdb",
-            *("-D", self.data, "-U", USER, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8"),
+            *("-D", half_made, "-U", USER, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8"),
             *("--locale=C.UTF-8", "--no-sync", "--no-instructions"),
         )
-        return password
-
-    def _refuse_if_running(self) -> None:
-        if not (self.data / "postmaster.pid").exists():
-            return
-        status = subprocess.run(
-            [self.bin / "pg_ctl", "-D", self.data, "status"], cwd="/", capture_output=True, **self.identity
-        )
-        if status.returncode == 0:
-            raise RuntimeError(
-                f"A PostgreSQL server already runs on {self.data}: is another demo still running?"
-            )
+        half_made.rename(self.data)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
-        done = subprocess.run(
-            [self.bin / program, *arguments], cwd="/", capture_output=True, text=True, **self.identity
-        )
+        done = subprocess.run([self.bin / program, *arguments], capture_output=True, text=True, **self._apart)
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr.strip() or done.stdout.strip()}")
+
+    @property
+    def _secret(self) -> Path:
+        return self.work / "password"
+
+    @property
+    def _apart(self) -> dict[str, Any]:
+        known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        return {"cwd": "/", "env": known, "start_new_session": True, **self.identity}
+
+
+def _note(data: Path) -> list[str]:
+    """What a running server notes of itself, a line each: its process, its folder, when it started, its port, ..."""
+    return (data / _NOTE).read_text().splitlines()
 
 
 def _home(work: Path) -> Path:
@@ -231,12 +268,6 @@ def _group() -> str:
     import pwd
 
     return grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _reachable(path: Path) -> bool:

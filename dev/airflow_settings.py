@@ -1,0 +1,95 @@
+"""How the Airflow of this machine is configured: by environment variables alone, everything it keeps in one folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dev import embedded_postgres
+from dev.account import REAL_TOKENS
+from dev.embedded_postgres import Server
+from dev.keys import ADMIN, Keys
+from dev.ports import LOOPBACK
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = Path(os.environ.get("ECONOMIC_DEMO_DATA") or ROOT / ".demo").resolve()
+"""Where `make demo` and `make start` keep their data, in common."""
+DAG_ID = "economic_invoice_sync"
+AIRFLOW = Path(sys.executable).with_name("airflow")
+POSTGRES_CONN_ID = "economic_postgres"
+METADATA, INVOICES = "airflow", "economic"
+"""The two databases: Airflow's own, and the one of the invoice copy."""
+_HERE = (LOOPBACK, "localhost")
+
+
+def configuration(home: Path, server: Server, conn_id: str, keys: Keys) -> dict[str, str]:
+    """What every Airflow process is told, on top of the caller's environment without its Airflow variables and tokens.
+
+    :param conn_id: of the e-conomic account that is synced.
+    """
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("AIRFLOW") and key not in REAL_TOKENS
+    }
+    # Airflow's processes talk to each other over loopback, whatever proxy leads out of here.
+    beyond = ",".join(filter(None, (kept.get("no_proxy") or kept.get("NO_PROXY"), *_HERE)))
+    return kept | {
+        "no_proxy": beyond,
+        "NO_PROXY": beyond,
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        # The package is installed; its folder must not be loaded a second time.
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "airflow" / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__FERNET_KEY": keys.fernet_key,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": server.uri(METADATA).replace("://", "+psycopg2://", 1),
+        "ECONOMIC_CONN_ID": conn_id,
+        "ECONOMIC_POSTGRES_CONN_ID": POSTGRES_CONN_ID,
+    }
+
+
+def serving(port: int, keys: Keys) -> dict[str, str]:
+    """What the processes of an Airflow with a web server and a scheduler are told besides.
+
+    :param port: of the web server, on loopback.
+    """
+    url = f"http://{LOOPBACK}:{port}"
+    return {
+        "AIRFLOW__API__HOST": LOOPBACK,
+        "AIRFLOW__API__PORT": str(port),
+        "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__SECRET_KEY": keys.api_secret_key,
+        "AIRFLOW__API_AUTH__JWT_SECRET": keys.jwt_secret,
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
+        # The default of 5 seconds is too short while everything starts at once on two cores.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(keys.passwords_file),
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # That many workers are started beforehand, 30 MB each; the default is 32.
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+    }
+
+
+def invoice_database(server: Server) -> dict[str, Any]:
+    """The fields of the connection to the database of the invoice copy."""
+    return {
+        "conn_type": "postgres",
+        "host": LOOPBACK,
+        "port": server.port,
+        "login": embedded_postgres.USER,
+        "password": server.password,
+        "schema": INVOICES,
+    }
+
+
+def as_connection_variables(connections: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Connections as environment variables, for an Airflow whose database does not know them."""
+    return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(fields) for conn_id, fields in connections.items()}

@@ -1,0 +1,104 @@
+"""The processes of a whole Airflow on this machine: web server, DAG processor, scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from dev.airflow_api import AirflowApi, ApiUnreachable
+from dev.airflow_settings import AIRFLOW, DAG_ID
+from dev.keys import Keys
+from dev.parts import Part, PartFailed, Parts
+
+API_SERVER, DAG_PROCESSOR, SCHEDULER = "api-server", "dag-processor", "scheduler"
+_START_SECONDS = 180.0
+_PATIENCE_SECONDS = {
+    API_SERVER: 2.0,  # it is through with its work long before it ends
+    DAG_PROCESSOR: 5.0,
+    SCHEDULER: 10.0,  # lets running tasks end; what is killed after all is tried again at the next start
+}
+
+
+def prepare(home: Path, parts: Parts, environment: Mapping[str, str]) -> None:
+    """Make or renew Airflow's own tables, once for each version of Airflow.
+
+    :raises PartFailed: that failed.
+    """
+    (home / "airflow").mkdir(mode=0o700, parents=True, exist_ok=True)
+    stamp = home / "airflow-database"
+    if stamp.exists() and stamp.read_text() == version("apache-airflow"):
+        return
+    parts.run("airflow-db-migrate", [AIRFLOW, "db", "migrate"], environment)
+    stamp.write_text(version("apache-airflow"))
+
+
+class LocalAirflow:
+    """A web server, a DAG processor and a scheduler with its LocalExecutor; no triggerer, for nothing here is deferred.
+
+    :param environment: what its processes are told.
+    """
+
+    def __init__(self, parts: Parts, environment: Mapping[str, str], keys: Keys) -> None:
+        self.environment = dict(environment)
+        self.api = AirflowApi(environment["AIRFLOW__API__BASE_URL"], keys.admin_password)
+        self._parts = parts
+
+    def start(self, connections: Mapping[str, Mapping[str, Any]]) -> None:
+        """Start all of it, and wait until it is healthy and knows the DAG.
+
+        The scheduler comes last: a task that it started before the web server answers would fail without having run.
+
+        :param connections: are written into its database before the first task can ask for them.
+        :raises PartFailed: something does not start; the message shows the end of its log.
+        """
+        began = datetime.now(UTC)
+        self._start(API_SERVER)
+        self._start(DAG_PROCESSOR)
+        self._parts.wait_until(self.api.answers, "the web server answers", _START_SECONDS)
+        self.api.store_connections(connections)
+        self._start(SCHEDULER)
+        self._wait_for_health(began)
+
+    def change(self, settings: Mapping[str, str]) -> None:
+        """Restart what reads the DAG's settings from its environment, with these changed, unless they are so already."""
+        if settings.items() <= self.environment.items():
+            return
+        self._parts.stop(SCHEDULER, DAG_PROCESSOR)
+        self.environment |= settings
+        began = datetime.now(UTC)
+        self._start(DAG_PROCESSOR)
+        self._start(SCHEDULER)
+        self._wait_for_health(began)
+
+    @property
+    def scheduler(self) -> Part:
+        return next(part for part in self._parts.running if part.name == SCHEDULER)
+
+    def _start(self, name: str) -> None:
+        # The log server would listen on every address of this machine, and the web server reads the files itself.
+        options = ["--skip-serve-logs"] if name == SCHEDULER else []
+        self._parts.start(name, [AIRFLOW, name, *options], self.environment, _PATIENCE_SECONDS[name])
+
+    def _wait_for_health(self, since: datetime) -> None:
+        def healthy() -> bool:
+            try:
+                return not self.api.unhealthy(since) and self._knows_the_dag(since)
+            except ApiUnreachable:
+                return False
+
+        self._parts.wait_until(
+            healthy, "scheduler and dag-processor are healthy and the DAG is known", _START_SECONDS
+        )
+
+    def _knows_the_dag(self, since: datetime) -> bool:
+        for found in self.api.get("importErrors")["import_errors"]:
+            if datetime.fromisoformat(found["timestamp"]) >= since:
+                raise PartFailed(f"Airflow cannot read {found['filename']}:\n{found['stack_trace']}")
+        dags = self.api.get("dags", dag_id_pattern=DAG_ID)["dags"]
+        return any(
+            dag["dag_id"] == DAG_ID and datetime.fromisoformat(dag["last_parsed_time"]) >= since
+            for dag in dags
+        )

@@ -1,0 +1,134 @@
+"""The whole Airflow on embedded parts, until Ctrl-C: PostgreSQL, a simulator of e-conomic, web server, scheduler, DAG processor.
+
+The data stays in `.demo/`, in common with `make demo`, so that a second start finds it again. Nothing is left running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dev import embedded_postgres, started
+from dev.account import account
+from dev.airflow_settings import (
+    DAG_ID,
+    HOME,
+    INVOICES,
+    METADATA,
+    POSTGRES_CONN_ID,
+    ROOT,
+    configuration,
+    invoice_database,
+    serving,
+)
+from dev.interruption import Interrupted, Interruption
+from dev.keys import ADMIN, Keys, keys
+from dev.local_airflow import LocalAirflow, prepare
+from dev.parts import PartFailed, Parts
+from dev.ports import free_port, is_free
+from dev.terminal import say
+
+USUAL_PORT = 8080
+_WATCH_SECONDS = 1.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Start everything, watch over it and stop it when asked to; 0 when it had been ready and was then asked, 1 when a part fails."""
+    parser = argparse.ArgumentParser(prog="./run start", description=__doc__)
+    parser.add_argument("--invoices", type=int, default=22_500, help="how many the simulator has")
+    parser.add_argument("--port", type=int, help=f"of the web server; default: {USUAL_PORT}, or a free one")
+    given = parser.parse_args(arguments)
+    ready = False
+    with Interruption() as interruption:
+        try:
+            port = web_port(given.port)
+            started.refuse_a_second(HOME)
+            with ExitStack() as stack:
+                parts = _start(stack, interruption, given.invoices, port)
+                ready = True
+                while True:
+                    parts.check()
+                    interruption.sleep(_WATCH_SECONDS)
+        except Interrupted as request:
+            say("Everything is stopped.")
+            return 0 if ready else request.exit_code
+        except PartFailed as error:
+            say(f"Everything else is stopped.\n\n{error}")
+            return 1
+        except RuntimeError as error:
+            say(f"Airflow could not be started: {error}")
+            return 1
+
+
+def web_port(wanted: int | None) -> int:
+    """The wanted port, or the usual one, or a free one.
+
+    :raises RuntimeError: the wanted one is in use.
+    """
+    if wanted is not None and not is_free(wanted):
+        raise RuntimeError(f"Port {wanted} is in use. Choose another one, or leave --port out.")
+    return wanted or (USUAL_PORT if is_free(USUAL_PORT) else free_port())
+
+
+def _start(stack: ExitStack, interruption: Interruption, invoices: int, port: int) -> Parts:
+    began = time.monotonic()
+    server = stack.enter_context(embedded_postgres.server([METADATA, INVOICES], data=HOME / "postgres"))
+    say(f"PostgreSQL runs on 127.0.0.1:{server.port}.")
+    interruption.check()
+    parts = stack.enter_context(Parts(HOME / "logs", interruption))
+    stack.callback(say, "\nStopping ...")
+    parts.watch("postgresql", server.pid, server.log)
+    read = account(parts, invoices)
+    say(f"e-conomic is {read.description}.")
+    secrets = keys(HOME)
+    environment = configuration(HOME, server, read.conn_id, secrets) | serving(port, secrets)
+    say("Starting Airflow (half a minute, the first time a little more) ...")
+    prepare(HOME, parts, environment)
+    airflow = LocalAirflow(parts, environment, secrets)
+    airflow.start({read.conn_id: read.connection, POSTGRES_CONN_ID: invoice_database(server)})
+    stack.enter_context(started.noted(HOME, environment, parts.running))
+    say(f"Airflow is ready ({time.monotonic() - began:.0f} s).\n")
+    _show(airflow, secrets)
+    return parts
+
+
+def _show(airflow: LocalAirflow, secrets: Keys) -> None:
+    dag = airflow.api.get(f"dags/{DAG_ID}")
+    command = f"./run airflow dags trigger {DAG_ID}"
+    for label, text in (
+        ("web", airflow.api.url),
+        ("login", f"{ADMIN} / {secrets.admin_password}   (kept in {_shown(secrets.passwords_file)})"),
+        ("DAG", f"{DAG_ID} is {_state(dag)}"),
+        ("sync now", command),
+        ("force", f"{command} --conf '{{\"force\": true}}'"),
+        ("invoices", "./run psql   (then: select * from invoice limit 10;)"),
+        (
+            "logs",
+            f"{_shown(HOME / 'logs')} of the processes, {_shown(HOME / 'airflow' / 'logs')} of the tasks",
+        ),
+    ):
+        say(f"  {label:10} {text}")
+    say("\nCtrl-C stops everything.")
+
+
+def _state(dag: dict[str, Any]) -> str:
+    if dag["is_paused"]:
+        return "paused: switch it on in the web"
+    if dag["next_dagrun_run_after"] is None:
+        return "on, without a schedule"
+    due = datetime.fromisoformat(dag["next_dagrun_run_after"])
+    when = "now" if due <= datetime.now(UTC) else f"{due:%Y-%m-%d %H:%M} UTC"
+    return f"on; the next sync by itself begins {when}"
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

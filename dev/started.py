@@ -1,0 +1,71 @@
+"""The note that a started Airflow leaves of itself, for other commands and for the next start."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from dev.keys import write_private
+from dev.parts import Part
+
+_KEPT = ("AIRFLOW", "ECONOMIC_", "AUTO_SYNC_", "no_proxy", "NO_PROXY")
+
+
+@contextmanager
+def noted(home: Path, environment: Mapping[str, str], parts: tuple[Part, ...]) -> Iterator[None]:
+    """Keep a note of the Airflow that runs now, for as long as it does."""
+    processes = [psutil.Process(), *(part.process for part in parts)]
+    settings = {key: value for key, value in environment.items() if key.startswith(_KEPT)}
+    note = {"processes": [[each.pid, each.create_time()] for each in processes], "environment": settings}
+    write_private(_note(home), note)
+    try:
+        yield
+    finally:
+        _note(home).unlink(missing_ok=True)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """What the started Airflow's processes are told.
+
+    :raises RuntimeError: none is started.
+    """
+    if not _living(home):
+        raise RuntimeError("Airflow is not started; start it with ./run start.")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
+    settings: dict[str, str] = json.loads(_note(home).read_text())["environment"]
+    return kept | settings
+
+
+def refuse_a_second(home: Path) -> None:
+    """:raises RuntimeError: one is started, or was killed and could not stop what it had started."""
+    living = _living(home)
+    if not living:
+        return
+    starter = json.loads(_note(home).read_text())["processes"][0][0]
+    if starter in living:
+        raise RuntimeError(f"Airflow is started already, by process {starter}.")
+    pids = " ".join(str(pid) for pid in living)
+    raise RuntimeError(f"An earlier start was killed, and its parts still run. End them: kill -INT {pids}")
+
+
+def _living(home: Path) -> list[int]:
+    if not _note(home).exists():
+        return []
+    found = []
+    for pid, created in json.loads(_note(home).read_text())["processes"]:
+        try:
+            process = psutil.Process(pid)
+            if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(pid)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _note(home: Path) -> Path:
+    return home / "started.json"
