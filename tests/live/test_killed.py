@@ -1,0 +1,65 @@
+"""Processes that die in mid-fetch: what a machine that is switched off, or short of memory, does to a sync."""
+
+from __future__ import annotations
+
+import psutil
+
+from tests.live.live import HEARTBEAT_TIMEOUT, PAGE_SIZE, PAGES, TASKS, Live
+
+INVOICES = PAGE_SIZE * PAGES
+CAUGHT_AT = 4
+
+
+def ended_well(live: Live, run_id: str) -> None:
+    """One sync, in two tries, of which the second began where the first one had stopped."""
+    statistics = live.xcom(run_id)
+    assert (statistics["fetched"], statistics["pages"], statistics["discarded"]) == (INVOICES, PAGES, 0)
+    assert (statistics["complete"], statistics["reconciled"]) == (True, True)
+    tries = {task_id: task["try_number"] for task_id, task in live.tasks(run_id).items()}
+    assert tries == {TASKS[0]: 2, TASKS[1]: 1, TASKS[2]: 1}
+    sync = live.sync(run_id)
+    assert (sync["status"], sync["staged_rows"]) == ("completed", [PAGE_SIZE] * PAGES)
+    live.holds(run_id)
+
+
+def test_a_killed_task_is_tried_again_and_goes_on_after_the_last_committed_page(live: Live) -> None:
+    live.books.fault("/invoices/booked", "slow", at=CAUGHT_AT, seconds=20)
+    run_id = live.trigger()
+    live.caught_in_mid_fetch(run_id, CAUGHT_AT).kill()
+    live.books.faults()
+    live.books.reset()
+    live.let_the_retry_delay_pass(run_id)
+    assert live.ended(run_id) == "success"
+    # the pages that were missing, the page that proves there are no more, the closing count
+    assert live.asked_for_pages() == PAGES - (CAUGHT_AT - 1) + 2
+    ended_well(live, run_id)
+
+
+def test_a_task_that_outlives_its_killed_supervisor_is_shut_out(live: Live) -> None:
+    """The orphan wakes up in the middle of the second try, with a page in its hands that it must not write."""
+    live.books.fault("/invoices/booked", "slow", at=CAUGHT_AT, seconds=5)
+    run_id = live.trigger()
+    orphan = live.caught_in_mid_fetch(run_id, CAUGHT_AT)
+    supervisor = orphan.parent()
+    assert supervisor is not None
+    assert supervisor.ppid() == live.airflow.scheduler.process.pid
+    supervisor.kill()
+    # Only then: the kernel ends a process that is suspended when it becomes an orphan.
+    live.until(lambda: gone(supervisor), "the supervisor has died")
+    orphan.suspend()
+    try:
+        live.books.fault("/invoices/booked", "slow", at=1, seconds=8)
+        live.books.reset()
+        live.let_the_retry_delay_pass(run_id, seconds=HEARTBEAT_TIMEOUT + 30)
+        live.until(lambda: live.asked_for_pages() == 1, "the second try asks for a page")
+        assert live.sync(run_id)["staged_rows"] == [PAGE_SIZE] * (CAUGHT_AT - 1)
+    finally:
+        orphan.resume()
+    live.until(lambda: gone(orphan), "the orphan has ended", 6)
+    assert live.sync(run_id)["staged_rows"] == [PAGE_SIZE] * (CAUGHT_AT - 1)
+    assert live.ended(run_id) == "success"
+    ended_well(live, run_id)
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
