@@ -112,17 +112,29 @@ def books() -> Iterator[InProcess]:
 
 
 @pytest.fixture
-def case(
+def case_on(
     books: InProcess,
-    database: str,
     define_connection: DefineConnection,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-) -> Iterator[Case]:
+) -> Iterator[Callable[[str], Case]]:
+    """Makes the case on a database of one's own; the connection string is a superuser's."""
     caplog.set_level(logging.DEBUG)
-    witness = Witness(books, database, lambda: caplog.text, (APP_SECRET, AGREEMENT_GRANT))
-    made = Case(books, DagRuns(monkeypatch), witness, database, define_connection)
-    made.reach_books_at(books.base_url)
-    made.reach_database_at(database)
-    yield made
-    witness.close()
+    witnesses = []
+
+    def make(dsn: str) -> Case:
+        witnesses.append(Witness(books, dsn, lambda: caplog.text, (APP_SECRET, AGREEMENT_GRANT)))
+        made = Case(books, DagRuns(monkeypatch), witnesses[-1], dsn, define_connection)
+        made.reach_books_at(books.base_url)
+        made.reach_database_at(dsn)
+        return made
+
+    yield make
+    for witness in witnesses:
+        witness.close()
+
+
+@pytest.fixture
+def case(database: str, case_on: Callable[[str], Case]) -> Case:
+    """The case on a fresh database with the current schema."""
+    return case_on(database)

@@ -54,6 +54,8 @@ def cluster() -> Iterator[Cluster]:
     """A throw-away server with an empty database; ready in less than a second."""
     with embedded_postgres.server([DATABASE], durable=False) as server:
         made = Cluster(server)
+        # The quick settings of a throw-away server would lose what was committed just before a crash.
+        made.execute(f"alter database {DATABASE} set synchronous_commit = on")
         yield made
         if not _running(server):
             made.start()

@@ -24,6 +24,7 @@ class _Session:
 
     def __init__(self, port: int, startup: bytes) -> None:
         self.socket = socket.create_connection((LOOPBACK, port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.sendall(startup)
         self.greeting, _ = self.answer()
 
@@ -60,6 +61,7 @@ def _startup(client: socket.socket) -> bytes:
 
 
 def _serve(client: socket.socket, port: int) -> None:
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     startup = _startup(client)
     sessions = [_Session(port, startup) for _ in range(2)]
     try:

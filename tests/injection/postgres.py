@@ -14,6 +14,7 @@ from tests.injection.proxy import Link, Proxy
 Fate = Literal["passed on", "held back", "unanswered"]
 APPLICATION = "airflow-provider-economic"
 _NO_TLS = frozenset({80877103, 80877104})  # SSLRequest, GSSENCRequest: answered by one byte
+_WITH_TEXT = frozenset({b"Q", b"P", b"d"})  # Query, Parse, CopyData
 
 
 @dataclass
@@ -64,7 +65,7 @@ class PostgresProxy(Proxy):
         super().__init__(target, window=window)
 
     def trip(self, text: bytes, do: Callable[[], object], *, at: int = 1, fate: Fate = "passed on") -> None:
-        """Call a function once, when a statement that holds ``text`` comes by for the ``at``-th time from now.
+        """Call a function once, when a statement (or a piece of a COPY) that holds ``text`` comes by for the ``at``-th time from now.
 
         :param text: part of the statement, in lower case; ``b"commit"`` is each transaction's last.
         :param fate: what becomes of the statement: passed on after the call, held back, or passed on and its answer held back until
@@ -89,7 +90,7 @@ class PostgresProxy(Proxy):
         return b""
 
     def _met(self, conversation: _Conversation, message: bytes) -> bytes:
-        if message[:1] not in {b"Q", b"P"}:
+        if message[:1] not in _WITH_TEXT:
             return message
         said = message.lower()
         for trip in list(self._trips):
