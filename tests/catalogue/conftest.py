@@ -7,6 +7,8 @@ away and ends with :meth:`Case.heals`, which lets one sync repair everything and
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +17,19 @@ import psycopg
 import pytest
 
 import simulator
+from economic import schema
+from economic.database import prepare
 from simulator import InProcess
 from tests import oracle
 from tests.dag_runs import DagRuns, Outcome
+from tests.injection import clusters
+from tests.injection.clusters import Cluster
 from tests.oracle import Bounds, Witness
 
 APP_SECRET = "CANARYapp+secret/4711==0123456789"
 AGREEMENT_GRANT = "CANARYgrant+token/0815==9876543210"
 CONN_ID = "economic_default"
+PASSWORD = "long enough to be one"
 DefineConnection = Callable[..., None]
 
 
@@ -60,6 +67,19 @@ class Case:
         outcome = self.run()
         assert outcome.state == "success", f"I9: {outcome.errors}"
         return outcome.statistics
+
+    def when_logged(self, text: str, do: Callable[[], object]) -> None:
+        """Call a function as soon as the sync has logged something, from another thread; not at all when it never does."""
+
+        def wait() -> None:
+            until = time.monotonic() + 30
+            while text not in self.witness.log():
+                if time.monotonic() > until:
+                    return
+                time.sleep(0.02)
+            do()
+
+        threading.Thread(target=wait, daemon=True).start()
 
     # -- what happened ---------------------------------------------------------------------------------------------
 
@@ -102,6 +122,38 @@ class Case:
         )
 
 
+CaseOn = Callable[[str], Case]
+
+
+def unnoticed(outcome: Outcome) -> dict[str, Any]:
+    """The run went through without a second try of any task, and is proven complete; its statistics."""
+    assert (outcome.state, [one.number for one in outcome.tries]) == ("success", [1, 1, 1]), outcome.errors
+    assert outcome.statistics["complete"] is True
+    return outcome.statistics
+
+
+def port_of(dsn: str) -> int:
+    return int(str(psycopg.conninfo.conninfo_to_dict(dsn)["port"]))
+
+
+def plain_role(cluster: Cluster) -> str:
+    """A connection string of a role that may do what a sync does, and no more."""
+    cluster.execute(f"create role plain login password '{PASSWORD}'")
+    cluster.execute("grant usage on schema economic to plain")
+    cluster.execute("grant select, insert, update on all tables in schema economic to plain")
+    cluster.execute("grant delete on economic.staged_invoice to plain")
+    return psycopg.conninfo.make_conninfo(cluster.dsn, user="plain", password=PASSWORD)
+
+
+@pytest.fixture
+def own() -> Iterator[Cluster]:
+    """A PostgreSQL server of the test's own, with the current schema."""
+    with clusters.cluster() as made:
+        with prepare(psycopg.connect(made.dsn)) as connection:
+            schema.migrate(connection)
+        yield made
+
+
 @pytest.fixture
 def books() -> Iterator[InProcess]:
     """A small company's books behind tokens that are looked for everywhere afterwards."""
@@ -117,7 +169,7 @@ def case_on(
     define_connection: DefineConnection,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-) -> Iterator[Callable[[str], Case]]:
+) -> Iterator[CaseOn]:
     """Makes the case on a database of one's own; the connection string is a superuser's."""
     caplog.set_level(logging.DEBUG)
     witnesses = []
@@ -135,6 +187,6 @@ def case_on(
 
 
 @pytest.fixture
-def case(database: str, case_on: Callable[[str], Case]) -> Case:
+def case(database: str, case_on: CaseOn) -> Case:
     """The case on a fresh database with the current schema."""
     return case_on(database)

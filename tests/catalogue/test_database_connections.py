@@ -9,20 +9,18 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from economic import connections, database, redo, schema
-from economic.database import prepare
+from economic import connections, database, redo
 from economic.errors import DatabaseUnavailable
-from tests.catalogue.conftest import Case
-from tests.dag_runs import FETCH, Outcome
+from tests.catalogue.conftest import Case, CaseOn, plain_role, port_of, unnoticed
+from tests.dag_runs import FETCH
 from tests.injection import clusters
 from tests.injection.clusters import Cluster
 from tests.injection.hosts import LOOPBACK
@@ -30,10 +28,8 @@ from tests.injection.pooler import pooler
 from tests.injection.postgres import Fate, PostgresProxy, terminate_backends
 from tests.oracle import Bounds
 
-CaseOn = Callable[[str], Case]
 STAGED = b"copy economic.staged_invoice"
 STORED = b"insert into economic.invoice"
-PASSWORD = "long enough to be one"
 
 
 @pytest.fixture(autouse=True)
@@ -43,41 +39,12 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "PATIENCE_SECONDS", 20.0)
 
 
-def port_of(dsn: str) -> int:
-    return int(str(psycopg.conninfo.conninfo_to_dict(dsn)["port"]))
-
-
 @pytest.fixture
 def proxy(case: Case) -> Iterator[PostgresProxy]:
     """The way from the sync to PostgreSQL; the witness has another one."""
     with PostgresProxy(port_of(case.database)) as made:
         case.reach_database_at(psycopg.conninfo.make_conninfo(case.database, port=made.port))
         yield made
-
-
-@pytest.fixture
-def own() -> Iterator[Cluster]:
-    """A server of the test's own, with the current schema."""
-    with clusters.cluster() as made:
-        with prepare(psycopg.connect(made.dsn)) as connection:
-            schema.migrate(connection)
-        yield made
-
-
-def plain_role(cluster: Cluster) -> str:
-    """A connection string of a role that may do what a sync does, and no more."""
-    cluster.execute(f"create role plain login password '{PASSWORD}'")
-    cluster.execute("grant usage on schema economic to plain")
-    cluster.execute("grant select, insert, update on all tables in schema economic to plain")
-    cluster.execute("grant delete on economic.staged_invoice to plain")
-    return psycopg.conninfo.make_conninfo(cluster.dsn, user="plain", password=PASSWORD)
-
-
-def unnoticed(outcome: Outcome) -> dict[str, Any]:
-    """The run went through without a second try of any task; its statistics."""
-    assert (outcome.state, [one.number for one in outcome.tries]) == ("success", [1, 1, 1]), outcome.errors
-    assert outcome.statistics["complete"] is True
-    return outcome.statistics
 
 
 def away(case: Case, retries: int = 0) -> None:
@@ -260,22 +227,10 @@ def test_D05_a_connection_that_takes_no_more_bytes_is_given_up_and_made_anew(
     """The same with a second instead of a minute: the kernel ends the connection, the page is staged on another one."""
     dsn = psycopg.conninfo.make_conninfo(case.database, port=proxy.port)
     case.reach_database_at(dsn, tcp_user_timeout=500)
-    noticed = threading.Event()
-
-    def heal_when_noticed() -> None:
-        while not noticed.wait(0.05) and "PostgreSQL broke a transaction off" not in case.witness.log():
-            assert case.witness.seconds() < 30
-        proxy.heal()
-
-    def stall() -> None:
-        proxy.stall()
-        threading.Thread(target=heal_when_noticed, daemon=True).start()
-
     number = sorted(case.books.ledger.items())[100]
-    proxy.trip(f'"bookedinvoicenumber":{number}'.encode(), stall)
-    statistics = unnoticed(case.run())
-    noticed.set()
-    assert statistics["created"] == 250
+    proxy.trip(f'"bookedinvoicenumber":{number}'.encode(), proxy.stall)
+    case.when_logged("PostgreSQL broke a transaction off", proxy.heal)
+    assert unnoticed(case.run())["created"] == 250
     case.heals(bounds=Bounds(seconds=15))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -62,15 +63,16 @@ def cluster() -> Iterator[Cluster]:
 
 
 @contextmanager
-def small_disk(megabytes: int) -> Iterator[Path]:
+def small_disk(megabytes: int, owner: str | None = None) -> Iterator[Path]:
     """A folder on a disk of its own of that size, for a tablespace.
 
+    :param owner: the user whose it is to be, by name; None for this process's own.
     :raises PermissionError: this process may not mount one.
     """
     folder = Path(tempfile.mkdtemp(prefix="economic-disk-", dir="/var/tmp"))
     # Open to others on the way in: the server runs as a user of its own.
     folder.chmod(0o755)
-    options = f"size={megabytes}m,mode=0777"
+    options = f"size={megabytes}m,mode=0700" + (f",uid={pwd.getpwnam(owner).pw_uid}" if owner else "")
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, text=True
     )
