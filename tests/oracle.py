@@ -299,12 +299,12 @@ def no_token_is_anywhere(witness: Witness) -> None:
     """I7: the tokens in every spelling, in everything that was logged, said, stored or sent elsewhere."""
     places = {"the log": witness.log(), "what was said": "\n".join(witness.said)}
     places |= dict(_everything_stored(witness))
+    # Texts within texts (a row, a JSON) have their backslashes doubled.
+    searched = {place: (text, text.replace("\\\\", "\\")) for place, text in places.items()}
     for token in witness.tokens:
         for spelling in spellings(token):
-            for place, text in places.items():
-                assert spelling not in text, f"I7: a token is in {place}"
-                # Texts within texts (a row, a JSON) have their backslashes doubled.
-                assert spelling not in text.replace("\\\\", "\\"), f"I7: a token is in {place}"
+            for place, texts in searched.items():
+                assert not any(spelling in text for text in texts), f"I7: a token is in {place}"
 
 
 def spellings(token: str) -> set[str]:
