@@ -19,6 +19,7 @@ from psycopg import sql
 import simulator
 from dev import embedded_postgres
 from simulator import InProcess
+from tests.canaries import CanaryWatch
 
 DefineConnection = Callable[..., None]
 HERE = Path(__file__).resolve().parent
@@ -42,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if spec is None or spec.loader is None:
         raise RuntimeError("The guard that keeps the tests on this machine is missing.")
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    config.pluginmanager.register(CanaryWatch(Path(AIRFLOW_HOME)), "canary watch")
 
 
 def pytest_unconfigure() -> None:
@@ -68,6 +70,8 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
         return
     with embedded_postgres.server([], durable=False) as server:
         yield server.dsn("postgres")
+        watch = request.config.pluginmanager.getplugin("canary watch")
+        watch.look("PostgreSQL's log", server.log)
 
 
 def _dsn(server: str, database: str) -> str:

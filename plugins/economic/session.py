@@ -11,7 +11,7 @@ import socket
 import time
 import weakref
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -44,7 +44,8 @@ class Tokens(AuthBase):
         """``text`` without the tokens, should an answer repeat them (the public ``demo`` ones are no secret)."""
         for token in self._headers.values():
             if token != "demo":  # noqa: S105  # e-conomic's public demo token, documented
-                text = text.replace(token, "***")
+                for spelling in (token, quote(token), quote(token, safe=""), quote_plus(token)):
+                    text = text.replace(spelling, "***")
         return text
 
 
@@ -61,6 +62,9 @@ class PinnedSession(requests.Session):
         if origin(request.url or "") != self._origin:
             raise RequestRefused("A request to another host than the connection's was not sent.")
         kwargs["allow_redirects"] = False
+        if isinstance(self.verify, str):
+            # requests lets REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE override it.
+            kwargs["verify"] = self.verify
         return super().send(request, **kwargs)
 
 

@@ -164,6 +164,7 @@ def test_a_token_in_whatever_spelling_and_place(case: Case, spelled: Callable[[s
         oracle.no_token_is_anywhere(case.witness)
 
 
+@pytest.mark.shows_canaries
 def test_a_token_in_the_log_or_in_an_error(case: Case, caplog: pytest.LogCaptureFixture) -> None:
     import logging
 
