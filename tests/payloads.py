@@ -78,8 +78,10 @@ def _alike(value: Any) -> st.SearchStrategy[str]:
 
 _spoils = st.one_of(
     st.one_of(
-        st.tuples(st.just(path), _alike(value) | st.just("null"))
-        for path, value in _fields(json.loads(WHOLE))
+        [
+            st.tuples(st.just(path), _alike(value) | st.just("null"))
+            for path, value in _fields(json.loads(WHOLE))
+        ]
     ),
     st.tuples(st.sampled_from(["new", *(path for path, _ in _fields(json.loads(WHOLE)))]), json_texts),
 )

@@ -1,8 +1,10 @@
 """The lease as a finite machine, small enough to try every order of events.
 
 Written from decision record 5, not from the SQL; ``test_lease_statements.py`` then holds the SQL to it. A row is locked from the fence
-to the commit, so a writing transaction is two events, and whatever else touches the row can only happen before or after. What an attempt knows
-(its token) and what is true (which taking was the newest, who owns the lease) are kept apart: the properties are about the latter.
+to the commit, so a writing transaction is two events, and whatever else touches the row can only happen before or after. A commit may go
+unanswered: then what became of it is read from the row's heartbeat, which is that of the last transaction committed. What an attempt knows
+(its token, what it was told) and what is true (which taking was the newest, who owns the lease, what was committed) are kept apart: the
+properties are about the latter.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ OWNERLESS = "a write without ownership"
 TWO_OWNERS = "two owners at once"
 STUCK = "no new sync can get the lease without a person"
 ROBBED = "a live lease lost although nobody forced it"
+MISTOLD = "a transaction taken for what it was not, so that it is done twice or never"
 
 
 @dataclass(frozen=True)
@@ -35,28 +38,42 @@ class Rules:
     release_grows: bool = True
     release_asks_the_holder: bool = True
     idle_writers_are_thrown_out: bool = True
+    asking_compares_heartbeats: bool = True
+    asking_waits: bool = True
 
 
 class Attempt(NamedTuple):
-    """One task attempt of a sync. ``taking`` is the truth about when it became the owner; its token is what it believes."""
+    """One task attempt of a sync, what it does and what it believes; ``taking``, ``done`` and ``undone`` are the truth.
+
+    ``ending``: its transaction frees the lease. ``taking``: when it became the owner. ``done``: its last unanswered transaction was
+    committed. ``undone``: it was told that it was not.
+    """
 
     name: str
     sync: str
-    at: Literal["new", "holding", "writing", "gone"] = "new"
+    at: Literal["new", "holding", "writing", "asking", "gone"] = "new"
     token: int = 0
+    ending: bool = False
     taking: int = 0
+    done: bool = False
+    undone: bool = False
 
 
 class State(NamedTuple):
-    """The lease row, the lock on it, the attempts; and, for the properties only, the newest taking and the true owner."""
+    """The lease row, the lock on it, the attempts; and, for the properties only, the newest taking and the sync that truly owns it.
+
+    ``beat`` is whose newest transaction left the row's heartbeat. ``locked_by`` is also an attempt that has gone or waits for an answer:
+    its transaction is still open in PostgreSQL.
+    """
 
     attempts: tuple[Attempt, ...]
     token: int = 0
     holder: str | None = None
     live: bool = False
+    beat: str | None = None
     locked_by: str | None = None
     takings: int = 0
-    owner: Attempt | None = None
+    owner: str | None = None
 
 
 class Move(NamedTuple):
@@ -94,10 +111,27 @@ def _of_attempt(rules: Rules, state: State, attempt: Attempt) -> Iterator[Move]:
     if attempt.at == "writing":
         yield commits(state, attempt)
         yield ends(rules, state, attempt)
-        if rules.fence_locks and rules.idle_writers_are_thrown_out:
-            yield Move("is thrown out", attempt.name, "", _gone(state, attempt))
-    if attempt.at in {"holding", "writing"}:
-        yield Move("dies", attempt.name, "", _gone(state, attempt))
+        if rules.fence_locks:
+            yield hears_nothing(state, attempt, ending=False)
+            yield hears_nothing(state, attempt, ending=True)
+            if rules.idle_writers_are_thrown_out:
+                back = _with(state, attempt._replace(at="holding"))._replace(locked_by=None)
+                yield Move("is thrown out", attempt.name, "", back)
+    if attempt.at == "asking" and (free or not rules.asking_waits):
+        yield asks(rules, state, attempt)
+    if attempt.at != "writing" and state.locked_by == attempt.name:
+        yield is_decided(rules, state, attempt, committed=True)
+        yield is_decided(rules, state, attempt, committed=False)
+    if attempt.at in {"holding", "writing", "asking"}:
+        yield dies(state, attempt)
+
+
+def dies(state: State, attempt: Attempt) -> Move:
+    """A process is killed. A transaction of its own that it had not sent the COMMIT of is rolled back."""
+    unlocked = None if attempt.at == "writing" and state.locked_by == attempt.name else state.locked_by
+    return Move(
+        "dies", attempt.name, "", _with(state, attempt._replace(at="gone"))._replace(locked_by=unlocked)
+    )
 
 
 def takes(rules: Rules, state: State, attempt: Attempt, *, force: bool) -> Move:
@@ -108,7 +142,7 @@ def takes(rules: Rules, state: State, attempt: Attempt, *, force: bool) -> Move:
     if not mine and live and not force and rules.taking_respects_the_living:
         return Move(action, attempt.name, "busy", state)
     grows = rules.taking_grows and (rules.force_grows or not force)
-    after = state._replace(token=state.token + grows, holder=attempt.sync, live=True)
+    after = state._replace(token=state.token + grows, holder=attempt.sync)
     robbed = () if force else _robbed(state, attempt.sync)
     return Move(action, attempt.name, "taken", _owns(after, attempt), robbed)
 
@@ -116,42 +150,62 @@ def takes(rules: Rules, state: State, attempt: Attempt, *, force: bool) -> Move:
 def enters(rules: Rules, state: State, attempt: Attempt) -> Move:
     """A new attempt goes on with a sync that holds the lease."""
     if state.holder != attempt.sync and rules.entering_asks_the_holder:
-        return Move("enters", attempt.name, "lost", _gone(state, attempt))
-    after = state._replace(token=state.token + rules.entering_grows, live=True)
+        return Move("enters", attempt.name, "lost", _with(state, attempt._replace(at="gone")))
+    after = state._replace(token=state.token + rules.entering_grows)
     return Move("enters", attempt.name, "entered", _owns(after, attempt), _robbed(state, attempt.sync))
 
 
 def fences(rules: Rules, state: State, attempt: Attempt) -> Move:
     """A writing transaction opens; the row stays locked to its end."""
     if not _passes(rules, state, attempt):
-        return Move("fences", attempt.name, "lost", _gone(state, attempt))
-    after = _with(state, attempt._replace(at="writing"))
-    return Move(
-        "fences",
-        attempt.name,
-        "fenced",
-        after._replace(locked_by=attempt.name if rules.fence_locks else None),
-    )
+        return Move("fences", attempt.name, "lost", _with(state, attempt._replace(at="gone")))
+    after = _with(state, attempt._replace(at="writing", done=False, undone=False))
+    older = None if state.beat == attempt.name else state.beat
+    locked_by = attempt.name if rules.fence_locks else None
+    return Move("fences", attempt.name, "fenced", after._replace(beat=older, locked_by=locked_by))
 
 
 def commits(state: State, attempt: Attempt) -> Move:
     """A writing transaction ends well."""
-    after = _with(state, attempt._replace(at="holding"))._replace(
-        locked_by=None, live=state.holder is not None
-    )
+    after = _with(_written(state, attempt), attempt._replace(at="holding"))
     return Move("commits", attempt.name, "", after, _wrong_write(state, attempt))
 
 
 def ends(rules: Rules, state: State, attempt: Attempt) -> Move:
     """A writing transaction frees the lease and ends well."""
-    after = _freed(rules, _gone(state, attempt), attempt.sync)
-    return Move(
-        "ends",
-        attempt.name,
-        "",
-        after,
-        _wrong_write(state, attempt) + _robbed_by_release(rules, state, attempt.sync),
-    )
+    after = _with(_freed(rules, _written(state, attempt), attempt.sync), attempt._replace(at="gone"))
+    broken = _wrong_write(state, attempt) + _robbed_by_release(rules, state, attempt.sync)
+    return Move("ends", attempt.name, "", after, broken)
+
+
+def hears_nothing(state: State, attempt: Attempt, *, ending: bool) -> Move:
+    """The connection is lost after COMMIT was sent: PostgreSQL still has to decide what becomes of the transaction."""
+    action = "hears nothing of its end" if ending else "hears nothing"
+    return Move(action, attempt.name, "", _with(state, attempt._replace(at="asking", ending=ending)))
+
+
+def is_decided(rules: Rules, state: State, attempt: Attempt, *, committed: bool) -> Move:
+    """PostgreSQL commits such a transaction or rolls it back, whatever has become of its client."""
+    after = _with(state, attempt._replace(done=committed))._replace(locked_by=None)
+    if not committed:
+        return Move("is rolled back", attempt.name, "", after)
+    broken = _wrong_write(state, attempt) + ((MISTOLD,) if attempt.undone else ())
+    after = _written(after, attempt)
+    if attempt.ending:
+        broken += _robbed_by_release(rules, state, attempt.sync)
+        after = _freed(rules, after, attempt.sync)
+    return Move("is committed unheard", attempt.name, "", after, broken)
+
+
+def asks(rules: Rules, state: State, attempt: Attempt) -> Move:
+    """On a new connection, an attempt reads from the row whether its unanswered transaction was committed."""
+    if state.beat == attempt.name and rules.asking_compares_heartbeats:
+        after = _with(state, attempt._replace(at="gone" if attempt.ending else "holding"))
+        return Move("asks", attempt.name, "done", after, () if attempt.done else (MISTOLD,))
+    if state.token != attempt.token or state.holder is None:
+        return Move("asks", attempt.name, "lost", _with(state, attempt._replace(at="gone")))
+    after = _with(state, attempt._replace(at="holding", undone=True))
+    return Move("asks", attempt.name, "undone", after, (MISTOLD,) if attempt.done else ())
 
 
 def closes(rules: Rules, state: State, sync: str) -> Move:
@@ -176,12 +230,11 @@ def _with(state: State, attempt: Attempt) -> State:
 def _owns(state: State, attempt: Attempt) -> State:
     takings = state.takings + 1
     owner = attempt._replace(at="holding", token=state.token, taking=takings)
-    return _with(state, owner)._replace(takings=takings, owner=owner)
+    return _with(state, owner)._replace(takings=takings, owner=attempt.sync, live=True, beat=None)
 
 
-def _gone(state: State, attempt: Attempt) -> State:
-    unlocked = None if state.locked_by == attempt.name else state.locked_by
-    return _with(state, attempt._replace(at="gone"))._replace(locked_by=unlocked)
+def _written(state: State, attempt: Attempt) -> State:
+    return state._replace(locked_by=None, live=state.holder is not None, beat=attempt.name)
 
 
 def _freed(rules: Rules, state: State, sync: str) -> State:
@@ -191,8 +244,7 @@ def _freed(rules: Rules, state: State, sync: str) -> State:
 
 
 def _robbed(state: State, sync: str) -> tuple[str, ...]:
-    lost = state.owner is not None and state.owner.sync != sync and state.live
-    return (ROBBED,) if lost else ()
+    return (ROBBED,) if state.owner not in {None, sync} and state.live else ()
 
 
 def _robbed_by_release(rules: Rules, state: State, sync: str) -> tuple[str, ...]:
@@ -207,19 +259,17 @@ def _wrong_write(state: State, attempt: Attempt) -> tuple[str, ...]:
 
 def wrong_state(rules: Rules, state: State) -> tuple[str, ...]:
     """Which properties a state breaks by itself."""
-    owners = [a for a in state.attempts if a.at in {"holding", "writing"} and _passes(rules, state, a)]
+    owners = [a for a in state.attempts if a.at not in {"new", "gone"} and _passes(rules, state, a)]
     broken = (TWO_OWNERS,) if len(owners) > 1 else ()
     return broken if _a_new_sync_gets_it(rules, state) else (*broken, STUCK)
 
 
 def _a_new_sync_gets_it(rules: Rules, state: State) -> bool:
     """Whether time alone is enough: an idle writer is thrown out, the lease runs out, somebody new asks without force."""
-    if state.locked_by is not None:
-        if not rules.idle_writers_are_thrown_out:
-            return False
-        state = _gone(state, next(a for a in state.attempts if a.name == state.locked_by))
+    if state.locked_by is not None and not rules.idle_writers_are_thrown_out:
+        return False
     newcomer = Attempt("N1", "N")
-    after = state._replace(live=False, attempts=(*state.attempts, newcomer))
+    after = state._replace(locked_by=None, live=False, attempts=(*state.attempts, newcomer))
     return takes(rules, after, newcomer, force=False).told == "taken"
 
 
@@ -246,10 +296,32 @@ def explore(rules: Rules, start: State) -> Explored:
             told.add((move.action, move.told))
             for broken in move.broken:
                 traces.setdefault(broken, _trace(found, state, move))
-            if move.state not in found:
-                found[move.state] = (state, move)
-                queue.append(move.state)
+            after = _essential(move.state)
+            if after not in found:
+                found[after] = (state, move)
+                queue.append(after)
     return Explored(tuple(found), frozenset(told), traces)
+
+
+def _essential(state: State) -> State:
+    """A state without what nothing can come of any more, which leaves many times fewer.
+
+    Tokens only grow, so what counts of an older one is that it is not the newest; the same goes for takings.
+    """
+    asking = {a.name for a in state.attempts if a.at == "asking"}
+    attempts = []
+    for attempt in state.attempts:
+        in_doubt = attempt.name in asking or attempt.name == state.locked_by
+        if attempt.at == "gone" and not in_doubt:
+            attempts.append(Attempt(attempt.name, attempt.sync, "gone"))
+        elif attempt.at != "new":
+            newest, own = attempt.token == state.token, attempt.taking == state.takings
+            kept = attempt if in_doubt else attempt._replace(ending=False, done=False, undone=False)
+            attempts.append(kept._replace(token=int(newest), taking=int(own)))
+        else:
+            attempts.append(attempt)
+    beat = state.beat if state.beat in asking else None
+    return state._replace(attempts=tuple(attempts), token=1, takings=1, beat=beat)
 
 
 def _trace(found: dict[State, tuple[State, Move] | None], state: State, last: Move | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import datetime
 from functools import partial
 
 import psycopg
@@ -29,7 +30,6 @@ from tests.model.lease_protocol import Attempt, Move, Rules, State
 RULES = Rules()
 ATTEMPTS = ("A1", "A2", "A3", "A4", "B1", "B2", "B3", "C1", "C2")
 WAITS = "waits for the row"
-BRIEFLY = "20ms"
 
 
 class Leases(RuleBasedStateMachine):
@@ -47,7 +47,8 @@ class Leases(RuleBasedStateMachine):
                 "insert into economic.sync_lease (agreement_number) values (%s)", [self.agreement]
             )
         self.state = State(tuple(Attempt(name, name[0]) for name in ATTEMPTS))
-        self.open: dict[str, AbstractContextManager[None]] = {}
+        self.open: dict[str, AbstractContextManager[datetime]] = {}
+        self.heartbeats: dict[str, datetime] = {}
         self.tokens: list[int] = []
 
     # -- what happens -----------------------------------------------------------------------------------------------
@@ -87,19 +88,45 @@ class Leases(RuleBasedStateMachine):
         self.open.pop(name).__exit__(None, None, None)
         self._goes_on(model.ends(RULES, self.state, attempt) if ends else model.commits(self.state, attempt))
 
+    @precondition(lambda self: self.open)
+    @rule(ends=st.booleans(), committed=st.booleans())
+    def hears_nothing_and_asks(self, ends: bool, committed: bool) -> None:
+        """The connection is lost at the COMMIT; on another one the attempt asks, and waits as long as it is not decided."""
+        (name,) = self.open
+        old = self.connections.pop(name)
+        lease, heartbeat = self._lease(self._attempt(name)), self.heartbeats[name]
+        if ends:
+            leases.release(old, lease)
+        self._goes_on(model.hears_nothing(self.state, self._attempt(name), ending=ends))
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            leases.was_committed(self._connection(name), lease, heartbeat)
+        if committed:
+            self.open.pop(name).__exit__(None, None, None)
+            self.tokens.append(lease.token)
+        else:
+            del self.open[name]
+        old.close()
+        self._goes_on(model.is_decided(RULES, self.state, self._attempt(name), committed=committed))
+        move = model.asks(RULES, self.state, self._attempt(name))
+        try:
+            told = "done" if leases.was_committed(self._connection(name), lease, heartbeat) else "undone"
+        except LeaseLost:
+            told = "lost"
+        assert told == move.told
+        self._goes_on(move)
+
     @precondition(lambda self: self._at("holding", "writing"))
     @rule(data=st.data())
     def dies(self, data: st.DataObject) -> None:
         name = self._one(data, "holding", "writing").name
         self.open.pop(name, None)
         self.connections.pop(name).close()
-        (move,) = [m for m in model.moves(RULES, self.state) if (m.action, m.who) == ("dies", name)]
-        self._goes_on(move)
+        self._goes_on(model.dies(self.state, self._attempt(name)))
 
     @rule(sync=st.sampled_from(("A", "B", "C")))
     def is_closed(self, sync: str) -> None:
         def release(connection: psycopg.Connection, _: Lease) -> None:
-            with database.transaction(connection, lock_timeout=BRIEFLY):
+            with database.transaction(connection):
                 leases.release(connection, Lease(self.agreement, self.syncs[sync], 0))
 
         self._agree(model.closes(RULES, self.state, sync), release)
@@ -153,7 +180,7 @@ class Leases(RuleBasedStateMachine):
 
     def _open(self, name: str, connection: psycopg.Connection, lease: Lease) -> None:
         transaction = leases.fenced(connection, lease)
-        transaction.__enter__()
+        self.heartbeats[name] = transaction.__enter__()
         self.open[name] = transaction
 
     def _agree(self, move: Move, do: Callable[[psycopg.Connection, Lease], object]) -> None:
@@ -194,7 +221,7 @@ class Leases(RuleBasedStateMachine):
 
 def played(connect: Connect, monkeypatch: pytest.MonkeyPatch, *, examples: int) -> None:
     """Let hypothesis play, the same game each time; a wait for the row is cut short instead of sat out."""
-    monkeypatch.setattr(leases, "transaction", partial(database.transaction, lock_timeout=BRIEFLY))
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", "20ms")
     idle: list[psycopg.Connection] = []
     run_state_machine_as_test(
         lambda: Leases(connect, idle),  # type: ignore[arg-type]  # anything that makes one will do
@@ -211,7 +238,7 @@ def played(connect: Connect, monkeypatch: pytest.MonkeyPatch, *, examples: int) 
 
 
 def test_the_real_lease_and_the_model_always_agree(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    played(connect, monkeypatch, examples=60)
+    played(connect, monkeypatch, examples=40)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +248,7 @@ def test_the_real_lease_and_the_model_always_agree(connect: Connect, monkeypatch
         (
             "fence_lease",
             "",
-            "select token from economic.sync_lease"
+            "select heartbeat_at from economic.sync_lease"
             " where agreement_number = %(agreement_number)s and token = %(token)s and holder is not null",
         ),
         ("enter_lease", "token = token + 1", "token = token"),
@@ -233,4 +260,4 @@ def test_a_broken_statement_makes_them_differ(
 ) -> None:
     mutate(name, old, new)
     with pytest.raises(AssertionError):
-        played(connect, monkeypatch, examples=60)
+        played(connect, monkeypatch, examples=40)

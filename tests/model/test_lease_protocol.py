@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.model.lease_protocol import (
+    MISTOLD,
     OWNERLESS,
     ROBBED,
     STALE,
@@ -45,6 +46,13 @@ def test_no_order_of_events_breaks_a_property(attempts: tuple[str, ...]) -> None
         ("fences", "lost"),
         ("commits", ""),
         ("ends", ""),
+        ("hears nothing", ""),
+        ("hears nothing of its end", ""),
+        ("is committed unheard", ""),
+        ("is rolled back", ""),
+        ("asks", "done"),
+        ("asks", "undone"),
+        ("asks", "lost"),
         ("is closed", ""),
         ("dies", ""),
         ("is thrown out", ""),
@@ -75,6 +83,16 @@ def test_no_order_of_events_breaks_a_property(attempts: tuple[str, ...]) -> None
         ),
         ({"release_asks_the_holder": False}, ROBBED, "A1 takes, B is closed"),
         ({"idle_writers_are_thrown_out": False}, STUCK, "A1 takes, A1 fences"),
+        (
+            {"asking_waits": False},
+            MISTOLD,
+            "A1 takes, A1 fences, A1 hears nothing, A1 asks, A1 is committed unheard",
+        ),
+        (
+            {"asking_compares_heartbeats": False},
+            MISTOLD,
+            "A1 takes, A1 fences, A1 hears nothing, A1 is committed unheard, A1 asks",
+        ),
     ],
     ids=str,
 )
