@@ -24,8 +24,8 @@ from simulator.ledger import Ledger
 from simulator.routes import Routes, Tokens, asked
 
 SCHEDULES = 1000
-INVOICES = 23
-PAGE_SIZE = 5
+INVOICES = 20
+PAGE_SIZE = 7
 HEADERS = {"X-AppSecretToken": APP_SECRET_TOKEN, "X-AgreementGrantToken": AGREEMENT_GRANT_TOKEN}
 
 
@@ -116,7 +116,7 @@ class Schedule:
         self.changes: dict[int, list[Callable[[], str]]] = {}
         for _ in range(self.dice.randrange(most + 1)):
             change = getattr(self, f"_{self.dice.choice(self.KINDS).replace(' ', '_')}")
-            self.changes.setdefault(self.dice.randrange(1, 13), []).append(change)
+            self.changes.setdefault(self.dice.randrange(1, 9), []).append(change)
 
     def _append(self) -> str:
         self.ledger.book()
