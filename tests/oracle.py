@@ -37,7 +37,7 @@ from tests.expectation import expected_row
 
 TTL_SECONDS = 300
 LONGEST_SILENCE = "1 hour"
-BOOKKEEPING = {"agreement_number", "raw_data", "first_seen_at", "last_changed_at", "missing_since"}
+BOOKKEEPING = {"agreement_number", "raw_data", "digest", "first_seen_at", "last_changed_at", "missing_since"}
 ENDED = {"completed", "completed_with_errors", "failed", "skipped", "superseded", "abandoned"}
 FACTS = frozenset(expected_row({}, {}))
 DONE = ("completed", "completed_with_errors")

@@ -90,7 +90,7 @@ def _is_stored(copy: psycopg.Connection, invoice: Invoice) -> None:
     found = copy.execute(f"select {columns} from economic.invoice".encode()).fetchone()  # noqa: S608
     assert found is not None
     stored = Invoice._make(found)
-    assert stored[:-1] == invoice[:-1]
+    assert stored._replace(raw_data="") == invoice._replace(raw_data="")
     assert plain(stored.raw_data) == plain(invoice.raw_data)
 
 
