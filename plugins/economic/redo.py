@@ -57,8 +57,10 @@ def until_committed(writer: Writer, work: Callable[[], T]) -> T:
             lost = is_lost(writer.connection, error)
             if not (is_obstructed(error) or (lost and writer.reopen is not None)):
                 raise
+            if repeats == REPEATS and error.sqlstate == "55P03":
+                raise _kept_out(writer) from error
             if repeats == REPEATS:
-                raise _give_up(writer, error) from error
+                raise
             repeats += 1
             log.warning("%s Doing it again (%d of %d).", _said(error), repeats, REPEATS)
         _recover(writer, lost=lost, repeats=repeats)
@@ -76,9 +78,7 @@ def _recover(writer: Writer, *, lost: bool, repeats: int) -> None:
         writer.connection = writer.reopen()
 
 
-def _give_up(writer: Writer, error: psycopg.Error) -> Exception:
-    if error.sqlstate != "55P03":
-        return error
+def _kept_out(writer: Writer) -> DatabaseUnavailable:
     holders = ", ".join(
         f"pid {holder['pid']} ({holder['application_name'] or 'no name'}, {holder['state']} for {holder['seconds']} s)"
         for holder in rows(writer.connection, "find_lock_holders")
