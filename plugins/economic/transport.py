@@ -202,7 +202,7 @@ class Transport:
         error = state.outcome.exception() if state.outcome else None
         wait = state.next_action.sleep if state.next_action else 0.0
         log.warning(
-            "%s Trying again in %.1f s (try %d of %d).",
+            "%s Trying again in %.2f s (try %d of %d).",
             error,
             wait,
             state.attempt_number + 1,
