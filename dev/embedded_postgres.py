@@ -37,7 +37,7 @@ class Server:
 
     :param port: on 127.0.0.1.
     :param password: of the superuser :data:`USER`.
-    :param apart: how its programs are run: as its user, out of reach of the terminal's Ctrl-C, which is ours to act on.
+    :param identity: as whom its programs are run, in subprocess's words; empty for the caller.
     """
 
     port: int
@@ -45,7 +45,7 @@ class Server:
     log: Path
     bin: Path
     data: Path
-    apart: Mapping[str, Any]
+    identity: Mapping[str, Any]
 
     @property
     def pid(self) -> int:
@@ -77,7 +77,7 @@ class Server:
             *words,
         ]
         # No pipes: the server keeps what it inherits, and a reader would wait for its end.
-        done = subprocess.run(command, **_SILENT, **self.apart)
+        done = subprocess.run(command, **_SILENT, **_apart(self.identity))
         if done.returncode:
             said = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
             raise RuntimeError(f"pg_ctl {' '.join(words)} failed:\n{said}")
@@ -178,7 +178,7 @@ class _Cluster:
         if not (self.data / _NOTE).exists():
             return None
         status = subprocess.run(
-            [self.bin / "pg_ctl", "-D", self.data, "status"], capture_output=True, **self._apart
+            [self.bin / "pg_ctl", "-D", self.data, "status"], capture_output=True, **_apart(self.identity)
         )
         return int(_note(self.data)[0]) if status.returncode == 0 else None
 
@@ -186,7 +186,7 @@ class _Cluster:
         return self._server(int(_note(self.data)[3])) if self.pid() else None
 
     def _server(self, port: int) -> Server:
-        return Server(port, self._secret.read_text(), self.log, self.bin, self.data, self._apart)
+        return Server(port, self._secret.read_text(), self.log, self.bin, self.data, self.identity)
 
     def make_database(self, found: Server, name: str) -> None:
         environment = os.environ | {"PGPASSWORD": found.password}
@@ -227,7 +227,9 @@ class _Cluster:
         half_made.rename(self.data)
 
     def _run(self, program: str, *arguments: str | Path) -> None:
-        done = subprocess.run([self.bin / program, *arguments], capture_output=True, text=True, **self._apart)
+        done = subprocess.run(
+            [self.bin / program, *arguments], capture_output=True, text=True, **_apart(self.identity)
+        )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr.strip() or done.stdout.strip()}")
 
@@ -235,10 +237,11 @@ class _Cluster:
     def _secret(self) -> Path:
         return self.work / "password"
 
-    @property
-    def _apart(self) -> dict[str, Any]:
-        known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        return {"cwd": "/", "env": known, "start_new_session": True, **self.identity}
+
+def _apart(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """How the server's programs are run: as its user, and out of reach of the terminal's Ctrl-C, which is ours to act on."""
+    known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    return {"cwd": "/", "env": known, "start_new_session": True, **identity}
 
 
 def _note(data: Path) -> list[str]:

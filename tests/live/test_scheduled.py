@@ -19,7 +19,7 @@ _BACKFILL_STARTS_IN = timedelta(seconds=8)
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule that fell due in the minute in which it began, falls due in the next two, and at these times of any other day.
+    """A schedule that fell due in the minute in which it began, falls due in the next three, and at these times of any other day.
 
     :param since: when Airflow began to follow it.
     """
@@ -29,7 +29,7 @@ class Schedule:
     @property
     def ticks(self) -> list[datetime]:
         minute = self.since.replace(second=0, microsecond=0)
-        return [minute + timedelta(minutes=each) for each in range(3)]
+        return [minute + timedelta(minutes=each) for each in range(4)]
 
     @property
     def cron(self) -> str:
