@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg.rows import dict_row
 from psycopg.types.string import TextLoader
@@ -204,6 +205,20 @@ def test_P05_such_a_word_in_a_field_nobody_reads_is_found_by_the_database(case: 
 
 def test_P06_words_for_no_number_as_strings_are_no_amounts(case: Case) -> None:
     set_aside(case, "netAmount", "not_an_amount", *at("netAmount", '"NaN"', '"Infinity"', '"-inf"'))
+
+
+def test_P06_the_table_itself_takes_none_whoever_writes(case: Case) -> None:
+    """One NaN would make every sum of its column NaN."""
+    case.synced()
+    with case.witness.connect() as connection:
+        amounts = connection.execute(
+            "select column_name from information_schema.columns"
+            " where table_schema = 'economic' and table_name = 'invoice' and data_type = 'numeric'"
+        ).fetchall()
+        assert len(amounts) == 9
+        for (name,) in amounts:
+            with pytest.raises(psycopg.errors.CheckViolation):
+                connection.execute(f"update economic.invoice set {name} = 'NaN'".encode())  # noqa: S608
 
 
 HUGE = ("1e400", "1E+999999999", "1E-400", "-1e400", "1e25", "0.0000000000000000000000000000001")
@@ -585,10 +600,14 @@ def test_P29_a_list_with_unreadable_employees_gives_the_names_it_has(case: Case)
         document["collection"][0]["name"] = 7
         document["collection"][1] = "no employee"
         document["collection"][2]["employeeNumber"] = None
+        del document["collection"][3]["name"]
 
+    known = "select employee_number, name from economic.employee order by 1"
+    listed = case.witness.rows(known)
     case.books.fault("/employees", "edit", at="all", edit=spoiled)
     run(case)
     assert names(case) == before
+    assert case.witness.rows(known) == listed
     case.heals()
 
 
