@@ -310,6 +310,7 @@ BELOW = 9000
         ([(2, {"action": "book", "number": BELOW})], 251, 250, True),
         ([(2, {"action": "remove", "number": 10_001})], 249, 250, True),
         ([(1, {"action": "remove", "number": 10_200})], 249, 0, True),
+        ([(3, {"action": "remove", "number": 10_001})], 249, 250, True),
         # One goes and one comes below the cursor, between two pages: the counts agree again, what was seen does not.
         (
             [(2, {"action": "remove", "number": 10_001}), (2, {"action": "book", "number": BELOW})],
@@ -324,7 +325,15 @@ BELOW = 9000
             False,
         ),
     ],
-    ids=["appended", "below", "seen one gone", "unseen one gone", "one gone one come", "never still"],
+    ids=[
+        "appended",
+        "below",
+        "seen one gone",
+        "unseen one gone",
+        "seen one gone at last",
+        "one gone one come",
+        "never still",
+    ],
 )
 def test_H37_books_that_change_while_they_are_read(
     case: Case, changes: list[tuple[int, Document]], created: int, discarded: int, complete: bool
