@@ -17,6 +17,7 @@ LARGEST_NUMBER = 10**18 - 1
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _AMOUNT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_DATE_LENGTH = 10
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _HIGHEST, _LOWEST = 24, -30
 """Powers of ten of an amount's first digit."""
@@ -83,7 +84,7 @@ def read_date(field: str, value: Any) -> date | None:
     if value is None:
         return None
     try:
-        found = _day(value) if type(value) is str else None
+        found = _day(value) if type(value) is str and len(value) == _DATE_LENGTH else None
     except ValueError:
         raise refuse(field, "not_a_date", "is no day of the calendar", value) from None
     if found is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,8 @@ def populate_employee_names(conn_id: str) -> dict[str, Any]:
     """Fill in employees' names and end the sync; the statistics, which also go with the event that invoices changed."""
     from economic import naming, sync
 
-    with _working(conn_id) as work, work.hook() as hook:
+    # Without the names a sync is whole: they are not waited for as long as invoices are.
+    with _working(conn_id) as work, work.hook(budget=180.0, longest_wait=30.0) as hook:
         work.attempt = sync.join(work.connection, work.sync_id(), work.name, hook, work.reopen)
         statistics = naming.populate_employee_names(
             work.attempt, hook, work.settings.employee_cache_seconds
@@ -168,11 +169,16 @@ class _Work:
             attempt=self.name,
         )
 
-    def hook(self) -> EconomicHook:
+    def hook(self, **limits: float) -> EconomicHook:
+        """A hook on the run's agreement.
+
+        :param limits: what a request may take, where it is not the usual.
+        """
         from economic.hook import EconomicHook
         from economic.transport import Limits
 
-        return EconomicHook(self.conn_id, limits=Limits(interval=self.settings.request_interval_ms / 1000))
+        usual = Limits(interval=self.settings.request_interval_ms / 1000)
+        return EconomicHook(self.conn_id, limits=replace(usual, **limits))  # type: ignore[arg-type]  # floats by name
 
     def sync_id(self) -> int:
         """The sync that this run's first task began.
