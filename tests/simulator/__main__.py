@@ -11,13 +11,16 @@ from simulator.books import Books
 from simulator.ledger import Ledger
 from simulator.routes import Tokens
 from simulator.running import AGREEMENT, AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN, COMPANY, READY
-from simulator.server import Server
+from simulator.server import LOOPBACK, Server
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="simulator", description="Simulator of the e-conomic REST API.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument(
+        "--bind", default=LOOPBACK, help="address to listen on; others only where nobody else is"
+    )
     parser.add_argument("--invoices", type=int, default=22500)
     parser.add_argument("--employees", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same books")
@@ -37,7 +40,8 @@ def main(words: list[str]) -> int:
         chosen.agreement,
         chosen.company,
     )
-    server = Server(chosen.port, ledger, Tokens(chosen.app_secret_token, chosen.agreement_grant_token))
+    tokens = Tokens(chosen.app_secret_token, chosen.agreement_grant_token)
+    server = Server(chosen.port, ledger, tokens, chosen.bind)
 
     def stop(number: int, frame: FrameType | None) -> None:
         server.stop_soon()

@@ -37,8 +37,8 @@ class Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, port: int, ledger: Ledger, tokens: Tokens) -> None:
-        super().__init__((LOOPBACK, port), Handler)
+    def __init__(self, port: int, ledger: Ledger, tokens: Tokens, bind: str = LOOPBACK) -> None:
+        super().__init__((bind, port), Handler)
         self._open: set[socket] = set()
         self.ledger, self.script, self.journal = ledger, Script(), Journal()
         self.routes = Routes(ledger, tokens)
