@@ -1,0 +1,62 @@
+"""A restored database: what a dump turns back must not let a process of before the restore write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from economic.database import prepare
+from economic.errors import LeaseLost
+from economic.lease import fenced
+from tests.integration.conftest import Company
+
+AFTER_RESTORE = Path(__file__).resolve().parents[2] / "deploy" / "after_restore.sql"
+
+
+@pytest.fixture
+def restored(company: Company, postgres: str, database: str) -> Iterator[Company]:
+    """The company's copy as a dump of this moment brings it back, in a database of its own."""
+    source = psycopg.conninfo.conninfo_to_dict(database)["dbname"]
+    name = f"{source}_restored"
+    company.sync()
+    company.fetch(company.order())  # a sync that the dump shows as running
+    company.connection.close()  # a database is cloned only while nobody is in it
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        clone = sql.SQL("create database {} template {}")
+        admin.execute(clone.format(sql.Identifier(name), sql.Identifier(str(source))))
+        with (
+            prepare(psycopg.connect(database)) as company.connection,
+            prepare(psycopg.connect(psycopg.conninfo.make_conninfo(database, dbname=name))) as connection,
+        ):
+            yield replace(company, connection=connection)
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def test_no_token_and_no_number_of_before_the_restore_is_handed_out_again(
+    company: Company, restored: Company
+) -> None:
+    before = [company.fetch(company.order(force=True)) for _ in range(3)]
+    restored.connection.execute(AFTER_RESTORE.read_bytes())
+    for number in range(3):
+        now = restored.fetch(restored.order(run_id=f"after__{number}", force=True))
+        assert now.run.sync_id not in {attempt.run.sync_id for attempt in before}
+        for attempt in before:
+            with pytest.raises(LeaseLost), fenced(restored.connection, attempt.lease):
+                pass
+
+
+def test_what_the_dump_shows_as_running_is_closed_and_a_sync_goes_through(restored: Company) -> None:
+    restored.connection.execute(AFTER_RESTORE.read_bytes())
+    assert restored.value("select count(*) from economic.sync_run where status = 'running'") == 0
+    assert restored.value("select count(*) from economic.sync_lease where holder is not null") == 0
+    statistics = restored.sync(run_id="after")
+    assert (statistics["status"], statistics["unchanged"], statistics["reconciled"]) == (
+        "completed",
+        250,
+        True,
+    )
