@@ -1,0 +1,81 @@
+"""What is handed to a host without containers, and what the documents say about dependencies."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+LASTING = [unit for unit in UNITS if unit.name.startswith("airflow-")]
+
+
+def read(unit: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None, strict=True)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's names have capitals
+    parser.read_string(unit.read_text())
+    return parser
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="this machine has no systemd to ask")
+def test_systemd_understands_the_units(tmp_path: Path) -> None:
+    """Checked with this environment's programs in the place of the host's: systemd looks whether they are there."""
+    for unit in [*UNITS, *(ROOT / "deploy" / "systemd").glob("*.timer")]:
+        text = unit.read_text().replace("/opt/airflow/bin/", f"{Path(sys.executable).parent}/")
+        (tmp_path / unit.name).write_text(text)
+    files = [str(path) for path in sorted(tmp_path.iterdir())]
+    done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not [line for line in done.stderr.splitlines() if str(tmp_path) in line]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
+def test_a_unit_runs_without_rights_and_cannot_write_but_to_its_state(unit: Path) -> None:
+    service = read(unit)["Service"]
+    assert service["User"] == "airflow"
+    assert service["NoNewPrivileges"] == "yes"
+    assert service["CapabilityBoundingSet"] == ""
+    assert service["ProtectSystem"] == "strict"
+    assert service["EnvironmentFile"].startswith("/etc/airflow/")
+
+
+@pytest.mark.parametrize("unit", LASTING, ids=lambda unit: str(unit.name))
+def test_a_lasting_unit_is_started_again_and_lets_tasks_end(unit: Path) -> None:
+    service = read(unit)["Service"]
+    assert service["Restart"] == "always"
+    assert service["KillMode"] == "mixed"  # the stop goes to Airflow, which ends its tasks itself
+
+
+def test_the_example_environment_holds_no_value_of_a_secret() -> None:
+    text = (ROOT / "deploy" / "systemd" / "environment.example").read_text()
+    given = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    secret = {name: value for name, value in given.items() if re.search("KEY|SECRET|CONN", name)}
+    assert len(secret) == 4
+    assert all(re.search(r"<\w+>", value) for value in secret.values())
+
+
+def direct(name: str) -> set[str]:
+    """The packages that a .in file asks for itself."""
+    text = (ROOT / "requirements" / f"{name}.in").read_text()
+    return set(re.findall(r"^([a-z][a-z0-9-]*)", text, re.MULTILINE))
+
+
+def test_every_direct_dependency_is_accounted_for() -> None:
+    document = (ROOT / "docs" / "dependencies.md").read_text()
+    listed = set(re.findall(r"^\| `([a-z0-9-]+)(?:\[\w+\])?` \|", document, re.MULTILINE))
+    wanted = set().union(*map(direct, ("bootstrap", "build", "container", "dev", "runtime", "tools")))
+    assert wanted == listed
+
+
+def test_the_package_asks_for_what_the_lock_was_made_from() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = {re.match(r"[a-z-]+", line)[0] for line in project["dependencies"]}  # type: ignore[index]  # all have a name
+    assert asked == direct("runtime")
