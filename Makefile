@@ -1,6 +1,6 @@
 # Every verb is one of `run`, which needs nothing but Python 3.11 or newer; without make, call ./run VERB.
 .DEFAULT_GOAL := help
-.PHONY: help install demo start airflow psql check test test-peers format lock clean
+.PHONY: help install demo start airflow psql check test test-peers env compose-test matrix dist format lock clean
 
 help: ## print these verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -28,6 +28,18 @@ test: ## everything: check, fault catalogue, the DAG through real Airflow and un
 
 test-peers: ## let other e-conomic clients read from the simulator (installs them first)
 	@python3 run test-peers
+
+env: ## write .env for docker-compose.yaml: fresh random secrets
+	@python3 run env
+
+compose-test: ## bring docker-compose.yaml up on an engine of its own (root, Debian; about 20 minutes)
+	@python3 run compose-test
+
+matrix: ## the tests on every Python and PostgreSQL found here, and on older Airflows
+	@python3 run matrix
+
+dist: ## build the wheel and the source archive, and try each in an environment of its own
+	@python3 run dist
 
 format: ## format Python and SQL
 	@python3 run format

