@@ -210,6 +210,11 @@ class Stack:
     def state(self, run_id: str) -> str:
         return str(self.rest("GET", f"/api/v2/dags/economic_invoice_sync/dagRuns/{run_id}")["state"])
 
+    def run_states(self) -> set[str]:
+        """The states of all runs of the DAG so far."""
+        found = self.rest("GET", "/api/v2/dags/economic_invoice_sync/dagRuns")
+        return {str(run["state"]) for run in found["dag_runs"]}
+
     def tries(self, run_id: str) -> dict[str, tuple[str, int, str]]:
         """State, number of tries and host of each task."""
         found = self.rest("GET", f"/api/v2/dags/economic_invoice_sync/dagRuns/{run_id}/taskInstances")

@@ -21,8 +21,13 @@ def test_the_first_up_syncs_the_simulator(local: Stack) -> None:
     local.wait("the demo to end", lambda: local.inspect("demo")["State"]["Status"] == "exited", 300)
     said = local.compose("logs", "--no-color", "demo")
     assert local.inspect("demo")["State"]["ExitCode"] == 0, said
-    assert "created              2500" in said
+    assert "fetched              2500" in said, said
+    # Airflow makes up for the last tick of the schedule at once: whichever run comes first creates them all
+    assert local.query("select sum((statistics->>'created')::int) from economic.sync_run") == "2500"
     assert local.query("select count(*) from economic.invoice") == "2500"
+    local.wait("every run to end", lambda: local.run_states() <= {"success", "failed"}, 120)
+    assert local.run_states() == {"success"}
+    assert local.query("select count(*) from economic.sync_run where status not like 'completed%'") == "0"
 
 
 def test_a_forced_run_over_rest_goes_through(local: Stack) -> None:
@@ -91,7 +96,7 @@ def test_down_and_up_keep_the_data(local: Stack) -> None:
         local.query("select count(*) from economic.sync_run where sync_id = :'last'", last=before[1]) == "1"
     )
     local.wait("the demo to end again", lambda: local.inspect("demo")["State"]["Status"] == "exited", 300)
-    assert local.rest("GET", "/api/v2/dags/economic_invoice_sync/dagRuns")["total_entries"] == runs + 1
+    assert local.rest("GET", "/api/v2/dags/economic_invoice_sync/dagRuns")["total_entries"] > runs
     last = local.query(
         "select status, statistics->>'unchanged' from economic.sync_run order by sync_id desc limit 1"
     )
