@@ -268,9 +268,9 @@ CHANGES: dict[str, tuple[str, str, str]] = {
         "staged_invoice.remainder is text instead of numeric",
     ),
     "amount made a float": (
-        "alter table economic.invoice alter column rounding_amount type double precision",
-        "alter table economic.invoice alter column rounding_amount type numeric",
-        "invoice.rounding_amount is double precision instead of numeric",
+        "alter table economic.staged_invoice alter column rounding_amount type double precision",
+        "alter table economic.staged_invoice alter column rounding_amount type numeric",
+        "staged_invoice.rounding_amount is double precision instead of numeric",
     ),
     "table gone": (
         "alter table economic.employee rename to staff",
