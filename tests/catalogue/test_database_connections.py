@@ -194,8 +194,8 @@ def test_D04_the_connection_breaks_at_any_commit(case: Case, proxy: PostgresProx
         if not broken:
             break
         commits += 1
-    # begin 6, the pages 3, the end of the scan 1, storing 3, reconciling 1, naming 2, the end 1, and what the tasks read first.
-    assert commits >= 15
+    # Three pages are staged and stored; the rest begins, proves, reconciles, names and ends, or only reads.
+    assert commits >= 20
     proxy.heal()
     case.heals()
 
