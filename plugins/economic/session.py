@@ -79,11 +79,11 @@ class WatchedAdapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # requests_too
     """A keep-alive adapter whose connections can be cut from another thread.
 
     No timeout of ``requests`` or ``urllib3`` ends an answer whose headers arrive one byte at a time; closing the socket does.
-    ``connected_at`` is when the newest connection was opened (:func:`time.monotonic`).
+    ``sent_at`` is when the newest request had been handed to the system (:func:`time.monotonic`).
     """
 
     def __init__(self) -> None:
-        self.connected_at = 0.0
+        self.sent_at = 0.0
         self._open: weakref.WeakSet[HTTPConnection] = weakref.WeakSet()
         super().__init__(idle=60, interval=15, count=4)
 
@@ -108,24 +108,22 @@ class WatchedAdapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # requests_too
     def _pools(self) -> dict[str, type[HTTPConnectionPool]]:
         adapter = self
 
-        class Plain(HTTPConnection):
+        class Watched(HTTPConnection):
             def connect(self) -> None:
                 super().connect()
-                adapter._note(self)
+                adapter._open.add(self)
 
-        class Secure(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                adapter._note(self)
+            def request(self, *args: Any, **kwargs: Any) -> None:
+                super().request(*args, **kwargs)
+                adapter.sent_at = time.monotonic()
+
+        class Secure(Watched, HTTPSConnection):
+            pass
 
         class PlainPool(HTTPConnectionPool):
-            ConnectionCls = Plain
+            ConnectionCls = Watched
 
         class SecurePool(HTTPSConnectionPool):
             ConnectionCls = Secure
 
         return {"http": PlainPool, "https": SecurePool}
-
-    def _note(self, connection: HTTPConnection) -> None:
-        self._open.add(connection)
-        self.connected_at = time.monotonic()

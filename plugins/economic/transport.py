@@ -139,8 +139,8 @@ class Transport:
             self._lost(path, deadline, error)
         finally:
             watchdog.cancel()
-            # The server counts from when it hears us: on a new connection that is later than the call.
-            self._last_start = max(self._last_start, self._adapter.connected_at)
+            # The server counts from when it hears us: that is when the request was on its way, not when it was thought of.
+            self._last_start = max(self._last_start, self._adapter.sent_at)
         if time.monotonic() >= deadline:
             # A connection cut among the headers reads like an answer that ended there.
             raise self._too_slow(path)
