@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, DeadlineAlert, DeadlineReference, Param, SyncCallback, chain, result, task
+from airflow.sdk import (
+    DAG,
+    DeadlineAlert,
+    DeadlineReference,
+    Param,
+    SyncCallback,
+    chain,
+    get_parsing_context,
+    result,
+    task,
+)
 
 from economic import alerts, tasks
 from economic.agreements import AgreementDag
@@ -22,7 +32,7 @@ Three tasks:
 | `upsert-invoices` | writes what is new or differs; an unchanged invoice is not touched; compares with e-conomic's totals |
 | `populate-employee-names` | fills in employees' names (asked once an hour at most) and ends the sync |
 
-The **statistics** are the XCom of `populate-employee-names`; every sync also has its row in `economic.sync_run`, with live progress.
+The page **e-conomic sync** in the menu Browse shows how the copy stands, what runs and what went wrong. The **statistics** are the XCom of `populate-employee-names`; every sync also has its row in `economic.sync_run`, with live progress.
 
 **Trigger by hand**: `force` takes over at once from a sync that another DAG run, a backfill, another Airflow or a crash left holding the lease, and asks for the employee names
 again. It does not jump Airflow's own queue. `date_from` and `date_to` limit a sync to invoices dated in that range.
@@ -44,21 +54,24 @@ PARAMS = {
         None,
         type=["null", "string"],
         format="date",
-        title="From",
-        description_md="Only invoices dated this day or later.",
+        title="Dated from",
+        description_md="Only invoices dated this day or later; empty: from the first one.",
     ),
     "date_to": Param(
         None,
         type=["null", "string"],
         format="date",
-        title="To",
-        description_md="Only invoices dated this day or earlier.",
+        title="Dated to",
+        description_md="Only invoices dated this day or earlier; empty: to the newest. A sync of some days marks nothing missing.",
     ),
 }
 
 
 def sync_dag(agreement: AgreementDag, settings: Settings) -> DAG:
     """The DAG of one agreement."""
+    if settings.on_late:
+        # Airflow would only look for it when a sync is late.
+        alerts.load(settings.on_late, "ECONOMIC_ON_LATE")
     late = settings.late_after_minutes and DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=timedelta(minutes=settings.late_after_minutes),
@@ -83,6 +96,8 @@ def sync_dag(agreement: AgreementDag, settings: Settings) -> DAG:
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": timedelta(minutes=10),
             "retry_policy": tasks.RetryAsAsked(),
+            # Where slots are few, syncs that have begun come before new ones: their leases run, and their rows lie in staging.
+            "weight_rule": "upstream",
             "on_failure_callback": failed or None,
         },
     ) as dag:
@@ -112,5 +127,9 @@ def sync_dag(agreement: AgreementDag, settings: Settings) -> DAG:
 
 
 SETTINGS = Settings.from_environment()
+# The process of a task needs its own DAG: all of a thousand companies would cost each task three CPU seconds. Airflow's command line
+# names a DAG without a task, and writes down all that it finds then.
+READING = get_parsing_context()
 for agreement in SETTINGS.agreements:
-    globals()[agreement.dag_id] = sync_dag(agreement, SETTINGS)
+    if READING.task_id is None or READING.dag_id == agreement.dag_id:
+        globals()[agreement.dag_id] = sync_dag(agreement, SETTINGS)

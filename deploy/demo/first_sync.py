@@ -35,7 +35,7 @@ class Airflow:
             headers["Authorization"] = f"Bearer {self._token}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(AIRFLOW + path, data, headers, method=method)  # noqa: S310  # the constant above
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # http to a host that the compose file names
             return json.load(answer)
 
     def find(self, path: str) -> Any:

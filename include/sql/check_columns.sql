@@ -69,6 +69,7 @@ from (
         ('staged_invoice', 'bytea', array['digest']),
         ('staged_invoice', 'date', array['invoice_date', 'due_date']),
         ('staged_invoice', 'integer', array['page', 'position']),
+        ('staged_invoice', 'jsonb', array['item']),
         (
             'staged_invoice',
             'numeric',

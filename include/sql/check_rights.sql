@@ -10,11 +10,23 @@ from (
         has_table_privilege(class.oid, privilege.name) as granted
     from pg_class as class
     inner join pg_namespace as namespace on class.relnamespace = namespace.oid
+    -- somebody else's table beside them is none of a sync's business
+    inner join unnest(
+        array[
+            'agreement',
+            'employee',
+            'invoice',
+            'invoice_history',
+            'rejected_invoice',
+            'staged_invoice',
+            'sync_lease',
+            'sync_run'
+        ]
+    ) as ours (name) on class.relname = ours.name
     cross join (values ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) as privilege (name)
     where
         namespace.nspname = 'economic'
-        and class.relkind = 'r'
-        and class.relname <> 'schema_version'
+        and class.relkind in ('r', 'p')
         and (privilege.name <> 'DELETE' or class.relname = 'staged_invoice')
 ) as needed
 where not needed.granted

@@ -1,11 +1,12 @@
 -- Closes the row of a running sync; one that is closed already stays as it is.
--- Parameters: sync_id, status, message, percentage (null: as it stands), statistics (null: as they stand).
+-- Parameters: sync_id, status, message, percentage, warning, statistics (each null: as it stands).
 -- Returns: the sync id when it was open.
 update economic.sync_run
 set
     status = %(status)s,
     phase = 'ended',
     message = %(message)s,
+    warning = coalesce(%(warning)s::text, warning),
     percentage = coalesce(%(percentage)s::numeric, percentage),
     statistics = coalesce(%(statistics)s::jsonb, statistics),
     updated_at = clock_timestamp(),

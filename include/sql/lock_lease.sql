@@ -1,15 +1,11 @@
--- Locks an agreement's lease and says who holds it.
+-- Locks an agreement's lease and says which sync holds it. Nothing of that sync's own row is asked for here: after a
+-- wait for the lock PostgreSQL would answer with the row of the sync that held the lease before.
 -- Parameters: agreement_number.
 -- Returns: one row; `live` is whether the holder's time has not run out.
 select
-    lease.holder,
-    coalesce(lease.expires_at > clock_timestamp(), false) as live,
-    lease.acquired_at,
-    lease.expires_at,
-    holder.scope as holder_scope,
-    holder.run_id as holder_run_id,
-    holder.dag_id as holder_dag_id
-from economic.sync_lease as lease
-left join economic.sync_run as holder on lease.holder = holder.sync_id
-where lease.agreement_number = %(agreement_number)s
-for update of lease;
+    holder,
+    coalesce(expires_at > clock_timestamp(), false) as live,
+    acquired_at
+from economic.sync_lease
+where agreement_number = %(agreement_number)s
+for update;

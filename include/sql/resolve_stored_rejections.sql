@@ -1,5 +1,5 @@
--- Marks rejections resolved whose invoice this page delivered healthy.
--- Parameters: agreement_number, sync_id, page, refused (numbers of this page that were refused again).
+-- Marks rejections resolved whose invoice a stretch of pages delivered healthy.
+-- Parameters: agreement_number, sync_id, first_page, last_page, refused (numbers of them that were refused again).
 update economic.rejected_invoice
 set resolved_at = now()
 where
@@ -9,5 +9,7 @@ where
     and invoice_number in (
         select staged_invoice.invoice_number
         from economic.staged_invoice
-        where staged_invoice.sync_id = %(sync_id)s and staged_invoice.page = %(page)s
+        where
+            staged_invoice.sync_id = %(sync_id)s
+            and staged_invoice.page between %(first_page)s and %(last_page)s
     );

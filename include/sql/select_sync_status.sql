@@ -1,43 +1,131 @@
--- How each agreement stands: what people and monitoring ask.
--- Parameters: conn_id (null: all).
--- Returns: one row an agreement: the view sync_status, and the age of the last success in seconds.
+-- How the agreements behind connections stand: what people and monitoring ask.
+-- `last_` is the sync at work, the one that holds the lease before those that wait; else the newest one. `outcome_`
+-- is the newest that ended by itself, well or not: one that was skipped, or displaced by a forced one, says nothing
+-- about the copy. A sync that failed before it knew whose accounts it reads (refused tokens) counts for its
+-- connection.
+-- Parameters: conn_ids (null: every connection that is bound to an agreement, or has
+-- failed to reach one in the last 7 days).
+-- Returns: a row a connection: the view sync_status, e-conomic's own count at the last success, how many seconds ago
+-- that was, and how long the last sync has been running; without an agreement when the connection has reached none.
+with wanted as (
+    select conn_id
+    from economic.agreement
+    where %(conn_ids)s::text[] is null
+    union
+    select conn_id
+    from economic.sync_run
+    where
+        agreement_number is null
+        and started_at > clock_timestamp() - interval '7 days'
+        and %(conn_ids)s::text[] is null
+    union
+    select unnest(%(conn_ids)s::text[]) as conn_id
+)
+
 select
-    agreement_number,
-    company_name,
-    base_currency,
-    conn_id,
-    last_synced_at,
-    success_sync_id,
-    success_status,
-    complete,
-    reconciled,
-    verdict,
-    warning,
-    last_sync_id,
-    last_dag_id,
-    last_run_id,
-    last_run_type,
-    last_force,
-    last_scope,
-    last_date_from,
-    last_date_to,
-    last_status,
-    last_phase,
-    last_percentage,
-    last_current,
-    last_total,
-    last_message,
-    last_started_at,
-    last_updated_at,
-    last_finished_at,
-    running,
-    stalled,
-    held,
-    invoices,
-    missing,
-    rejected,
-    extract(epoch from clock_timestamp() - last_synced_at)::float8 as age_seconds,
-    extract(epoch from clock_timestamp() - last_started_at)::float8 as running_seconds
-from economic.sync_status
-where %(conn_id)s::text is null or conn_id = %(conn_id)s::text
-order by agreement_number;
+    wanted.conn_id,
+    standing.agreement_number,
+    standing.company_name,
+    standing.base_currency,
+    standing.last_synced_at,
+    standing.success_sync_id,
+    standing.success_status,
+    standing.complete,
+    standing.reconciled,
+    standing.verdict,
+    standing.warning,
+    (success.totals ->> 'invoice_count')::bigint as booked,
+    last_sync.sync_id as last_sync_id,
+    last_sync.dag_id as last_dag_id,
+    last_sync.run_id as last_run_id,
+    last_sync.run_type as last_run_type,
+    last_sync.force as last_force,
+    last_sync.scope as last_scope,
+    last_sync.date_from as last_date_from,
+    last_sync.date_to as last_date_to,
+    last_sync.status as last_status,
+    last_sync.phase as last_phase,
+    last_sync.percentage as last_percentage,
+    last_sync.current as last_current,
+    last_sync.total as last_total,
+    last_sync.message as last_message,
+    last_sync.started_at as last_started_at,
+    last_sync.updated_at as last_updated_at,
+    last_sync.finished_at as last_finished_at,
+    coalesce(last_sync.status = 'running', false) as running,
+    coalesce(choice.stalled, false) as stalled,
+    outcome.sync_id as outcome_sync_id,
+    outcome.status as outcome_status,
+    outcome.message as outcome_message,
+    outcome.finished_at as outcome_finished_at,
+    standing.held,
+    standing.invoices,
+    standing.missing,
+    coalesce(standing.rejected, 0) as rejected,
+    extract(epoch from clock_timestamp() - standing.last_synced_at)::float8 as age_seconds,
+    extract(epoch from clock_timestamp() - last_sync.started_at)::float8 as running_seconds
+from wanted
+left join economic.sync_status as standing on wanted.conn_id = standing.conn_id
+left join lateral (
+    select nameless.sync_id
+    from economic.sync_run as nameless
+    where nameless.agreement_number is null and nameless.conn_id = wanted.conn_id
+    order by nameless.sync_id desc
+    limit 1
+) as refused on true
+left join lateral (
+    select
+        candidate.sync_id,
+        judged.stalled
+    from
+        unnest(
+            array(
+                select working.sync_id
+                from economic.sync_run as working
+                where working.conn_id = wanted.conn_id and working.status = 'running'
+            ) || standing.last_sync_id || refused.sync_id
+        ) as found (sync_id)
+    inner join economic.sync_run as candidate on found.sync_id = candidate.sync_id
+    left join economic.sync_lease as lease on candidate.sync_id = lease.holder
+    cross join
+        lateral (
+            select
+                candidate.status = 'running'
+                and candidate.phase <> 'waiting'
+                and coalesce(lease.expires_at, candidate.updated_at + interval '5 minutes')
+                < clock_timestamp() as stalled
+        ) as judged
+    order by
+        (candidate.status = 'running' and not judged.stalled) desc,
+        (candidate.status = 'running' and not judged.stalled and lease.holder is not null) desc,
+        (candidate.status = 'running' and not judged.stalled and candidate.phase <> 'waiting') desc,
+        candidate.sync_id desc
+    limit 1
+) as choice on true
+left join economic.sync_run as last_sync on choice.sync_id = last_sync.sync_id
+left join lateral (
+    (
+        select ended.*
+        from economic.sync_run as ended
+        where
+            ended.agreement_number = standing.agreement_number
+            and ended.status in ('completed', 'completed_with_errors', 'failed', 'abandoned')
+        order by ended.sync_id desc
+        limit 1
+    )
+    union all
+    (
+        select ended.*
+        from economic.sync_run as ended
+        where
+            ended.agreement_number is null
+            and ended.conn_id = wanted.conn_id
+            and ended.status in ('completed', 'completed_with_errors', 'failed', 'abandoned')
+        order by ended.sync_id desc
+        limit 1
+    )
+    order by sync_id desc
+    limit 1
+) as outcome on true
+left join economic.sync_run as success on standing.success_sync_id = success.sync_id
+order by standing.agreement_number, wanted.conn_id;

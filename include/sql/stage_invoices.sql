@@ -1,4 +1,4 @@
--- Takes a page of validated invoices in, by COPY.
+-- Takes a page of validated invoices in, by COPY. Refused as a whole when PostgreSQL cannot read one of the items.
 -- Columns: as listed, tab-separated text.
 copy economic.staged_invoice (
     sync_id,
@@ -38,6 +38,6 @@ copy economic.staged_invoice (
     project_number,
     layout_number,
     pdf_url,
-    raw_data,
+    item,
     digest
 ) from stdin;

@@ -1,6 +1,6 @@
 -- Takes an agreement's lease for a sync; every taking makes the token grow, which shuts out whoever held it.
 -- Parameters: agreement_number, sync_id, attempt, ttl_seconds.
--- Returns: one row: the new token.
+-- Returns: the new token; no row when that sync's own row is closed.
 update economic.sync_lease
 set
     token = token + 1,
@@ -9,5 +9,12 @@ set
     acquired_at = clock_timestamp(),
     heartbeat_at = clock_timestamp(),
     expires_at = clock_timestamp() + make_interval(secs => %(ttl_seconds)s)
-where agreement_number = %(agreement_number)s
+where
+    agreement_number = %(agreement_number)s
+    and exists (
+        select 1
+        from economic.sync_run
+        where sync_id = %(sync_id)s and status = 'running'
+        for share
+    )
 returning token;

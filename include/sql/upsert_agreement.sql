@@ -1,13 +1,21 @@
 -- Binds an agreement to the connection that reached it, and keeps its name current; writes nothing when all is
--- as it was.
+-- as it was, nor when the agreement is bound to another connection. Two that come at once may collide on either key,
+-- so the insert names none.
 -- Parameters: agreement_number, conn_id, company_name, base_currency.
-insert into economic.agreement as known (agreement_number, conn_id, company_name, base_currency)
-values (%(agreement_number)s, %(conn_id)s, %(company_name)s, %(base_currency)s)
-on conflict (agreement_number) do update
-    set
-        conn_id = excluded.conn_id,
-        company_name = excluded.company_name,
-        base_currency = excluded.base_currency
-    where
-    (known.conn_id, known.company_name, known.base_currency)
-    is distinct from (excluded.conn_id, excluded.company_name, excluded.base_currency);
+-- Returns: no row.
+with added as (
+    insert into economic.agreement (agreement_number, conn_id, company_name, base_currency)
+    values (%(agreement_number)s, %(conn_id)s, %(company_name)s, %(base_currency)s)
+    on conflict do nothing
+)
+
+update economic.agreement
+set
+    conn_id = %(conn_id)s,
+    company_name = %(company_name)s,
+    base_currency = %(base_currency)s
+where
+    agreement_number = %(agreement_number)s
+    and (conn_id = %(conn_id)s or conn_id like 'unbound:%%')
+    and (conn_id, company_name, base_currency)
+    is distinct from (%(conn_id)s, %(company_name)s::text, %(base_currency)s::text);

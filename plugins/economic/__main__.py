@@ -13,9 +13,9 @@ from datetime import timedelta
 import psycopg
 
 from economic import schema, status, store
-from economic.database import Connection, prepare, transaction, translated
+from economic.database import Connection, Row, prepare, transaction, translated
 from economic.errors import ConfigurationError, EconomicError
-from economic.statements import migrations
+from economic.statements import Migration, migrations
 from economic.terminal import status_lines
 
 _AGE = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
@@ -48,7 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     migrate = commands.add_parser(
         "migrate", parents=[database], help="create the tables or bring them up to date"
     )
-    migrate.add_argument("--print", action="store_true", help="print the SQL of all steps and change nothing")
+    migrate.add_argument(
+        "--print",
+        action="store_true",
+        help="print the SQL of the steps that are missing and change nothing; without a connection string, of all steps",
+    )
     migrate.set_defaults(run=_migrate, failure=1)
 
     check = commands.add_parser(
@@ -93,7 +97,7 @@ def _connected(given: argparse.Namespace) -> Iterator[Connection]:
 
 def _migrate(given: argparse.Namespace) -> int:
     if given.print:
-        for step in migrations():
+        for step in _steps(given):
             sys.stdout.write(step.text.decode())
             sys.stdout.write(
                 f"\ninsert into economic.schema_version (version, name) values ({step.version}, '{step.name}');\n"
@@ -105,10 +109,15 @@ def _migrate(given: argparse.Namespace) -> int:
     return 0
 
 
-def _check(given: argparse.Namespace) -> int:
+def _steps(given: argparse.Namespace) -> Sequence[Migration]:
+    if not given.dsn:
+        return migrations()
     with _connected(given) as connection, transaction(connection):
-        found = status.agreements(connection, given.conn_id)
-    judged = [status.health(one, given.max_age) for one in found]
+        return schema.missing_steps(connection)
+
+
+def _check(given: argparse.Namespace) -> int:
+    judged = [status.health(one, given.max_age) for one in _standing(given) if not status.is_unbound(one)]
     if not judged:
         judged = [status.Health(status.CRITICAL, "no agreement was ever synced")]
     worst = max(one.level for one in judged)
@@ -116,12 +125,21 @@ def _check(given: argparse.Namespace) -> int:
     return worst
 
 
-def _status(given: argparse.Namespace) -> int:
+def _standing(given: argparse.Namespace) -> list[Row]:
     with _connected(given) as connection, transaction(connection):
-        for one in status.agreements(connection, given.conn_id):
+        return status.connections(connection, None if given.conn_id is None else [given.conn_id])
+
+
+def _status(given: argparse.Namespace) -> int:
+    found = _standing(given)
+    if not any(one["last_sync_id"] for one in found):
+        sys.stdout.write("Nothing was ever synced.\n")
+        return 0
+    with _connected(given) as connection, transaction(connection):
+        for one in found:
             number = one["agreement_number"]
-            syncs = status.latest_syncs(connection, number, given.syncs)
-            refused = status.rejections(connection, number, given.syncs)
+            syncs = status.latest_syncs(connection, number, one["conn_id"], given.syncs)
+            refused = [] if number is None else status.rejections(connection, number, given.syncs)
             sys.stdout.writelines(f"{line}\n" for line in status_lines(one, syncs, refused))
             sys.stdout.write("\n")
     return 0

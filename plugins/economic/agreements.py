@@ -49,16 +49,18 @@ def read_agreements(
         return [], ('ECONOMIC_AGREEMENTS is no list, such as [{"name": "north"}].',)
     found: list[AgreementDag] = []
     refused: list[str] = []
+    dag_ids, conn_ids = {DAG_ID}, {default_conn_id}
     for position, entry in enumerate(entries, start=1):
         where = f"ECONOMIC_AGREEMENTS, entry {position}"
         try:
             one = _agreement(entry, where, schedule)
-            known = {DAG_ID: default_conn_id} | {other.dag_id: other.conn_id for other in found}
-            if one.dag_id in known:
+            if one.dag_id in dag_ids:
                 raise ConfigurationError(f"{where}: the name {entry['name']!r} is taken.")
-            if one.conn_id in known.values():
+            if one.conn_id in conn_ids:
                 raise ConfigurationError(f"{where}: the connection {one.conn_id!r} is used already.")
             found.append(one)
+            dag_ids.add(one.dag_id)
+            conn_ids.add(one.conn_id)
         except ConfigurationError as error:
             refused.append(str(error))
     return found, tuple(refused)

@@ -34,7 +34,10 @@ def load(path: str, variable: str) -> Callable[..., Any]:
 
 
 def log_late(context: dict[str, Any], **_: Any) -> None:
-    """Say in the log that a sync is late: what happens when no other function is set."""
-    run = context.get("dag_run") or {}
-    run_id = run.get("run_id") if isinstance(run, dict) else getattr(run, "run_id", None)
-    log.error("The invoice sync is late: run %s has not ended in time.", run_id)
+    """Say in the log that a sync is late: what happens when no other function is set.
+
+    :param context: of Airflow 3.3, in which ``dag_run`` is what its REST API answers of a run.
+    """
+    log.error(
+        "The invoice sync is late: run %s has not ended well in time.", context["dag_run"]["dag_run_id"]
+    )

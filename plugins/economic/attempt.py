@@ -12,13 +12,14 @@ from typing import Any, Protocol, TypeVar
 
 from psycopg.types.json import Jsonb
 
-from economic import redo, store
+from economic import redo, staging
 from economic.database import Connection
 from economic.envelope import Envelope
 from economic.errors import FatalError
 from economic.lease import Lease
 from economic.models import Agreement, Totals
 from economic.runs import SyncRun
+from economic.staging import StagedPage
 from economic.stats import Counts
 
 T = TypeVar("T")
@@ -118,21 +119,24 @@ class Attempt:
         if time.monotonic() - self._heard > _HEARTBEAT_SECONDS:
             self.write(lambda: None)
 
-    def staging_is_whole(self) -> bool:
-        """Whether every row staged so far is still there: a crash of PostgreSQL empties the table."""
+    def staged(self) -> dict[int, StagedPage] | None:
+        """What is in staging, by page; None when it is not every row staged so far: a crash of PostgreSQL empties the table."""
         expected = {page: rows for page, rows in enumerate(self.run.staged_rows, start=1) if rows}
-        return store.staged_rows(self.connection, self.run.sync_id) == expected
+        found = staging.pages(self.connection, self.run.sync_id)
+        return found if {page: each.rows for page, each in found.items()} == expected else None
 
-    def check_staging(self) -> None:
-        """Make sure that staging is whole, before anything relies on it.
+    def check_staging(self) -> dict[int, StagedPage]:
+        """What is in staging, by page, once it is sure to be whole.
 
         :raises FatalError: it is not.
         """
-        if not self.staging_is_whole():
+        found = self.staged()
+        if found is None:
             raise FatalError(
                 f"The staged pages of sync {self.run.sync_id} are not whole: PostgreSQL lost them in a crash. Pages stored so far stay.",
                 hint="The next sync fetches them again; clear fetch-pages with downstream to have it now.",
             )
+        return found
 
     def spent(self, seconds: str) -> Counts:
         """What was spent since the last commit: time (under the name of the phase), requests, memory."""

@@ -19,6 +19,7 @@ STATEMENT_TIMEOUT = "300s"
 LOCK_TIMEOUT = "45s"
 """Longer than the idle limit: whoever waits for a frozen client's lock gets it when that client is thrown out."""
 IDLE_TIMEOUT = "30s"
+READING_TIMEOUT = "5s"
 
 _REFUSED_LOGINS = ("password authentication failed", "no password supplied", "no pg_hba.conf entry")
 _OBSTRUCTED = {"40001", "40P01", "55P03"}
@@ -43,6 +44,15 @@ def transaction(connection: Connection) -> Iterator[None]:
     """One transaction, bounded in time by settings of its own."""
     with connection.transaction():
         run(connection, "set_limits", statement=STATEMENT_TIMEOUT, lock=LOCK_TIMEOUT, idle=IDLE_TIMEOUT)
+        yield
+
+
+@contextmanager
+def reading(connection: Connection) -> Iterator[None]:
+    """One transaction that can write nothing, short enough for somebody who waits for it."""
+    connection.read_only = True
+    with connection.transaction():
+        run(connection, "set_limits", statement=READING_TIMEOUT, lock=READING_TIMEOUT, idle=READING_TIMEOUT)
         yield
 
 
@@ -88,11 +98,12 @@ def explain(error: psycopg.Error) -> EconomicError:
     SQLSTATE classes: PostgreSQL's appendix "Error Codes". A refused connection carries none, only its text.
     """
     code = error.sqlstate or ""
-    said = " ".join(str(error).split())[:300]
+    # Its details hold the values of the row: they belong into no log and on no page.
+    said = " ".join((error.diag.message_primary or str(error)).split())[:300]
     if code == "42501":
         return SchemaMismatch(
             f"The database role may not do what the sync needs: {said}.",
-            hint="Grant it the right, or let the owner run `python -m economic migrate`.",
+            hint="Let the owner of the database run `python -m economic migrate`, then include/sql/grants/grant_writer.sql.",
         )
     if code[:2] in {"28", "3D"} or _login_refused(code, said):
         return ConfigurationError(

@@ -1,7 +1,4 @@
-"""What e-conomic's invoices hold that is not as documented and is stored all the same, told once a scan.
-
-Documented fields: e-conomic's published JSON schema of ``/invoices/booked``, and those seen in recorded answers beside it.
-"""
+"""What e-conomic's invoices hold that is not as documented and is stored all the same, told once a scan."""
 
 from __future__ import annotations
 
@@ -10,9 +7,13 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
+from msgspec import Struct, structs
+
+from economic.documented import BookedInvoice
 from economic.envelope import Item
+from economic.errors import RecordError
 from economic.models import NUL_ESCAPE, invoice_number
 
 log = logging.getLogger(__name__)
@@ -30,62 +31,19 @@ class _Known:
     objects: dict[str, _Known]
 
 
-def _known(path: str, fields: str, *objects: _Known) -> _Known:
-    inner = {known.path.rpartition(".")[2]: known for known in objects}
-    return _Known(path, frozenset(fields.split()) | inner.keys(), inner)
+def _known(path: str, kind: type[Struct]) -> _Known:
+    objects = {}
+    for field in structs.fields(kind):
+        inner = next(
+            (each for each in get_args(field.type) if isinstance(each, type) and issubclass(each, Struct)),
+            None,
+        )
+        if inner is not None:
+            objects[field.encode_name] = _known(f"{path}.{field.encode_name}".lstrip("."), inner)
+    return _Known(path, frozenset(kind.__struct_encode_fields__), objects)
 
 
-_INVOICE = _known(
-    "",
-    "bookedInvoiceNumber orderNumber date dueDate currency exchangeRate netAmount netAmountInBaseCurrency grossAmount "
-    "grossAmountInBaseCurrency vatAmount roundingAmount remainder remainderInBaseCurrency sent self",
-    _known("paymentTerms", "paymentTermsNumber daysOfCredit name description paymentTermsType self"),
-    _known("customer", "customerNumber self"),
-    _known(
-        "recipient",
-        "name address zip city country ean publicEntryNumber cvr mobilePhone nemHandelType",
-        _known("recipient.attention", "customerContactNumber self"),
-        _known("recipient.vatZone", "vatZoneNumber name enabledForCustomer enabledForSupplier self"),
-    ),
-    _known("deliveryLocation", "deliveryLocationNumber self"),
-    _known("delivery", "address zip city country deliveryTerms deliveryDate"),
-    _known("notes", "heading textLine1 textLine2"),
-    _known(
-        "references",
-        "other",
-        _known("references.salesPerson", "employeeNumber self"),
-        _known("references.vendorReference", "employeeNumber self"),
-        _known("references.customerContact", "customerContactNumber self"),
-    ),
-    _known("pdf", "download self"),
-    _known("layout", "layoutNumber self"),
-    _known("project", "projectNumber self"),
-)
-
-
-def _members_as_documented(item: Any) -> int | None:
-    """How many members all objects of an item have together, when there is nothing in it but documented fields; else None.
-
-    This is nearly every item, so it is told without looking at each field by itself.
-    """
-    if type(item) is not dict or not _INVOICE.fields.issuperset(item):
-        return None
-    members = len(item)
-    todo = [(_INVOICE, item)]
-    while todo:
-        known, value = todo.pop()
-        objects = known.objects
-        for key, inner in value.items():
-            if type(inner) is dict:
-                inside = objects.get(key)
-                if inside is None or not inside.fields.issuperset(inner):
-                    return None
-                members += len(inner)
-                if inside.objects:
-                    todo.append((inside, inner))
-            elif type(inner) is list:
-                return None
-    return members
+_INVOICE = _known("", BookedInvoice)
 
 
 class Drift:
@@ -102,14 +60,16 @@ class Drift:
             self._look(item)
 
     def _look(self, item: Item) -> None:
-        members = _members_as_documented(item.value)
-        if members is None:
+        raw = item.raw
+        try:
             members = self._note_fields(item.value)
+        except RecordError:
+            return
         # A key that comes twice is one member less than there are keys in the text; a text may hold `":` too.
-        if item.raw.count('":') != members and _repeats_a_key(item.raw):
-            self._repeated.append(invoice_number(item.value))
-        if "\\" in item.raw and "\\u0000" in item.raw and NUL_ESCAPE.search(item.raw):
-            self._nul.append(invoice_number(item.value))
+        if raw.count('":') != members and _repeats_a_key(raw):
+            self._repeated.append(invoice_number(item))
+        if "\\u0000" in raw and NUL_ESCAPE.search(raw):
+            self._nul.append(invoice_number(item))
 
     def tell(self) -> None:
         """Write it to the log, if there is something."""

@@ -11,9 +11,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import Any
 
-from economic.errors import BrokenResponse
+from msgspec import MsgspecError, Raw, Struct
+from msgspec.json import Decoder
+
+from economic.errors import BrokenResponse, RecordError
+
+_BOM = b"\xef\xbb\xbf"
 
 _BLANK = re.compile(r"[ \t\n\r]*")
 
@@ -37,11 +42,48 @@ _decoder = json.JSONDecoder(parse_float=Decimal, parse_constant=Decimal)
 _patient_decoder = json.JSONDecoder(parse_float=_fraction, parse_int=_whole, parse_constant=Decimal)
 
 
-class Item(NamedTuple):
-    """One item of a collection: its value, and the very text it came as."""
+class Item:
+    """One item of a collection, as the very bytes it came as; read when somebody asks for it.
 
-    value: Any
-    raw: str
+    :param encoded: its JSON text. Whether it is UTF-8 was not looked at.
+    """
+
+    __slots__ = ("_read", "encoded")
+
+    def __init__(self, encoded: bytes) -> None:
+        self.encoded = encoded
+        self._read: tuple[Any] | None = None
+
+    @property
+    def raw(self) -> str:
+        """The text. Bytes that are not UTF-8 become lone surrogates."""
+        return self.encoded.decode(errors="surrogateescape")
+
+    @property
+    def value(self) -> Any:
+        """The value, kept once it was asked for. Numbers with a fraction or an exponent are :class:`~decimal.Decimal`: amounts are never binary floats.
+
+        :raises RecordError: it cannot be read, for it is nested too deeply.
+        """
+        if self._read is not None:
+            return self._read[0]
+        try:
+            self._read = (_value(self.raw),)
+            return self._read[0]
+        except (ValueError, RecursionError) as error:
+            raise RecordError(
+                f"The item is not readable JSON ({_why(error)}).", field="(item)", reason="not_readable"
+            ) from None
+
+
+class _Page(Struct):
+    """What a page is looked through for; everything else in it is only checked to be JSON."""
+
+    collection: list[Raw]
+    pagination: Raw
+
+
+_page_decoder = Decoder(_Page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +119,19 @@ def read_document(body: bytes) -> dict[str, Any]:
 
 
 def read_envelope(body: bytes) -> Envelope:
-    """Read one page of a collection.
-
-    Numbers with a fraction or an exponent become :class:`~decimal.Decimal`: amounts are never binary floats. Bytes that are not UTF-8 are kept
-    as lone surrogates, so that only the item that holds them is refused.
+    """Read one page of a collection. Bytes that are not UTF-8 are kept, so that only the item that holds them is refused.
 
     :raises BrokenResponse: it is not JSON, not an envelope, or contradicts itself.
     """
     try:
-        text = _text(body, errors="surrogateescape")
         try:
-            members = dict(_members(text, _decoder))
-        except json.JSONDecodeError:
-            raise
-        except (ValueError, InvalidOperation):
-            members = dict(_members(text, _patient_decoder))
+            page = _page_decoder.decode(body.removeprefix(_BOM))
+            items: Any = [Item(bytes(raw)) for raw in page.collection]
+            pagination = _value(bytes(page.pagination).decode())
+        except (MsgspecError, ValueError, RecursionError):
+            items, pagination = _spelled_out(_text(body, errors="surrogateescape"))
     except (ValueError, RecursionError, IndexError) as error:
         raise BrokenResponse(f"The page is not readable JSON ({_why(error)}).") from None
-    items = members.get("collection")
-    pagination = members.get("pagination")
     if not isinstance(pagination, dict):
         raise BrokenResponse("The page has no pagination.")
     results = pagination.get("results")
@@ -113,6 +149,26 @@ def read_envelope(body: bytes) -> Envelope:
         raise BrokenResponse(f"The page holds {len(items)} of {results} items and names no next page.")
     whole = pagination.get("resultsWithoutFilter")
     return Envelope(items, results, whole if type(whole) is int else None, has_next, len(body))
+
+
+def _value(text: str) -> Any:
+    try:
+        return _decoder.decode(text)
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, InvalidOperation):
+        return _patient_decoder.decode(text)
+
+
+def _spelled_out(text: str) -> tuple[Any, Any]:
+    """Collection and pagination of a page that is no strict JSON: what else may be readable, and if not, why."""
+    try:
+        members = dict(_members(text, _decoder))
+    except json.JSONDecodeError:
+        raise
+    except (ValueError, InvalidOperation):
+        members = dict(_members(text, _patient_decoder))
+    return members.get("collection"), members.get("pagination")
 
 
 def _text(body: bytes, errors: str = "strict") -> str:
@@ -164,8 +220,8 @@ def _items(text: str, at: int, decoder: json.JSONDecoder) -> tuple[list[Item], i
     items: list[Item] = []
     at = _skip(text, at)
     while text[at] != "]":
-        value, end = decoder.raw_decode(text, at)
-        items.append(Item(value, text[at:end]))
+        _, end = decoder.raw_decode(text, at)
+        items.append(Item(text[at:end].encode(errors="surrogateescape")))
         at = end if text[end] == "," else _skip(text, end)
         if text[at] == ",":
             at = at + 1 if text[at + 1] == "{" else _skip(text, at + 1)

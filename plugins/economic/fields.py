@@ -19,7 +19,7 @@ _AMOUNT = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _DATE_LENGTH = 10
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-_HIGHEST, _LOWEST = 24, -30
+HIGHEST, LOWEST = 24, -30
 """Powers of ten of an amount's first digit."""
 _NUL = "\x00"
 NOTHING: dict[str, Any] = {}
@@ -66,7 +66,7 @@ def read_amount(field: str, value: Any) -> Decimal | None:
         amount = Decimal(amount)
     if not amount.is_finite():
         raise refuse(field, "not_an_amount", "is no amount", value)
-    if not _LOWEST <= amount.adjusted() <= _HIGHEST:
+    if not LOWEST <= amount.adjusted() <= HIGHEST:
         raise refuse(field, "amount_out_of_range", "is too large or too fine")
     return amount
 
@@ -109,13 +109,6 @@ def read_text(field: str, value: Any) -> str | None:
     except UnicodeEncodeError:
         raise refuse(field, "broken_text", "holds a broken character") from None
     return value.replace(_NUL, "")
-
-
-def read_sound_text(field: str, value: Any) -> str | None:
-    """Text of an item that is known to hold neither NUL nor broken characters."""
-    if value is None or type(value) is str:
-        return value
-    raise refuse(field, "not_a_text", "is no text", value)
 
 
 def read_currency(field: str, value: Any) -> str:

@@ -7,15 +7,22 @@ writer locks the lease row to its commit, so that a stale one can never commit a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from economic.database import Connection, one, row, run, transaction
+import psycopg
+
+from economic.database import Connection, one, row, rows, run, transaction
 from economic.errors import LeaseBusy, LeaseLost
 
+log = logging.getLogger(__name__)
+
 TTL_SECONDS = 300
+FROZEN_SECONDS = 30.0
+"""Whose client has not moved for so long, in the middle of a transaction, is frozen. Shorter than the wait for a lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +55,63 @@ def acquire(
 ) -> Lease:
     """Take the lease for a sync that begins.
 
-    A holder whose time ran out is closed as ``abandoned``; with ``force`` a live one is closed as ``superseded``, and its next write fails.
+    A holder whose time ran out is closed as ``abandoned``; with ``force`` a live one is closed as ``superseded``, and its next write fails; and
+    one that is frozen in the middle of a transaction is thrown out of the database.
 
     :param attempt: who takes it, for people: DAG run, task, try.
     :raises LeaseBusy: another sync holds it, its time has not run out, and ``force`` is not set.
+    :raises LeaseLost: the sync's own row is closed already.
     """
+
+    def take() -> Lease:
+        return _take(connection, agreement_number, sync_id, attempt, force=force, ttl_seconds=ttl_seconds)
+
+    try:
+        return take()
+    except psycopg.errors.LockNotAvailable:
+        if not force or not _end_frozen_sessions(connection):
+            raise
+    return take()
+
+
+def _end_frozen_sessions(connection: Connection) -> bool:
+    """Throw out who may keep the lease locked without moving; whether there was anybody."""
+    with transaction(connection):
+        ended = rows(connection, "end_frozen_sessions", seconds=FROZEN_SECONDS)
+    for session in ended:
+        log.warning(
+            "Ended PostgreSQL's session %d (%s), which kept the lease locked and had not moved for %d s.",
+            session["pid"],
+            session["application_name"] or "no name",
+            session["seconds"],
+        )
+    return bool(ended)
+
+
+def _take(
+    connection: Connection,
+    agreement_number: int,
+    sync_id: int,
+    attempt: str,
+    *,
+    force: bool,
+    ttl_seconds: float,
+) -> Lease:
     with transaction(connection):
         run(connection, "insert_lease", agreement_number=agreement_number)
         displaced = _displaceable(connection, agreement_number, sync_id, force=force)
-        token = one(
+        taken = row(
             connection,
             "take_lease",
             agreement_number=agreement_number,
             sync_id=sync_id,
             attempt=attempt,
             ttl_seconds=ttl_seconds,
-        )["token"]
+        )
+        if taken is None:
+            raise LeaseLost(
+                f"Sync {sync_id} was closed before it had the lease: a later attempt began again."
+            )
         if displaced is not None:
             holder, live = displaced
             status = "superseded" if live else "abandoned"
@@ -76,10 +124,11 @@ def acquire(
                 sync_id=holder,
                 status=status,
                 message=message,
+                warning=None,
                 percentage=None,
                 statistics=None,
             )
-        return Lease(agreement_number, sync_id, token)
+        return Lease(agreement_number, sync_id, taken["token"])
 
 
 def enter(
@@ -162,9 +211,10 @@ def _displaceable(
     if now["holder"] is None or now["holder"] == sync_id:
         return None
     if now["live"] and not force:
+        holder = one(connection, "select_sync_run", sync_id=now["holder"], dag_id=None, run_id=None)
         raise LeaseBusy(
-            f"Sync {now['holder']} ({now['holder_scope']}, run {now['holder_run_id']}) has been running since "
+            f"Sync {now['holder']} ({holder['scope']}, run {holder['run_id']}) has been running since "
             f"{now['acquired_at']:%Y-%m-%d %H:%M:%S} UTC.",
-            holder_scope=now["holder_scope"],
+            holder_scope=holder["scope"],
         )
     return now["holder"], now["live"]

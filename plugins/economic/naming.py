@@ -14,7 +14,7 @@ from economic.sync import end
 
 log = logging.getLogger(__name__)
 
-_MOST_PAGES = 20
+_MOST_PAGES = 250
 
 
 def populate_employee_names(attempt: Attempt, client: Client, cache_seconds: int) -> SyncStatistics:
@@ -76,6 +76,12 @@ def _employees(client: Client) -> list[Employee]:
         if page.results <= len(page.items) or len(found) == before:
             break
         cursor = max(found)
+    else:
+        log.warning(
+            "The list of employees does not end: %d of them were read, from %d pages.",
+            len(found),
+            _MOST_PAGES,
+        )
     return list(found.values())
 
 

@@ -40,6 +40,7 @@ class Page:
     """One page of a scan.
 
     :param items: the items to keep, each number once (the last one delivered wins).
+    :param numbered: those of them that have a number, by it.
     :param duplicates: items left out because their number came more than once.
     :param position: where the scan stands after this page.
     :param results: how many invoices the whole scan will deliver, as e-conomic says now.
@@ -48,6 +49,7 @@ class Page:
 
     number: int
     items: list[Item]
+    numbered: dict[int, Item]
     duplicates: int
     position: Position
     results: int
@@ -94,6 +96,8 @@ def scan(
         if not more:
             return
         position = page.position
+        # A page is some hundred thousand objects: it must not be there still while the next one is read.
+        del envelope, page
 
 
 def _page(envelope: Envelope, before: Position, *, whole: bool, more: bool) -> Page:
@@ -102,16 +106,17 @@ def _page(envelope: Envelope, before: Position, *, whole: bool, more: bool) -> P
     if more:
         # Above the cursor, the next page shows items at the end without a number again: they are taken there.
         end = len(items)
-        while end and invoice_number(items[end - 1].value) is None:
+        while end and invoice_number(items[end - 1]) is None:
             end -= 1
         items = items[:end]
-    kept: dict[object, Item] = {}
+    kept: dict[int, Item] = {}
+    unnumbered: list[Item] = []
     highest = before.cursor
     repeated = 0
-    for at, item in enumerate(items):
-        key = invoice_number(item.value)
+    for item in items:
+        key = invoice_number(item)
         if key is None:
-            kept[f"unnumbered {at}"] = item
+            unnumbered.append(item)
             continue
         if before.cursor is not None and key <= before.cursor:
             repeated += 1
@@ -122,11 +127,11 @@ def _page(envelope: Envelope, before: Position, *, whole: bool, more: bool) -> P
             )
         if key in kept:
             repeated += 1
-            if kept[key].raw != item.raw:
+            if kept[key].encoded != item.encoded:
                 log.warning("Invoice %d came twice, and not the same: the last one counts.", key)
         kept[key] = item
         highest = key if highest is None else max(highest, key)
-    seen = before.seen + len(kept)
+    seen = before.seen + len(kept) + len(unnumbered)
     # Both counts are of one moment: what the filter hides is what lies at or below the cursor, and that we have seen.
     hidden = (
         None
@@ -136,7 +141,8 @@ def _page(envelope: Envelope, before: Position, *, whole: bool, more: bool) -> P
     drifted = whole and hidden is not None and hidden != before.seen
     return Page(
         number=number,
-        items=list(kept.values()),
+        items=[*kept.values(), *unnumbered],
+        numbered=kept,
         duplicates=repeated,
         position=Position(highest, number, seen),
         results=before.seen + envelope.results,

@@ -19,18 +19,19 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": "Visma e-conomic",
                 "ui-field-behaviour": {
                     "hidden-fields": ["login", "password", "schema"],
-                    "relabeling": {"host": "API base URL"},
+                    # Airflow's Test button fails on a connection without a stored port.
+                    "relabeling": {"host": "API base URL", "port": "Port (write 443)"},
                     "placeholders": {"host": "https://restapi.e-conomic.com", "port": "443"},
                 },
                 "conn-fields": {
                     "app_secret_token": {
                         "label": "App secret token",
-                        "description": "The token of the app, from e-conomic's developer agreement.",
+                        "description": "Of the app, from e-conomic's developer agreement. Stored encrypted, never shown again.",
                         "schema": token,
                     },
                     "agreement_grant_token": {
                         "label": "Agreement grant token",
-                        "description": "The token of the company, made when an administrator grants the app access.",
+                        "description": "Of the company: made when one of its administrators opens the app's installation link and accepts.",
                         "schema": token,
                     },
                     "allow_http": {

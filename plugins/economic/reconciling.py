@@ -36,9 +36,10 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
     agreement = attempt.lease.agreement_number
     proven = now.complete and now.scope == "full"
     missing, warning = 0, None
+    returned = (
+        store.unmark_refused(attempt.connection, agreement, now.sync_id) if attempt.counts.failed else 0
+    )
     if proven:
-        # What is not staged any more would look as if it were gone from e-conomic.
-        attempt.check_staging()
         run(
             attempt.connection,
             "resolve_vanished_rejections",
@@ -46,12 +47,14 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
             sync_id=now.sync_id,
         )
     held = store.held_totals(attempt.connection, agreement)
-    if proven:
+    if proven and not _holds_what_was_shown(attempt, held):
+        # What is not staged any more would look as if it were gone from e-conomic.
+        attempt.check_staging()
         missing, warning = _mark_missing(attempt, held.invoice_count)
     if missing:
         held = store.held_totals(attempt.connection, agreement)
     reconciled, verdict = _verdict(attempt, held, warning)
-    counts = attempt.counts + attempt.spent("upsert_seconds") + Counts(missing=missing)
+    counts = attempt.counts + attempt.spent("upsert_seconds") + Counts(missing=missing, returned=returned)
     run(
         attempt.connection,
         "update_sync_run_reconciled",
@@ -59,13 +62,18 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
         reconciled=reconciled,
         verdict=verdict,
         warning=warning,
-        held=Jsonb(holdings_json(held) | {"months": store.invoices_by_month(attempt.connection, agreement)}),
+        held=Jsonb(holdings_json(held)),
         statistics=stored_counts(counts),
     )
     return counts, reconciled, verdict, warning
 
 
-def holdings_json(held: HeldTotals) -> dict[str, int | str | None]:
+def _holds_what_was_shown(attempt: Attempt, held: HeldTotals) -> bool:
+    """Whether the counts alone prove that nothing is gone: each invoice that was shown is stored, and no more are held than were shown."""
+    return not attempt.counts.failed and held.invoice_count == sum(attempt.run.staged_rows)
+
+
+def holdings_json(held: HeldTotals) -> dict[str, int | str | dict[str, int] | None]:
     """What is held, as the sync's row keeps it: amounts as text."""
     return {key: str(value) if isinstance(value, Decimal) else value for key, value in asdict(held).items()}
 
@@ -145,6 +153,8 @@ def _reason(count: int, ours: HeldTotals, *, complete: bool, unmarked: bool) -> 
         return "booked while we read; the next sync takes them"
     if count < 0:
         return "removed while we read; the next sync marks them"
+    if ours.rejected_count:
+        return "the refused invoices' amounts are not in the copy"
     if ours.without_base:
         return f"{counted(ours.without_base, 'invoice')} came without a net amount in base currency"
     return "the counts agree; the next sync compares again"

@@ -98,6 +98,7 @@ def close_sync_run(
     status: str,
     message: str,
     *,
+    warning: str | None = None,
     counts: Counts | None = None,
     percentage: float | None = None,
     statistics: dict[str, Any] | None = None,
@@ -110,6 +111,7 @@ def close_sync_run(
         sync_id=sync_id,
         status=status,
         message=message,
+        warning=warning,
         percentage=percentage,
         statistics=None if stored is None else Jsonb(stored),
     )

@@ -6,29 +6,26 @@ import gc
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from economic import runs, store
+from economic import runs, staging, store
 from economic.attempt import Attempt, Client, percentage, stored_counts
 from economic.database import run
+from economic.documented import read_documented
 from economic.drift import Drift
 from economic.envelope import Envelope, Item
 from economic.errors import AnswerError, ContractChanged, RecordError, RetriableError
 from economic.models import Invoice, Totals, digest, invoice_number, read_invoice
 from economic.paging import Page, Position, scan
-from economic.stats import Counts
+from economic.stats import Counts, too_many_refused
 from economic.store import Rejection
 
 log = logging.getLogger(__name__)
 
 MOST_SCANS = 2
-_TOLERATED_REFUSALS = 50
-_TOLERATED_SHARE = 0.01
-_WHOLE_PAGE = 10
-"""A page of at least this many items of which none is usable is a changed contract, not bad invoices."""
 
 
 def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, Any]:
@@ -38,7 +35,7 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
     :raises ContractChanged: too many items are unusable, or the paging does not keep its word.
     """
     log.info("Starting invoice sync from E-conomic API")
-    if not attempt.staging_is_whole():
+    if attempt.staged() is None:
         _start_again(attempt, "the staged pages were lost")
     drift = Drift()
     complete, count = _scan_to_the_end(attempt, client, page_size, drift)
@@ -93,6 +90,8 @@ def _scan(attempt: Attempt, client: Client, page_size: int, drift: Drift) -> Non
     now = attempt.run
 
     def get(cursor: int | None) -> Envelope:
+        # Here the page before is gone, so this looks through little; see _collector_paused.
+        gc.collect(1)
         log.info("Fetching page %d from E-conomic", len(attempt.run.staged_rows) + 1)
         return client.invoices_above(
             cursor, page_size=page_size, date_from=now.date_from, date_to=now.date_to
@@ -104,8 +103,8 @@ def _scan(attempt: Attempt, client: Client, page_size: int, drift: Drift) -> Non
             if page.items or page.duplicates:
                 _stage(attempt, page, drift)
             elif page.drifted and not attempt.run.scan_drifted:
-                attempt.committed(attempt.counts, scan_drifted=True)
-            gc.collect(1)
+                attempt.committed(attempt.counts + attempt.spent("fetch_seconds"), scan_drifted=True)
+            del page
 
 
 @contextmanager
@@ -122,12 +121,32 @@ def _collector_paused() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Sorted:
-    """The items of a page: those that came exactly as they are stored, by number; the others as read, or refused."""
+    """The items of a page: those that came exactly as they are stored, by number; the others, which of those are not as documented, and which were refused."""
 
     known: list[int]
     others: list[Item]
-    invoices: list[Invoice]
-    refused: list[Rejection]
+    odd: list[Item] = field(default_factory=list)
+    refused: list[Rejection] = field(default_factory=list)
+
+    def read(self) -> Iterator[Invoice]:
+        """The others as records, one after the other; what cannot be one is refused."""
+        self.odd.clear()
+        self.refused.clear()
+        for item in self.others:
+            invoice = read_documented(item)
+            if invoice is None:
+                self.odd.append(item)
+                try:
+                    invoice = read_invoice(item)
+                except RecordError as error:
+                    self.refused.append(Rejection(invoice_number(item), item.raw, error))
+                    continue
+            yield invoice
+
+    @property
+    def usable(self) -> int:
+        """How many were not refused, once all are read."""
+        return len(self.known) + len(self.others) - len(self.refused)
 
 
 def _stage(attempt: Attempt, page: Page, drift: Drift) -> None:
@@ -138,10 +157,10 @@ def _stage(attempt: Attempt, page: Page, drift: Drift) -> None:
         scan_cursor=page.position.cursor,
         scan_seen=page.position.seen,
         scan_drifted=attempt.run.scan_drifted or page.drifted,
-        staged_rows=(*attempt.run.staged_rows, len(found.known) + len(found.invoices)),
+        staged_rows=(*attempt.run.staged_rows, found.usable),
         total=page.results,
     )
-    drift.look(found.others)
+    drift.look(found.odd)
     for rejection in found.refused:
         log.warning(
             "Invoice %s was refused: %s", rejection.invoice_number or "(no number)", rejection.error.message
@@ -153,6 +172,13 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _Sorted]:
     now = attempt.run
     agreement = attempt.lease.agreement_number
     found = _sort(attempt, page)
+    if found.others:
+        # PostgreSQL takes each one in while the next one is read.
+        staging.write(attempt.connection, now.sync_id, page.number, found.read)
+    if found.known:
+        first = found.usable - len(found.known) + 1
+        staging.write_known(attempt.connection, now.sync_id, page.number, first, found.known)
+    store.reject(attempt.connection, agreement, now.sync_id, found.refused)
     counts = (
         attempt.counts
         + attempt.spent("fetch_seconds")
@@ -164,9 +190,6 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _Sorted]:
         )
     )
     fetched = page.position.seen
-    store.stage(attempt.connection, now.sync_id, page.number, found.invoices)
-    store.stage_known(attempt.connection, now.sync_id, page.number, len(found.invoices) + 1, found.known)
-    store.reject(attempt.connection, agreement, now.sync_id, found.refused)
     run(
         attempt.connection,
         "update_sync_run_fetched",
@@ -174,7 +197,7 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _Sorted]:
         cursor=page.position.cursor,
         seen=page.position.seen,
         drifted=page.drifted,
-        rows=len(found.known) + len(found.invoices),
+        rows=found.usable,
         statistics=stored_counts(counts),
         current=fetched,
         total=page.results,
@@ -186,26 +209,20 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _Sorted]:
 
 def _sort(attempt: Attempt, page: Page) -> _Sorted:
     """Tell the items that are known again from those that must be read; a forced sync reads all."""
-    numbered = {number: item for item in page.items if (number := invoice_number(item.value)) is not None}
     stored = (
         {}
         if attempt.run.force
-        else store.digests(attempt.connection, attempt.lease.agreement_number, numbered)
+        else store.digests(attempt.connection, attempt.lease.agreement_number, page.numbered)
     )
-    known = [number for number, expected in stored.items() if digest(numbered[number]) == expected]
-    left_out = {id(numbered[number]) for number in known}
-    found = _Sorted(known, [item for item in page.items if id(item) not in left_out], [], [])
-    for item in found.others:
-        try:
-            found.invoices.append(read_invoice(item))
-        except RecordError as error:
-            found.refused.append(Rejection(invoice_number(item.value), item.raw, error))
-    return found
+    known = [number for number, expected in stored.items() if digest(page.numbered[number]) == expected]
+    if not known:
+        return _Sorted(known, page.items)
+    left_out = {id(page.numbered[number]) for number in known}
+    return _Sorted(known, [item for item in page.items if id(item) not in left_out])
 
 
 def _break_if_too_many(page: Page, refused_here: int, refused: int) -> None:
-    tolerated = max(_TOLERATED_REFUSALS, int(page.results * _TOLERATED_SHARE))
-    if refused > tolerated or (refused_here == len(page.items) and refused_here >= _WHOLE_PAGE):
+    if too_many_refused(refused, page.results, here=refused_here, of_here=len(page.items)):
         raise ContractChanged(
             f"{refused:,} of {page.position.seen:,} invoices read so far are unusable: nothing was stored."
         )

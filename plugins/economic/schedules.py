@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from datetime import UTC, datetime
 
@@ -19,6 +20,9 @@ PRESETS = {
     "@annually": "0 0 1 1 *",
 }
 """The presets that Airflow knows, and what they stand for."""
+_EVERY = re.compile(r"\*/([0-9]+)")
+_LISTED = re.compile(r"[0-9]+(,[0-9]+)*")
+_RANDOM = re.compile(r"\b[HR]\b", re.IGNORECASE)
 
 
 def checked(text: str, where: str) -> str:
@@ -32,12 +36,25 @@ def checked(text: str, where: str) -> str:
     # Imported here: only a schedule of one's own needs it, and this module is read by every task process.
     from croniter import croniter
 
-    if len(text.split()) != 5 or not croniter.is_valid(text):
+    if len(text.split()) != 5 or not croniter.is_valid(text) or not _falls_due(text):
         raise ConfigurationError(
             f"{where} is {text!r}, which is no schedule.",
             hint=f"Set it to five cron fields such as {DEFAULT!r}, or one of {', '.join(PRESETS)}.",
         )
     return text
+
+
+def _falls_due(text: str) -> bool:
+    """Whether such a time ever comes, and is the same whoever asks: 30 February does not, and a random one is not."""
+    from croniter import CroniterBadDateError, croniter
+
+    if _RANDOM.search(text):
+        return False
+    try:
+        croniter(text, datetime(2026, 1, 1, tzinfo=UTC)).get_next(float)
+    except CroniterBadDateError:
+        return False
+    return True
 
 
 def previous_tick(schedule: str, moment: datetime) -> datetime:
@@ -54,9 +71,14 @@ def previous_tick(schedule: str, moment: datetime) -> datetime:
 def spread(schedule: str, name: str) -> str:
     """The schedule, moved to a minute of the hour that belongs to ``name``, so that many do not start in the same second.
 
-    Only the minute moves, and always to the same one. A schedule without one plain minute stays as it is.
+    Only the minutes move, and always to the same ones: one, a list of them, or ``*/N``. Other schedules stay as they are.
     """
-    minute, *rest = PRESETS.get(schedule, schedule).split()
-    if not minute.isdigit():
+    minutes, *rest = PRESETS.get(schedule, schedule).split()
+    distance = zlib.crc32(name.encode())
+    if (every := _EVERY.fullmatch(minutes)) and 1 < (step := int(every[1])) < 60:
+        moved = f"{distance % step}-59/{step}"
+    elif _LISTED.fullmatch(minutes):
+        moved = ",".join(map(str, sorted((int(minute) + distance) % 60 for minute in minutes.split(","))))
+    else:
         return schedule
-    return " ".join([str((int(minute) + zlib.crc32(name.encode())) % 60), *rest])
+    return " ".join([moved, *rest])

@@ -9,7 +9,11 @@ from economic.errors import SchemaMismatch
 from economic.statements import Migration, migrations
 
 OLDEST_SERVER = 150000
-_MIGRATE = "Let the owner of the database run `python -m economic migrate` (or `migrate --print` and apply the text)."
+_MIGRATE = (
+    "Let the owner of the database run `python -m economic migrate` (or apply what `migrate --print` prints), "
+    "then include/sql/grants/grant_writer.sql."
+)
+_GRANT = "Let the owner of the database run include/sql/grants/grant_writer.sql, and grant the role economic_writer to this one."
 
 
 def prepare(connection: Connection) -> None:
@@ -33,7 +37,7 @@ def prepare(connection: Connection) -> None:
         )
     if rights:
         lacking = _some([f"{right['privilege']} on {right['object']}" for right in rights])
-        raise SchemaMismatch(f"The database role lacks {lacking}.", hint=_MIGRATE)
+        raise SchemaMismatch(f"The database role lacks {lacking}.", hint=_GRANT)
 
 
 def _some(things: list[str]) -> str:
@@ -65,6 +69,26 @@ def migrate(connection: Connection) -> list[str]:
     return [step.name for step in missing]
 
 
+def missing_steps(connection: Connection) -> list[Migration]:
+    """The steps that this version knows and the database has not seen.
+
+    :raises SchemaMismatch: the schema is newer than this version.
+    """
+    return _missing_after(_installed(connection))
+
+
+def version(connection: Connection) -> int:
+    """The newest step that was applied; 0 when the tables do not exist."""
+    if not one(connection, "find_schema")["installed"]:
+        return 0
+    return one(connection, "select_schema_version")["version"] or 0
+
+
+def newest() -> int:
+    """The step that this version works with."""
+    return migrations()[-1].version
+
+
 def _installed(connection: Connection) -> int:
     server = one(connection, "find_schema")
     if server["encoding"] != "UTF8":
@@ -74,16 +98,13 @@ def _installed(connection: Connection) -> int:
         )
     if server["server_version"] < OLDEST_SERVER:
         raise SchemaMismatch("PostgreSQL is older than 15.", hint="Upgrade the server.")
-    if not server["installed"]:
-        return 0
-    return one(connection, "select_schema_version")["version"] or 0
+    return version(connection)
 
 
 def _missing_after(installed: int) -> list[Migration]:
-    known = migrations()
-    if installed > known[-1].version:
+    if installed > newest():
         raise SchemaMismatch(
-            f"The schema has version {installed}, this package knows {known[-1].version}.",
+            f"The schema has version {installed}, this package knows {newest()}.",
             hint="Upgrade the package airflow-provider-economic: the database was migrated by a newer one.",
         )
-    return [step for step in known if step.version > installed]
+    return [step for step in migrations() if step.version > installed]

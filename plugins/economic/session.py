@@ -67,6 +67,9 @@ class PinnedSession(requests.Session):
             kwargs["verify"] = self.verify
         return super().send(request, **kwargs)
 
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: even when it does not follow it, ``requests`` would read a redirect's whole body and make out where it leads."""
+
 
 def origin(url: str) -> tuple[str, str, int | None, bool]:
     """Scheme, host, port and whether the URL names a user: what must not change between requests."""

@@ -41,8 +41,10 @@ class Settings:
     on_failure                 ``ECONOMIC_ON_FAILURE``             nothing
     late_after_minutes         ``ECONOMIC_LATE_AFTER_MINUTES``     never
     on_late                    ``ECONOMIC_ON_LATE``                a line in the log
+    page_amounts               ``ECONOMIC_PAGE_AMOUNTS``           false
     ========================== =================================== ====================
 
+    ``page_amounts``: whether the page in Airflow's UI shows amounts and refused values; whoever may read the DAG's runs sees the page.
     ``refused`` says in words which entries of ``ECONOMIC_AGREEMENTS`` cannot be used; they get no DAG, the others do.
     """
 
@@ -58,6 +60,7 @@ class Settings:
     on_failure: str | None = None
     late_after_minutes: int | None = None
     on_late: str | None = None
+    page_amounts: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -76,6 +79,13 @@ class Settings:
         others, refused = read_agreements(given.get("ECONOMIC_AGREEMENTS", ""), conn_id, schedule)
         if not auto_sync:
             others = [replace(other, schedule=None) for other in others]
+        late_after_minutes = _number(given, "ECONOMIC_LATE_AFTER_MINUTES", 0, 1, 100_000) or None
+        on_late = _callable(given, "ECONOMIC_ON_LATE")
+        if on_late and late_after_minutes is None:
+            raise ConfigurationError(
+                "ECONOMIC_ON_LATE is set, but nothing says when a sync is late.",
+                hint="Set ECONOMIC_LATE_AFTER_MINUTES as well.",
+            )
         return cls(
             schedule=default.schedule,
             auto_sync=auto_sync,
@@ -89,8 +99,9 @@ class Settings:
             agreements=(default, *others),
             refused=refused,
             on_failure=_callable(given, "ECONOMIC_ON_FAILURE"),
-            late_after_minutes=_number(given, "ECONOMIC_LATE_AFTER_MINUTES", 0, 1, 100_000) or None,
-            on_late=_callable(given, "ECONOMIC_ON_LATE"),
+            late_after_minutes=late_after_minutes,
+            on_late=on_late,
+            page_amounts=_switch(given, "ECONOMIC_PAGE_AMOUNTS", default=False),
         )
 
 

@@ -5,6 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+_TOLERATED_REFUSALS = 50
+_TOLERATED_SHARE = 0.01
+_WHOLE_PAGE = 10
+"""A page of at least this many items of which none is usable is no pile of bad invoices."""
+
+
+def too_many_refused(refused: int, of: int, *, here: int, of_here: int) -> bool:
+    """Whether so many refusals are no single bad invoices any more, but an API or a table that is not the one this version knows.
+
+    :param refused: how many of the sync's ``of`` invoices were refused so far.
+    :param here: how many of the ``of_here`` items of the page at hand.
+    """
+    tolerated = max(_TOLERATED_REFUSALS, int(of * _TOLERATED_SHARE))
+    return refused > tolerated or (here == of_here and here >= _WHOLE_PAGE)
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -13,7 +28,8 @@ class Counts:
     ``fetched`` is every item e-conomic delivered. It is always the sum of ``created``, ``updated``, ``unchanged``, ``failed``,
     ``duplicates`` and ``discarded`` once a sync has ended. ``raw_changed`` is a part of ``unchanged``: only the raw item
     differed. ``failed`` was refused, by validation or by the database. ``discarded`` was fetched by a scan that was
-    started again. Seconds are wall-clock seconds; ``peak_memory_mb`` is the largest of the task processes.
+    started again. ``missing`` were marked as no longer shown; ``returned`` had been, and were shown again: they are counted among the others
+    too. Seconds are wall-clock seconds; ``peak_memory_mb`` is the largest of the task processes.
     """
 
     fetched: int = 0
@@ -25,6 +41,7 @@ class Counts:
     duplicates: int = 0
     discarded: int = 0
     missing: int = 0
+    returned: int = 0
     pages: int = 0
     requests: int = 0
     retries: int = 0

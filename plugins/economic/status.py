@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,22 +14,40 @@ OK, WARNING, CRITICAL, UNKNOWN = range(4)
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 
 
-def agreements(connection: Connection, conn_id: str | None = None) -> list[Row]:
-    """A row of ``sync_status`` for each agreement, with the ages in seconds by the database's clock.
+_UNBOUND = "unbound:"
+"""What an agreement's connection id begins with once ``unbind`` has let go of it."""
 
-    :param conn_id: only the agreement that this connection reaches.
+
+def connections(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row]:
+    """How each of these connections' agreements stands, with the ages in seconds by the database's clock.
+
+    A connection that has not reached its agreement yet has a row too, without one.
+
+    :param conn_ids: None: all that have reached one, and those that tried to lately.
     """
-    return rows(connection, "select_sync_status", conn_id=conn_id)
+    wanted = None if conn_ids is None else list(conn_ids)
+    return rows(connection, "select_sync_status", conn_ids=wanted)
 
 
-def latest_syncs(connection: Connection, agreement_number: int, most: int) -> list[Row]:
-    """The latest syncs of an agreement, newest first."""
-    return rows(connection, "select_latest_sync_runs", agreement_number=agreement_number, most=most)
+def latest_syncs(connection: Connection, agreement_number: int | None, conn_id: str, most: int) -> list[Row]:
+    """The latest syncs of an agreement, newest first, and those of its connection that never got to know it."""
+    return rows(
+        connection,
+        "select_latest_sync_runs",
+        agreement_number=agreement_number,
+        conn_id=conn_id,
+        most=most,
+    )
 
 
 def rejections(connection: Connection, agreement_number: int, most: int) -> list[Row]:
     """Items set aside, the open ones first; without their raw text."""
     return rows(connection, "select_rejections", agreement_number=agreement_number, most=most)
+
+
+def is_unbound(found: Row) -> bool:
+    """Whether no connection reaches this agreement any more: its rows stay, and are not expected to be fresh."""
+    return str(found["conn_id"]).startswith(_UNBOUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +64,14 @@ def health(found: Row, oldest: timedelta) -> Health:
     Critical: no full sync within ``oldest``. Warning: fresh, but not proven complete, not equal to e-conomic's totals, with refused invoices,
     or with a last sync that failed or has stalled.
 
-    :param found: its row of :func:`agreements`.
+    :param found: its row of :func:`connections`.
     """
     who = f"agreement {found['agreement_number']} ({found['company_name'] or 'no name'})"
+    if found["agreement_number"] is None:
+        who = f"connection {found['conn_id']}"
     if found["last_synced_at"] is None:
-        return Health(CRITICAL, f"{who}: never synced{_now(found)}")
+        why = f"; the last sync FAILED: {found['outcome_message']}" if _failed(found) else ""
+        return Health(CRITICAL, f"{who}: never synced{why}{_now(found)}")
     age = timedelta(seconds=found["age_seconds"])
     words = [f"synced {ago(age)} ago", f"{found['invoices'] or 0:,} invoices"]
     words.append("complete" if found["complete"] else "NOT PROVEN COMPLETE")
@@ -61,14 +83,19 @@ def health(found: Row, oldest: timedelta) -> Health:
         words.append(found["warning"])
     if found["stalled"]:
         words.append("a sync has STALLED")
-    if found["last_status"] == "failed":
+    failed = _failed(found)
+    if failed:
         words.append("the last sync FAILED")
-    fine = found["complete"] and found["reconciled"] is not False and found["last_status"] != "failed"
+    fine = found["complete"] and found["reconciled"] is not False and not failed
     level = OK if fine and not (found["rejected"] or found["warning"] or found["stalled"]) else WARNING
     if age > oldest:
         words[0] = f"NOT synced for {ago(age)}"
         level = CRITICAL
     return Health(level, f"{who}: {', '.join(words)}{_now(found)}")
+
+
+def _failed(found: Row) -> bool:
+    return bool(found["outcome_status"] == "failed")
 
 
 def _now(found: Row) -> str:

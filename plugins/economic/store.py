@@ -1,16 +1,15 @@
-"""The rows of the copy: staged and stored invoices, refused items, employees. Each function runs inside the caller's transaction."""
+"""The rows of the copy: stored invoices, refused items, employees. Each function runs inside the caller's transaction."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from economic.database import Connection, one, row, rows, run
 from economic.errors import AgreementMismatch, RecordError
-from economic.models import Agreement, Employee, Invoice
-from economic.statements import statement
+from economic.models import Agreement, Employee
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class Upserted:
     created: int
     updated: int
     raw_changed: int
+    returned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class HeldTotals:
 
     ``without_base`` invoices have no net amount in base currency; ``overdue`` is by today's date in Copenhagen; ``credit`` has a negative
     remainder. ``rejected_count`` are the open rejections, ``unheld_count`` those of which no earlier version is held either.
+    ``months`` are the invoices dated in each of the last 24 months, by ``YYYY-MM``.
     """
 
     invoice_count: int
@@ -59,6 +60,7 @@ class HeldTotals:
     rejected_count: int
     unheld_count: int
     base_currency: str | None
+    months: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def bound_agreement(connection: Connection, conn_id: str) -> int | None:
 def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -> None:
     """Bind a connection id to the agreement it reached.
 
-    :raises AgreementMismatch: it is bound to another one.
+    :raises AgreementMismatch: it is bound to another one, or another connection is bound to this one.
     """
     bound = row(connection, "select_agreement_of_connection", conn_id=conn_id)
     if bound is not None and bound["agreement_number"] != agreement.agreement_number:
@@ -106,6 +108,16 @@ def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -
             ),
         )
     run(connection, "upsert_agreement", conn_id=conn_id, **agreement._asdict())
+    holder = one(connection, "select_connection_of_agreement", agreement_number=agreement.agreement_number)
+    if holder["conn_id"] != conn_id:
+        raise AgreementMismatch(
+            f"The connection {conn_id} reached agreement {agreement.agreement_number} ({agreement.company_name}), which belongs to the "
+            f"connection {holder['conn_id']}. Nothing was written.",
+            hint=(
+                f"Put the tokens of its own company into {conn_id}. If {conn_id} is to take the place of {holder['conn_id']}, run "
+                f"`python -m economic unbind {holder['conn_id']}`."
+            ),
+        )
 
 
 def unbind_agreement(connection: Connection, conn_id: str) -> int | None:
@@ -114,33 +126,10 @@ def unbind_agreement(connection: Connection, conn_id: str) -> int | None:
     return None if found is None else int(found["agreement_number"])
 
 
-def stage(connection: Connection, sync_id: int, page: int, invoices: Iterable[Invoice]) -> None:
-    """Take a page of validated invoices into staging."""
-    with connection.cursor() as cursor, cursor.copy(statement("stage_invoices")) as copy:
-        for position, invoice in enumerate(invoices, start=1):
-            copy.write_row((sync_id, page, position, *invoice))
-
-
-def stage_known(
-    connection: Connection, sync_id: int, page: int, first_position: int, numbers: Iterable[int]
-) -> None:
-    """Take invoices into staging that came exactly as they are stored: by number alone."""
-    with connection.cursor() as cursor, cursor.copy(statement("stage_known_invoices")) as copy:
-        for position, number in enumerate(numbers, start=first_position):
-            copy.write_row((sync_id, page, position, number, "", True))
-
-
 def digests(connection: Connection, agreement_number: int, numbers: Iterable[int]) -> dict[int, bytes]:
     """Of stored invoices, the digests they are known again by."""
     found = rows(connection, "select_digests", agreement_number=agreement_number, numbers=list(numbers))
     return {row["invoice_number"]: row["digest"] for row in found}
-
-
-def staged_rows(connection: Connection, sync_id: int) -> dict[int, int]:
-    """Rows in staging by page."""
-    return {
-        found["page"]: found["staged"] for found in rows(connection, "count_staged_invoices", sync_id=sync_id)
-    }
 
 
 def upsert(
@@ -151,24 +140,26 @@ def upsert(
     :raises psycopg.DataError: a value is refused, by one of them.
     :raises psycopg.IntegrityError: a row is refused, one of them.
     """
-    done = one(
-        connection,
-        "upsert_invoices",
-        agreement_number=agreement_number,
-        sync_id=sync_id,
-        page=page,
-        first_position=first,
-        last_position=last,
-    )
+    stretch = {
+        "agreement_number": agreement_number,
+        "sync_id": sync_id,
+        "page": page,
+        "first_position": first,
+        "last_position": last,
+    }
+    added = one(connection, "insert_new_invoices", **stretch)
+    if added["created"] + added["same"] == added["staged"]:
+        return Upserted(added["staged"], added["created"], 0, 0, 0)
+    done = one(connection, "upsert_invoices", **stretch)
     if done["written"] < done["created"] + done["updated"] + done["raw_changed"]:
         raise LookupError(f"Page {page}: {done['written']} rows were written of those that differ: {done}.")
-    return Upserted(done["staged"], done["created"], done["updated"], done["raw_changed"])
-
-
-def staged_invoice(connection: Connection, sync_id: int, page: int, position: int) -> tuple[int, str]:
-    """Number and raw item of one staged invoice."""
-    found = one(connection, "select_staged_invoice", sync_id=sync_id, page=page, position=position)
-    return found["invoice_number"], found["raw_data"]
+    return Upserted(
+        staged=done["staged"],
+        created=added["created"] + done["created"],
+        updated=done["updated"],
+        raw_changed=done["raw_changed"],
+        returned=done["returned"],
+    )
 
 
 def reject(
@@ -191,15 +182,21 @@ def reject(
 
 
 def resolve_stored(
-    connection: Connection, agreement_number: int, sync_id: int, page: int, refused: Sequence[int]
+    connection: Connection,
+    agreement_number: int,
+    sync_id: int,
+    first_page: int,
+    last_page: int,
+    refused: Sequence[int] = (),
 ) -> int:
-    """Mark resolved what was refused once and was stored with this page; how many."""
+    """Mark resolved what was refused once and is stored with these pages; how many."""
     return run(
         connection,
         "resolve_stored_rejections",
         agreement_number=agreement_number,
         sync_id=sync_id,
-        page=page,
+        first_page=first_page,
+        last_page=last_page,
         refused=list(refused),
     )
 
@@ -207,12 +204,6 @@ def resolve_stored(
 def held_totals(connection: Connection, agreement_number: int) -> HeldTotals:
     """What the copy holds of an agreement."""
     return HeldTotals(**one(connection, "select_held_totals", agreement_number=agreement_number))
-
-
-def invoices_by_month(connection: Connection, agreement_number: int) -> dict[str, int]:
-    """How many invoices are dated in each of the last 24 months, by ``YYYY-MM``."""
-    found = rows(connection, "count_invoices_by_month", agreement_number=agreement_number)
-    return {month["month"]: month["invoices"] for month in found}
 
 
 def gone_invoices(connection: Connection, agreement_number: int, sync_id: int, most: int) -> Gone:
@@ -224,6 +215,12 @@ def gone_invoices(connection: Connection, agreement_number: int, sync_id: int, m
         connection, "find_gone_invoices", agreement_number=agreement_number, sync_id=sync_id, most=most
     )
     return Gone(found["gone"], found["numbers"], found["unnumbered"])
+
+
+def unmark_refused(connection: Connection, agreement_number: int, sync_id: int) -> int:
+    """Take the mark from missing invoices that a sync has seen again but could not read; how many."""
+    found = one(connection, "unmark_refused_invoices", agreement_number=agreement_number, sync_id=sync_id)
+    return int(found["returned"])
 
 
 def mark_missing(connection: Connection, agreement_number: int, numbers: Sequence[int]) -> int:

@@ -8,18 +8,21 @@ from typing import Any
 
 import psycopg
 
-from economic import store
+from economic import staging, store
 from economic.attempt import Attempt, percentage, stored_counts
 from economic.database import run
 from economic.errors import ContractChanged, RecordError
 from economic.reconciling import reconcile
-from economic.stats import Counts
+from economic.stats import Counts, too_many_refused
 from economic.store import Rejection, Upserted
 
 log = logging.getLogger(__name__)
 
 MOST_REFUSED_ROWS = 100
 """More rows than this refused by the database in one page are no bad rows but a wrong table."""
+_WRONG_TABLE = "Look for a constraint or trigger on economic.invoice that is not this package's."
+MOST_PAGES_TOGETHER = 100
+"""Pages that hold nothing but invoices known again are taken together, up to so many."""
 
 
 @dataclass(slots=True)
@@ -28,12 +31,14 @@ class _PageResult:
     updated: int = 0
     unchanged: int = 0
     raw_changed: int = 0
+    returned: int = 0
     refused: list[Rejection] = field(default_factory=list)
 
     def add(self, done: Upserted) -> None:
         self.created += done.created
         self.updated += done.updated
         self.raw_changed += done.raw_changed
+        self.returned += done.returned
         self.unchanged += done.staged - done.created - done.updated
 
 
@@ -45,9 +50,12 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
     :return: the task's XCom: created, updated, unchanged, failed, missing, reconciled.
     :raises FatalError: staging is not whole any more (PostgreSQL crashed meanwhile).
     """
-    attempt.check_staging()
-    for page in range(attempt.run.stored_pages + 1, len(attempt.run.staged_rows) + 1):
-        _store_page(attempt, page)
+    to_compare = {page for page, staged in attempt.check_staging().items() if staged.known < staged.rows}
+    while (page := attempt.run.stored_pages + 1) <= len(attempt.run.staged_rows):
+        if page in to_compare:
+            _store_page(attempt, page)
+        else:
+            _pass_known_pages(attempt, page, to_compare)
     reconcile(attempt)
     counts = attempt.counts
     return {
@@ -70,27 +78,60 @@ def _store_page(attempt: Attempt, page: int) -> None:
 def _write_page(attempt: Attempt, page: int) -> tuple[Counts, list[Rejection]]:
     now = attempt.run
     result = _PageResult()
-    total = sum(now.staged_rows)
     rows = now.staged_rows[page - 1]
     if rows:
         _store_stretch(attempt, page, 1, rows, result)
     if result.created + result.updated + result.unchanged + len(result.refused) != rows:
         # Emptied in a crash since the phase began: the connection may be another one by now.
         attempt.check_staging()
-    store.reject(attempt.connection, attempt.lease.agreement_number, now.sync_id, result.refused)
+    _stop_if_too_many(attempt, len(result.refused), rows)
+    agreement = attempt.lease.agreement_number
+    store.reject(attempt.connection, agreement, now.sync_id, result.refused)
     refused = [r.invoice_number for r in result.refused if r.invoice_number is not None]
-    store.resolve_stored(attempt.connection, attempt.lease.agreement_number, now.sync_id, page, refused)
-    counts = (
-        attempt.counts
-        + attempt.spent("upsert_seconds")
-        + Counts(
-            created=result.created,
-            updated=result.updated,
-            unchanged=result.unchanged,
-            raw_changed=result.raw_changed,
-            failed=len(result.refused),
-        )
+    store.resolve_stored(attempt.connection, agreement, now.sync_id, page, page, refused)
+    stored = Counts(
+        created=result.created,
+        updated=result.updated,
+        unchanged=result.unchanged,
+        raw_changed=result.raw_changed,
+        returned=result.returned,
+        failed=len(result.refused),
     )
+    return _note_stored(attempt, page, stored), result.refused
+
+
+def _stop_if_too_many(attempt: Attempt, refused_here: int, rows: int) -> None:
+    refused = attempt.counts.failed + refused_here
+    total = sum(attempt.run.staged_rows)
+    if refused_here and too_many_refused(refused, total, here=refused_here, of_here=rows):
+        raise ContractChanged(
+            f"The database refused {refused_here:,} of the {rows:,} invoices of a page; {refused:,} of {total:,} were refused so far.",
+            hint=_WRONG_TABLE,
+        )
+
+
+def _pass_known_pages(attempt: Attempt, first: int, to_compare: set[int]) -> None:
+    """Count a stretch of pages as stored that hold nothing but invoices known again: there is nothing to write."""
+    last = first
+    most = min(first + MOST_PAGES_TOGETHER - 1, len(attempt.run.staged_rows))
+    while last < most and last + 1 not in to_compare:
+        last += 1
+
+    def write() -> Counts:
+        now = attempt.run
+        rows = sum(now.staged_rows[first - 1 : last])
+        if staging.known_rows(attempt.connection, now.sync_id, first, last) != rows:
+            attempt.check_staging()
+        store.resolve_stored(attempt.connection, attempt.lease.agreement_number, now.sync_id, first, last)
+        return _note_stored(attempt, last, Counts(unchanged=rows))
+
+    attempt.committed(attempt.write(write), stored_pages=last)
+
+
+def _note_stored(attempt: Attempt, page: int, stored: Counts) -> Counts:
+    now = attempt.run
+    total = sum(now.staged_rows)
+    counts = attempt.counts + attempt.spent("upsert_seconds") + stored
     run(
         attempt.connection,
         "update_sync_run_stored",
@@ -102,7 +143,7 @@ def _write_page(attempt: Attempt, page: int) -> tuple[Counts, list[Rejection]]:
         percentage=percentage(counts, total),
         message=f"Stored {counts.stored:,} of {total:,} invoices (page {page} of {len(now.staged_rows)})",
     )
-    return counts, result.refused
+    return counts
 
 
 def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _PageResult) -> None:
@@ -132,7 +173,7 @@ def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _
 
 
 def _set_aside(attempt: Attempt, page: int, position: int, error: psycopg.Error, result: _PageResult) -> None:
-    number, raw = store.staged_invoice(attempt.connection, attempt.run.sync_id, page, position)
+    number, raw = staging.invoice(attempt.connection, attempt.run.sync_id, page, position)
     said = error.diag.message_primary or type(error).__name__
     column = error.diag.column_name or error.diag.constraint_name or "(item)"
     refusal = RecordError(
@@ -142,5 +183,5 @@ def _set_aside(attempt: Attempt, page: int, position: int, error: psycopg.Error,
     if len(result.refused) > MOST_REFUSED_ROWS:
         raise ContractChanged(
             f"The database refused more than {MOST_REFUSED_ROWS} invoices of one page, the last because: {said}.",
-            hint="Look for a constraint or trigger on economic.invoice that is not this package's.",
+            hint=_WRONG_TABLE,
         )

@@ -28,12 +28,22 @@ WAITING_FOR_SECONDS = 180
 """A waiting sync that has not looked for so long is not waiting any more: its process or its run is gone."""
 
 
+def _nobody(sync_id: int) -> None:
+    """Whoever does not need to know the sync before it has begun."""
+
+
 def begin(
-    client: Client, connection: Connection, order: Order, reopen: Callable[[], Connection] | None = None
+    client: Client,
+    connection: Connection,
+    order: Order,
+    reopen: Callable[[], Connection] | None = None,
+    opened: Callable[[int], object] = _nobody,
 ) -> Attempt:
     """Open a sync, or go on with the one that an earlier attempt of this DAG run left unfinished.
 
     :param reopen: gives another connection when this one is lost between begin and end.
+    :param opened: is told which sync is this attempt's own, for :func:`wait`, :func:`note_failure` and :func:`close` when begin fails. An attempt
+        that was believed to be dead must not close the sync of the one that took its place.
 
     :raises SchemaMismatch: the tables are not usable.
     :raises LeaseBusy: another sync of the agreement runs; the new sync's row stays open for :func:`wait` or :func:`close`.
@@ -48,6 +58,7 @@ def begin(
         sync_id = resumed.sync_id
     else:
         sync_id = _open(connection, order)
+    opened(sync_id)
     # A forced sync that was displaced by a newer one must not displace that one when it is tried again.
     force = order.force and not (before is not None and before.status == "superseded")
     bound = store.bound_agreement(connection, order.conn_id)
@@ -181,33 +192,34 @@ def _attempt(
     return Attempt(connection, lease, found, client, reopen)
 
 
-def note_failure(connection: Connection, dag_id: str, run_id: str, message: str) -> None:
+def latest(connection: Connection, dag_id: str, run_id: str) -> int | None:
+    """The newest sync that a DAG run began, None when it has begun none."""
+    found = runs.sync_run_of_dag_run(connection, dag_id, run_id)
+    return None if found is None else found.sync_id
+
+
+def note_failure(connection: Connection, sync_id: int, message: str) -> None:
     """Note on a running sync why an attempt failed that will be tried again."""
-    found = runs.sync_run_of_dag_run(connection, dag_id, run_id)
-    if found is not None:
-        with transaction(connection):
-            run(connection, "update_sync_run_message", sync_id=found.sync_id, message=message)
-
-
-def wait(connection: Connection, dag_id: str, run_id: str, message: str) -> float:
-    """Note that a sync waits for the one that holds the lease; for how many seconds it has waited."""
-    found = runs.sync_run_of_dag_run(connection, dag_id, run_id)
-    if found is None:
-        return 0.0
     with transaction(connection):
-        run(connection, "update_sync_run_waiting", sync_id=found.sync_id, message=message)
-    return found.age_seconds
+        run(connection, "update_sync_run_message", sync_id=sync_id, message=message)
+
+
+def wait(connection: Connection, sync_id: int, message: str) -> float:
+    """Note that a sync waits for the one that holds the lease; for how many seconds it has waited."""
+    with transaction(connection):
+        run(connection, "update_sync_run_waiting", sync_id=sync_id, message=message)
+    return runs.age_seconds(connection, sync_id)
 
 
 def close(
-    connection: Connection, dag_id: str, run_id: str, status: str, message: str, lease: Lease | None = None
+    connection: Connection, sync_id: int, status: str, message: str, lease: Lease | None = None
 ) -> None:
-    """Close the sync of a DAG run that will not be tried again, and free its lease in the same transaction.
+    """Close a sync that will not be tried again, and free its lease in the same transaction.
 
     :param lease: the lease of the attempt that closes, if it had one.
     :raises LeaseLost: another attempt or sync took that lease over; nothing was closed.
     """
-    found = runs.sync_run_of_dag_run(connection, dag_id, run_id)
+    found = runs.sync_run(connection, sync_id)
     if found is None or found.status != "running":
         return
     with transaction(connection) if lease is None else leases.fenced(connection, lease):
@@ -226,7 +238,8 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
     if not spent.add_up:
         raise ArithmeticError(f"Sync {now.sync_id}: the counts do not add up: {spent.to_json()}.")
     refused = f"{counted(spent.failed, 'invoice')} refused (see rejected_invoice)" if spent.failed else None
-    errors = "; ".join(part for part in (refused, now.warning, problem) if part)
+    warning = "; ".join(part for part in (now.warning, problem) if part) or None
+    errors = "; ".join(part for part in (refused, warning) if part)
     statistics = SyncStatistics(
         status="completed_with_errors" if errors else "completed",
         sync_id=now.sync_id,
@@ -245,6 +258,7 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
             now.sync_id,
             statistics.status,
             message,
+            warning=warning,
             percentage=100,
             statistics=statistics.to_xcom(),
         )

@@ -6,6 +6,7 @@ Kept light at import: the DAG file imports this module, and every task process i
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -46,7 +47,7 @@ CHANGED = AssetAlias("economic_invoices")
 LONGEST_WAIT = {"backfill": timedelta(hours=2), "scheduled": timedelta(minutes=15)}
 """How long a run waits for another sync to end, by its type: scheduled ones only when a range sync holds the lease."""
 LOOK_AGAIN = {"backfill": timedelta(seconds=30), "scheduled": timedelta(seconds=15)}
-"""How long until a waiting run looks again: a full sync sooner, because a backfill's runs stand still until it had its turn."""
+"""How long it takes at most until a waiting run looks again: a full sync sooner, because a backfill's runs stand still until it had its turn."""
 _SHORTEST_RETRY_DELAY = timedelta(seconds=60)
 _LONGEST_RETRY_DELAY = timedelta(hours=1)
 
@@ -77,7 +78,7 @@ def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
     with _working(conn_id) as work:
         order = work.order(schedule)
         with work.hook() as hook:
-            work.attempt = sync.begin(hook, work.connection, order, work.reopen)
+            work.attempt = sync.begin(hook, work.connection, order, work.reopen, work.begun)
             return scanning.fetch_pages(work.attempt, hook, work.settings.page_size)
 
 
@@ -106,7 +107,7 @@ def populate_employee_names(conn_id: str) -> dict[str, Any]:
 
 def announce(context: Context, statistics: dict[str, Any]) -> None:
     """Raise the event of :data:`CHANGED`, when a sync changed anything: an unchanged one wakes nobody."""
-    if statistics["created"] or statistics["updated"] or statistics["missing"]:
+    if any(statistics[count] for count in ("created", "updated", "missing", "returned")):
         number = statistics["agreement_number"]
         invoices = Asset(name=f"economic_invoices_{number}", uri=f"x-economic://agreement/{number}/invoices")
         context["outlet_events"][CHANGED].add(invoices, extra=statistics)
@@ -122,6 +123,17 @@ class _Work:
     connection: Connection
     reopen: Callable[[], Connection]
     attempt: Attempt | None = None
+    _begun: int | None = None
+
+    def begun(self, sync_id: int) -> None:
+        """Take note of the sync that this attempt works for, before it holds the lease."""
+        self._begun = sync_id
+
+    def own_sync(self, connection: Connection) -> int | None:
+        """The sync that this attempt has to answer for: its own, or what an earlier one has left when it came to none."""
+        from economic import sync
+
+        return self._begun or sync.latest(connection, self.dag_id, self.run_id)
 
     @property
     def dag_id(self) -> str:
@@ -188,6 +200,7 @@ class _Work:
         fetched = self.context["ti"].xcom_pull(task_ids=FIRST_TASK)
         if not isinstance(fetched, dict) or not isinstance(fetched.get("sync_id"), int):
             raise SyncEnded(f"{FIRST_TASK} of this run has left no sync to go on with.")
+        self.begun(int(fetched["sync_id"]))
         return int(fetched["sync_id"])
 
 
@@ -236,11 +249,14 @@ def _note(work: _Work, error: Exception) -> None:
     try:
         # The failure may have broken the connection it happened on.
         with connect(work.settings.postgres_conn_id) as connection:
+            sync_id = work.own_sync(connection)
+            if sync_id is None:
+                return
             if final:
                 lease = work.attempt.lease if work.attempt is not None else None
-                sync.close(connection, work.dag_id, work.run_id, "failed", message, lease)
+                sync.close(connection, sync_id, "failed", message, lease)
             else:
-                sync.note_failure(connection, work.dag_id, work.run_id, f"Will be tried again: {message}")
+                sync.note_failure(connection, sync_id, f"Will be tried again: {message}")
     except Exception as second:
         # The first error is the one to report; the lease expires by itself.
         log.warning("The failure could not be noted in the database (%s).", type(second).__name__)
@@ -250,17 +266,22 @@ def _busy(work: _Work, busy: LeaseBusy) -> None:
     """Another sync runs: wait for it, skip this one or fail it, as the run's type asks."""
     from economic import sync
 
+    sync_id = work.own_sync(work.connection)
+    if sync_id is None:
+        raise busy
     waits = work.run_type == "backfill" or (work.run_type == "scheduled" and busy.holder_scope == "range")
     if waits:
-        waited = sync.wait(work.connection, work.dag_id, work.run_id, f"Waiting: {busy.message}")
+        waited = sync.wait(work.connection, sync_id, f"Waiting: {busy.message}")
         if waited < LONGEST_WAIT[work.run_type].total_seconds():
-            pause = LOOK_AGAIN[work.run_type]
+            # Jitter: a backfill's runs that began to wait together would look together for ever, and all but one in vain.
+            pause = LOOK_AGAIN[work.run_type] * random.uniform(1 / 3, 1)  # noqa: S311  # nothing secret
             log.info("Waiting, looking again in %d s: %s", pause.total_seconds(), busy.message)
             raise AirflowRescheduleException(datetime.now(UTC) + pause)  # type: ignore[no-untyped-call]  # Airflow's own
-    if work.run_type in {"manual", "backfill"}:
-        message = f"Not started: {busy}"
-        sync.close(work.connection, work.dag_id, work.run_id, "failed", message)
-        raise AirflowFailException(message)
-    message = f"Skipped: {busy.message}"
-    sync.close(work.connection, work.dag_id, work.run_id, "skipped", message)
-    raise AirflowSkipException(message)
+    if work.run_type == "scheduled":
+        message = f"Skipped: {busy.message}"
+        sync.close(work.connection, sync_id, "skipped", message)
+        raise AirflowSkipException(message)
+    # Whoever asked for this run, a person or another DAG, is waiting for it.
+    message = f"Not started: {busy}"
+    sync.close(work.connection, sync_id, "failed", message)
+    raise AirflowFailException(message)

@@ -7,14 +7,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from economic.database import Row
-from economic.status import ago, trigger
+from economic.status import ago, is_unbound, trigger
 
 _BAR = 40
 
 
 def status_lines(found: Row, syncs: Sequence[Row], refused: Sequence[Row]) -> Iterator[str]:
     """What there is to know of one agreement: its copy, what runs, the latest syncs, the refused invoices."""
-    yield f"{found['company_name'] or 'no name'} (agreement {found['agreement_number']}, connection {found['conn_id']})"
+    yield _name(found)
     if found["last_synced_at"] is None:
         yield "  never synced"
     else:
@@ -63,6 +63,13 @@ def status_lines(found: Row, syncs: Sequence[Row], refused: Sequence[Row]) -> It
                 for item in refused
             ],
         )
+
+
+def _name(found: Row) -> str:
+    if found["agreement_number"] is None:
+        return f"connection {found['conn_id']}, which has not reached its agreement yet"
+    reached_by = "no connection any more" if is_unbound(found) else f"connection {found['conn_id']}"
+    return f"{found['company_name'] or 'no name'} (agreement {found['agreement_number']}, {reached_by})"
 
 
 def _held(held: Row, currency: str | None) -> Iterator[str]:

@@ -1,0 +1,22 @@
+-- Takes the mark from invoices that were missing and that this sync has seen again, though it could not read them: an
+-- invoice that is stored loses it with its page.
+-- Parameters: agreement_number, sync_id.
+-- Returns: one row: returned, how many.
+with returned as (
+    update economic.invoice
+    set missing_since = null
+    where
+        agreement_number = %(agreement_number)s
+        and missing_since is not null
+        and invoice_number in (
+            select rejected_invoice.invoice_number
+            from economic.rejected_invoice
+            where
+                rejected_invoice.agreement_number = %(agreement_number)s
+                and rejected_invoice.last_sync_id = %(sync_id)s
+        )
+    returning invoice_number
+)
+
+select count(*) as returned
+from returned;

@@ -1,0 +1,130 @@
+// The charts. The library is fetched when the first one is drawn, so that it never delays the rest of the page.
+
+import { el, say, show } from "./elements.js";
+import { month, number, roundSeconds, seconds, shortMoment } from "./format.js";
+import { PHASES } from "./words.js";
+
+let library = null;
+
+function chartLibrary() {
+  library ??= new Promise((resolve, reject) => {
+    document.head.append(el("script", { src: "static/chart.js", onload: () => resolve(window.Chart), onerror: reject }));
+  });
+  return library;
+}
+
+const TOO_TALL = 10;
+
+// One bar that dwarfs all others, as the first sync's does, goes beyond the scale: the height for the rest, and which it is.
+function scale(series) {
+  const heights = (series[0]?.[2] ?? []).map((_, place) => series.reduce((sum, [, , values]) => sum + values[place], 0));
+  const tallest = heights.indexOf(Math.max(...heights));
+  const next = Math.max(0, ...heights.filter((_, place) => place !== tallest));
+  return next > 0 && heights[tallest] > TOO_TALL * next ? { max: next * 1.25, place: tallest, height: heights[tallest] } : null;
+}
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+function card(title, empty) {
+  const canvas = el("canvas", { role: "img" });
+  const none = el("p", { class: "muted" }, empty);
+  const frame = el("div", { class: "chart" }, canvas);
+  const beyond = el("p", { class: "muted small" });
+  const element = el("section", { class: "card" }, el("h2", {}, title), frame, beyond, none);
+  let drawn = null;
+  let last = null;
+
+  async function draw(data) {
+    last = data;
+    show(frame, data.labels.length > 0);
+    show(none, data.labels.length === 0);
+    if (!data.labels.length) return;
+    const tall = scale(data.series);
+    show(beyond, Boolean(tall));
+    if (tall) say(beyond, `${data.labels[tall.place]} goes beyond the scale: ${data.format(tall.height)}`);
+    canvas.setAttribute("aria-label", `${title}. ${data.summary}`);
+    const Chart = await chartLibrary();
+    if (data !== last) return;
+    const described = config(data, tall?.max);
+    if (drawn) {
+      drawn.data = described.data;
+      drawn.options = described.options;
+      drawn.update("none");
+    } else drawn = new Chart(canvas, described);
+  }
+
+  return { element, draw, redraw: () => last && draw(last), end: () => drawn?.destroy() };
+}
+
+function config({ labels, series, titles, legend, format, tick = format, precision }, max) {
+  const text = colour("fg-muted");
+  const font = { family: getComputedStyle(document.body).fontFamily, size: 11 };
+  return {
+    type: "bar",
+    data: {
+      labels,
+      datasets: series.map(([label, shade, values]) => ({
+        label, data: values, backgroundColor: colour(shade), stack: "one", maxBarThickness: 26, categoryPercentage: 0.85, barPercentage: 0.95,
+      })),
+    },
+    options: {
+      animation: false,
+      maintainAspectRatio: false,
+      interaction: { mode: "index", intersect: false },
+      scales: {
+        x: { stacked: true, grid: { display: false }, border: { color: colour("border") }, ticks: { color: text, font, maxRotation: 0, autoSkipPadding: 14 } },
+        y: { stacked: true, beginAtZero: true, max, border: { display: false }, grid: { color: colour("border") }, ticks: { color: text, font, maxTicksLimit: 5, precision, callback: tick } },
+      },
+      plugins: {
+        legend: { display: legend, align: "start", labels: { color: text, font, boxWidth: 10, boxHeight: 10, padding: 12 } },
+        tooltip: {
+          backgroundColor: colour("fg"), titleColor: colour("bg"), bodyColor: colour("bg"), titleFont: { ...font, weight: "600" }, bodyFont: font, padding: 8, boxPadding: 4,
+          callbacks: { title: ([item]) => titles[item.dataIndex], label: (item) => `${item.dataset.label}: ${format(item.parsed.y)}` },
+        },
+      },
+    },
+  };
+}
+
+export function charts() {
+  const durations = card("Duration by phase", "Nothing to show yet.");
+  const changes = card("Created and updated", "Nothing to show yet.");
+  const months = card("Invoices by month", "Nothing to show yet.");
+  const cards = [durations, changes, months];
+  const redraw = () => cards.forEach((one) => one.redraw());
+  window.addEventListener("themechange", redraw);
+
+  function update(syncs) {
+    const ended = syncs.filter((sync) => sync.finished && sync.counts.fetched).reverse();
+    const titles = ended.map((sync) => `${shortMoment(sync.started)} · sync ${sync.sync_id}`);
+    const labels = ended.map((sync) => `#${sync.sync_id}`);
+    durations.draw({
+      labels, titles, legend: true, format: (value) => `${seconds(value)} s`, tick: (value) => `${roundSeconds(value)} s`,
+      summary: `Seconds of each of the last ${number(ended.length)} syncs; the table below has the numbers.`,
+      series: PHASES.map(([name, words], place) => [words, `chart-${place + 1}`, ended.map((sync) => sync.phases[name])]),
+    });
+    changes.draw({
+      labels, titles, legend: true, format: number, precision: 0,
+      summary: `Invoices written by each of the last ${number(ended.length)} syncs; the table below has the numbers.`,
+      series: [["Created", "chart-1", ended.map((sync) => sync.counts.created)], ["Updated", "chart-4", ended.map((sync) => sync.counts.updated)]],
+    });
+  }
+
+  function updateMonths(found) {
+    months.draw({
+      labels: found.map(([name]) => month(name)), titles: found.map(([name]) => month(name)), legend: false, format: number, precision: 0,
+      summary: found.map(([name, count]) => `${month(name)}: ${number(count)}`).join(", "),
+      series: [["Invoices", "chart-1", found.map(([, count]) => count)]],
+    });
+  }
+
+  return {
+    element: el("div", { class: "charts" }, cards.map((one) => one.element)),
+    update,
+    updateMonths,
+    end() {
+      window.removeEventListener("themechange", redraw);
+      cards.forEach((one) => one.end());
+    },
+  };
+}

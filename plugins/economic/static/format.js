@@ -1,0 +1,74 @@
+// Numbers and times as the viewer reads them: in the browser's language, and in the time zone chosen in Airflow, else the browser's.
+
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const tenth = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const upToTenth = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const cents = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+let zone;
+let exactly;
+let shortly;
+let day;
+
+export function readTimeZone() {
+  let chosen;
+  try {
+    chosen = JSON.parse(window.localStorage.getItem("timezone")) ?? undefined;
+    new Intl.DateTimeFormat(undefined, { timeZone: chosen });
+  } catch {
+    chosen = undefined;
+  }
+  zone = chosen ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long", timeZone: zone });
+  shortly = new Intl.DateTimeFormat(undefined, {
+    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone: zone,
+  });
+  day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
+}
+
+readTimeZone();
+
+export const number = (value) => (value === null || value === undefined ? "–" : whole.format(value));
+export const share = (value) => `${tenth.format(value)} %`;
+export const amount = (text, currency) => `${cents.format(text)} ${currency ?? ""}`.trim();
+export const moment = (text) => exactly.format(new Date(text));
+export const shortMoment = (text) => shortly.format(new Date(text));
+export const date = (text) => day.format(new Date(`${text}T00:00:00Z`));
+export const month = (text) =>
+  new Intl.DateTimeFormat(undefined, { month: "short", year: "2-digit", timeZone: "UTC" }).format(new Date(`${text}-01T00:00:00Z`));
+
+export function seconds(value) {
+  return tenth.format(value);
+}
+
+// On a scale, where every number is a round one.
+export const roundSeconds = (value) => upToTenth.format(value);
+
+const units = [[86400, "day"], [3600, "h"], [60, "min"], [1, "s"]];
+
+// A length of time to two units: 2 h 3 min.
+export function length(value) {
+  let left = Math.max(0, Math.round(value));
+  const parts = [];
+  for (const [size, name] of units) {
+    if (left >= size || (size === 1 && parts.length === 0)) {
+      const count = Math.floor(left / size);
+      parts.push(`${whole.format(count)} ${name}${name === "day" && count !== 1 ? "s" : ""}`);
+      left %= size;
+    } else if (parts.length) break;
+    if (parts.length === 2) break;
+  }
+  return parts.join(" ");
+}
+
+// Rounded to minutes from the second one on: seconds would only flicker.
+const calmly = (value) => length(value < 120 ? value : Math.floor(value / 60) * 60);
+
+export const ago = (value) => (value < 5 ? "just now" : `${calmly(value)} ago`);
+
+export function until(text) {
+  const left = (new Date(text) - Date.now()) / 1000;
+  return left <= 0 ? "due now" : `in ${calmly(left)}`;
+}
+
+export const many = (count, one, more = `${one}s`) => `${number(count)} ${count === 1 ? one : more}`;

@@ -1,0 +1,116 @@
+// The latest syncs, and the invoices that were set aside.
+
+import { el, fill, pill } from "./elements.js";
+import { ago, date, many, moment, number, seconds, shortMoment } from "./format.js";
+import { leave, runAddress } from "./server.js";
+import { PHASES, range, status, trigger } from "./words.js";
+
+const FEW = 12;
+const COUNTS = [
+  ["fetched", "Fetched"], ["created", "Created"], ["updated", "Updated"], ["unchanged", "Unchanged"], ["failed", "Refused"], ["missing", "Missing"],
+];
+
+function table(name, head, body) {
+  return el(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": name },
+    el("table", {}, el("caption", { class: "unseen" }, name), el("thead", {}, head), el("tbody", {}, body)),
+  );
+}
+
+const head = (words, given = {}) => el("th", { scope: "col", ...given }, words);
+const group = (words, columns) => el("th", { colspan: columns, scope: "colgroup", class: "group" }, el("span", {}, words));
+const figure = (value, given = {}) => el("td", { class: "figure", ...given }, value);
+const nothing = (text) => el("p", { class: "muted" }, text);
+
+export function syncTable(dagId) {
+  const element = el("section", { class: "card" });
+  const inside = el("div");
+  element.append(el("h2", {}, "Latest syncs"), inside);
+  let all = false;
+  let last = null;
+
+  function row(sync) {
+    const { level, text } = status(sync.status);
+    const began = el("time", { datetime: sync.started, title: moment(sync.started) }, shortMoment(sync.started));
+    const shown = (count) => (count ? number(count) : el("span", { class: "muted" }, number(0)));
+    const cells = [
+      el("td", {}, sync.run_id ? el("a", { href: runAddress(dagId, sync.run_id), onclick: leave, title: `Airflow run ${sync.run_id}` }, began) : began),
+      el("td", {}, pill(level, text)),
+      el("td", {}, trigger(sync), sync.range && el("span", { class: "muted" }, ` ${range(sync, date)}`)),
+      ...PHASES.map(([name]) => figure(sync.phases[name] ? seconds(sync.phases[name]) : "–", { class: "figure muted" })),
+      figure(seconds(sync.seconds)),
+      ...COUNTS.map(([name]) => figure(shown(sync.counts[name]), name === "failed" && sync.counts[name] ? { class: "figure warn-text" } : {})),
+    ];
+    const plain = sync.status === "completed" || sync.status === "running";
+    const rows = [el("tr", { class: plain ? null : "explained" }, cells)];
+    if (!plain) rows.push(el("tr", { class: "explanation" }, el("td", { colspan: cells.length }, sync.message)));
+    return rows;
+  }
+
+  function update(syncs) {
+    last = syncs;
+    fill(inside, [syncs, all], () => {
+      if (!syncs.length) return nothing("None yet. The first one reads every booked invoice; it needs the two tokens in Airflow's connection to e-conomic, and takes a minute or two.");
+      const shown = all ? syncs : syncs.slice(0, FEW);
+      const made = [
+        table(
+          "Latest syncs",
+          [
+            el("tr", {}, head("Started", { rowspan: 2, class: "edge" }), head("Status", { rowspan: 2 }), head("Trigger", { rowspan: 2 }), group("Seconds", 4), group("Invoices", COUNTS.length)),
+            el("tr", {}, PHASES.map(([, words]) => head(words, { class: "figure" })), head("Total", { class: "figure", title: "With Airflow's pauses between the tasks" }), COUNTS.map(([, words], place) => head(words, { class: place === COUNTS.length - 1 ? "figure edge" : "figure" }))),
+          ],
+          shown.flatMap(row),
+        ),
+      ];
+      if (syncs.length > FEW) {
+        const toggle = () => {
+          all = !all;
+          update(last);
+          element.querySelector("button").focus();
+        };
+        made.push(el("button", { type: "button", class: "plain", "aria-expanded": String(all), onclick: toggle }, all ? `Show the latest ${number(FEW)}` : `Show all ${number(syncs.length)}`));
+      }
+      return made;
+    });
+  }
+
+  return { element, update };
+}
+
+export function rejectionTable() {
+  const element = el("section", { class: "card" });
+  const inside = el("div");
+  element.append(el("h2", {}, "Refused invoices"), inside);
+
+  function row(item) {
+    return el(
+      "tr",
+      {},
+      figure(item.invoice === null ? el("span", { class: "muted" }, "no number") : String(item.invoice)),
+      el("td", {}, el("code", {}, item.field)),
+      el("td", { class: "wide" }, item.message ?? item.reason),
+      el("td", {}, el("time", { datetime: item.first_seen, title: moment(item.first_seen) }, shortMoment(item.first_seen))),
+      el("td", {}, el("time", { datetime: item.last_seen, title: moment(item.last_seen) }, shortMoment(item.last_seen))),
+      figure(number(item.seen)),
+      el("td", {}, item.healed ? pill("good", "Healed") : pill("warn", "Open")),
+    );
+  }
+
+  function update({ rejections, most }) {
+    fill(inside, rejections, () => {
+      if (!rejections.length) return nothing("None: every invoice that e-conomic delivered could be stored.");
+      const made = [
+        table(
+          "Refused invoices",
+          el("tr", {}, head("Invoice", { class: "figure edge" }), head("Field"), head("Reason"), head("First seen"), head("Last seen"), head("Times", { class: "figure" }), head("Now", { class: "edge" })),
+          rejections.map(row),
+        ),
+      ];
+      if (rejections.length >= most) made.push(el("p", { class: "muted small" }, `The first ${number(most)}; the rest is in economic.rejected_invoice.`));
+      return made;
+    });
+  }
+
+  return { element, update };
+}
