@@ -1,6 +1,6 @@
 # Every verb is one of `run`, which needs nothing but Python 3.11 or newer; without make, call ./run VERB.
 .DEFAULT_GOAL := help
-.PHONY: help install demo start airflow psql check test test-peers env compose-test matrix dist format lock clean
+.PHONY: help install demo start airflow psql check test soak test-backfill test-peers bench bench-growth bench-killed bench-airflow bench-peers env compose-test matrix dist pictures scale format lock clean
 
 help: ## print these verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -23,8 +23,29 @@ psql: ## look at the invoices of demo and start
 check: ## lint, types, layers, SQL, unit and integration tests (under 2 minutes)
 	@python3 run check
 
-test: ## everything: check, fault catalogue, the DAG through real Airflow and under a real scheduler
+test: ## everything: check, fault catalogue, the DAG through real Airflow and under a real scheduler, the page in a real browser
 	@python3 run test
+
+soak: ## let everything go wrong at once for ten minutes: make soak ARGS="--minutes 60 --seed 1", or ARGS=--sweep
+	@python3 run soak $(ARGS)
+
+test-backfill: ## 30 days of backfill and more, beside full syncs, under a real scheduler (about half an hour)
+	@python3 run test-backfill
+
+bench: ## measure a sync against the least it could take (N=22500), and write docs/benchmarks.md
+	@python3 run bench $(N)
+
+bench-growth: ## the same for tables, indexes and write-ahead log over many syncs
+	@python3 run bench-growth $(N)
+
+bench-killed: ## a sync of a million invoices whose process is killed twice, and gone on with
+	@python3 run bench-killed $(N)
+
+bench-airflow: ## the same for what Airflow itself adds
+	@python3 run bench-airflow $(N)
+
+bench-peers: ## the same for dlt and Airbyte's connector (installs them first)
+	@python3 run bench-peers $(N)
 
 test-peers: ## let other e-conomic clients read from the simulator (installs them first)
 	@python3 run test-peers
@@ -40,6 +61,12 @@ matrix: ## the tests on every Python and PostgreSQL found here, and on older Air
 
 dist: ## build the wheel and the source archive, and try each in an environment of its own
 	@python3 run dist
+
+pictures: ## take the pictures in docs/pictures anew, in a real Airflow
+	@python3 run pictures
+
+scale: ## two hundred companies at once on two Celery workers (needs redis-server; about 15 minutes)
+	@python3 run scale $(ARGS)
 
 format: ## format Python and SQL
 	@python3 run format

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dev.parts import Parts
+from dev.parts import PartFailed, Parts
 
 REAL_TOKENS = ("ECONOMIC_APP_SECRET_TOKEN", "ECONOMIC_AGREEMENT_GRANT_TOKEN")
 TESTS = Path(__file__).resolve().parents[1] / "tests"
@@ -50,8 +50,17 @@ class Account:
 
 
 def account(parts: Parts, invoices: int) -> Account:
-    """The real account if both of its tokens are set, else a simulator with that many invoices, which becomes a part."""
-    if all(os.environ.get(name) for name in REAL_TOKENS):
+    """The real account if both of its tokens are set, else a simulator with that many invoices, which becomes a part.
+
+    :raises PartFailed: one of the two is set alone.
+    """
+    given = [name for name in REAL_TOKENS if os.environ.get(name)]
+    if len(given) == 1:
+        (absent,) = set(REAL_TOKENS) - set(given)
+        raise PartFailed(
+            f"{given[0]} is set, but {absent} is not: set both for the real account, or none for the simulator."
+        )
+    if given:
         app_secret, grant = (os.environ[name] for name in REAL_TOKENS)
         base_url = os.environ.get("ECONOMIC_BASE_URL", "https://restapi.e-conomic.com")
         described = f"the real account behind {REAL_TOKENS[0]} and {REAL_TOKENS[1]}"

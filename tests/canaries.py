@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 WORD = "CANARY"
+APP_SECRET = f"{WORD}app+secret/4711==0123456789"
+AGREEMENT_GRANT = f"{WORD}grant+token/0815==9876543210"
 SHOWN_ON_PURPOSE = "shows_canaries"
 """Marker of tests that write one to prove that it would be found."""
 

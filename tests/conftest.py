@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -19,11 +22,12 @@ from psycopg import sql
 import simulator
 from dev import embedded_postgres
 from simulator import InProcess
-from tests.canaries import CanaryWatch
+from tests.canaries import AGREEMENT_GRANT, APP_SECRET, CanaryWatch
 
 DefineConnection = Callable[..., None]
 HERE = Path(__file__).resolve().parent
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="economic-airflow-")
+SESSION = os.getpid()
 AIRFLOW = {
     "AIRFLOW_HOME": AIRFLOW_HOME,
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -33,7 +37,17 @@ AIRFLOW = {
 }
 
 
+def stop_what_is_running(number: int, frame: FrameType | None) -> None:
+    """End the tests as Ctrl-C does, so that they stop the servers they have started."""
+    if os.getpid() != SESSION:  # a process that a test has forked
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    signal.signal(number, signal.SIG_IGN)  # asked twice, what is being stopped is stopped all the same
+    raise KeyboardInterrupt
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    signal.signal(signal.SIGTERM, stop_what_is_running)
     # Airflow reads its configuration when it is first imported, which is later than this.
     os.environ.update(AIRFLOW)
     folder = HERE / "loopback_only"
@@ -43,6 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if spec is None or spec.loader is None:
         raise RuntimeError("The guard that keeps the tests on this machine is missing.")
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    # Here, and not in a folder's conftest: a session then starts its server once, whichever folders want it.
+    config.pluginmanager.register(importlib.import_module("tests.page.servers"), "servers of the page")
     config.pluginmanager.register(CanaryWatch(Path(AIRFLOW_HOME)), "canary watch")
 
 
@@ -93,7 +109,8 @@ def template(postgres: str) -> Iterator[str]:
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def _fresh(postgres: str, template: str | None) -> Iterator[str]:
+def fresh_database(postgres: str, template: str | None) -> Iterator[str]:
+    """A database of its own, dropped at the end; with the current schema, or with nothing."""
     name = f"test_{secrets.token_hex(6)}"
     source = sql.SQL("") if template is None else sql.SQL("template {}").format(sql.Identifier(template))
     with psycopg.connect(postgres, autocommit=True) as admin:
@@ -102,16 +119,29 @@ def _fresh(postgres: str, template: str | None) -> Iterator[str]:
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
+def postgres_connection(dsn: str) -> dict[str, Any]:
+    """An Airflow connection's fields from a libpq connection string."""
+    parts = psycopg.conninfo.conninfo_to_dict(dsn)
+    return {
+        "conn_type": "postgres",
+        "host": parts["host"],
+        "port": int(str(parts["port"])),
+        "login": parts["user"],
+        "password": parts["password"],
+        "schema": parts["dbname"],
+    }
+
+
 @pytest.fixture
 def database(postgres: str, template: str) -> Iterator[str]:
     """Connection string of a fresh database with the current schema."""
-    yield from _fresh(postgres, template)
+    yield from fresh_database(postgres, template)
 
 
 @pytest.fixture
 def empty_database(postgres: str) -> Iterator[str]:
     """Connection string of a fresh database without any of our tables."""
-    yield from _fresh(postgres, None)
+    yield from fresh_database(postgres, None)
 
 
 @pytest.fixture
@@ -126,7 +156,9 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture
 def simulated() -> Iterator[InProcess]:
     """e-conomic with a small company's books: 250 invoices."""
-    with simulator.running(invoices=250, employees=6) as running:
+    with simulator.running(
+        invoices=250, employees=6, app_secret_token=APP_SECRET, agreement_grant_token=AGREEMENT_GRANT
+    ) as running:
         yield running
 
 

@@ -7,11 +7,11 @@ the scheduler, the supervisor and the waits between tries are not there.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -33,18 +33,37 @@ Between = Callable[[str, int], object]
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A DAG run as it was created.
+
+    :param due: its logical date.
+    :param cleared: how often it was cleared since.
+    """
+
+    run_id: str
+    run_type: str = "manual"
+    conf: Mapping[str, Any] = field(default_factory=dict)
+    due: datetime = field(default_factory=lambda: datetime.now(UTC))
+    cleared: int = 0
+
+
+@dataclass(frozen=True)
 class Try:
     """One try of one task.
 
+    :param state: how it ended: ``success``, ``again`` (there will be another try), ``failed``, ``skipped`` or ``waiting`` (rescheduled).
     :param error: what it raised, as the task's process would.
     :param delay: the least wait before the next try, when the retry policy asked for one.
+    :param events: those of its outlets.
     """
 
     task: str
     number: int
+    state: str = "success"
     result: Any = None
     error: BaseException | None = None
     delay: timedelta | None = None
+    events: tuple[Any, ...] = ()
 
 
 @dataclass
@@ -54,7 +73,16 @@ class Outcome:
     run_id: str
     state: str = "success"
     tries: list[Try] = field(default_factory=list)
-    events: list[Any] = field(default_factory=list)
+
+    def add(self, one: Try) -> None:
+        """Another try has ended."""
+        self.tries.append(one)
+        self.state = one.state
+
+    @property
+    def events(self) -> list[Any]:
+        """Those of all outlets."""
+        return [event for one in self.tries for event in one.events]
 
     @property
     def xcom(self) -> dict[str, Any]:
@@ -131,38 +159,17 @@ class DagRuns:
         :param between: called after a try that will be followed by another, with the task and the number of that try.
         """
         self._runs += 1
-        dag = _dag()
-        outcome = Outcome(run_id or f"{run_type}__{self._runs}")
-        now = datetime.now(UTC)
-        run = SimpleNamespace(
-            dag_id=dag.dag_id,
-            run_id=outcome.run_id,
-            run_type=run_type,
-            conf=conf or {},
-            logical_date=now,
-            run_after=now,
-        )
-        params = dag.params.dump() | (conf or {})
+        asked = Asked(run_id or f"{run_type}__{self._runs}", run_type, conf or {})
+        most = retries_of_the_dag() if retries is None else retries
+        outcome = Outcome(asked.run_id)
         for task_id in TASKS:
-            task = cast("Any", dag.get_task(task_id))
-            most = task.retries if retries is None else retries
             for number in range(1, most + 2):
-                ti = SimpleNamespace(
-                    task_id=task_id, try_number=number, max_tries=most, xcom_pull=_pull(outcome)
-                )
-                context = {
-                    "dag_run": run,
-                    "ti": ti,
-                    "params": params,
-                    "outlet_events": _Events(outcome.events),
-                }
-                state = _try(outcome, task, context, number, most)
-                if state != "again":
+                outcome.add(try_once(asked, task_id, number, most, outcome.xcom))
+                if outcome.state != "again":
                     break
                 between(task_id, number)
-            if state != "success":
-                outcome.state = state
-                return outcome
+            if outcome.state != "success":
+                break
         return outcome
 
 
@@ -176,31 +183,56 @@ def _dag() -> DAG:
     return bag.dags[DAG_ID]
 
 
-def _pull(outcome: Outcome) -> Callable[..., Any]:
-    return lambda task_ids: outcome.xcom.get(task_ids)
+def retries_of_the_dag() -> int:
+    """How often a task is tried again, by the DAG file."""
+    return int(cast("Any", _dag().get_task(FETCH)).retries)
 
 
-def _context(context: dict[str, Any]) -> AbstractContextManager[None]:
-    return cast("AbstractContextManager[None]", set_current_context(cast("Context", context)))
+def try_once(asked: Asked, task_id: str, number: int, most: int, xcom: Mapping[str, Any]) -> Try:
+    """One try of one task, in this process.
 
-
-def _try(outcome: Outcome, task: Any, context: dict[str, Any], number: int, most: int) -> str:
+    :param number: of the try, from 1.
+    :param most: how many tries there may be after the first one.
+    :param xcom: what the run's earlier tasks returned, by task.
+    """
+    dag = _dag()
+    task = cast("Any", dag.get_task(task_id))
+    events: list[Any] = []
+    run = SimpleNamespace(
+        dag_id=dag.dag_id,
+        run_id=asked.run_id,
+        run_type=asked.run_type,
+        conf=asked.conf,
+        logical_date=asked.due,
+        run_after=asked.due,
+        clear_number=asked.cleared,
+    )
+    ti = SimpleNamespace(
+        task_id=task_id, try_number=number, max_tries=most, xcom_pull=lambda task_ids: xcom.get(task_ids)
+    )
+    context = {
+        "dag_run": run,
+        "ti": ti,
+        "params": dag.params.dump() | dict(asked.conf),
+        "outlet_events": _Events(events),
+    }
+    made = partial(Try, task_id, number)
     try:
         with _context(context):
             result = task.python_callable(*task.op_args, **task.op_kwargs)
     except AirflowSkipException as error:
-        outcome.tries.append(Try(task.task_id, number, error=error))
-        return "skipped"
+        return made("skipped", error=error)
     except AirflowRescheduleException as error:
-        outcome.tries.append(Try(task.task_id, number, error=error))
-        return "waiting"
+        return made("waiting", error=error)
     except AirflowFailException as error:
-        outcome.tries.append(Try(task.task_id, number, error=error))
-        return "failed"
+        return made("failed", error=error)
     except Exception as error:
         decision = task.retry_policy.evaluate(error, number, most)
-        outcome.tries.append(Try(task.task_id, number, error=error, delay=decision.retry_delay))
-        return "failed" if number > most or decision.action is RetryAction.FAIL else "again"
+        given_up = number > most or decision.action is RetryAction.FAIL
+        return made("failed" if given_up else "again", error=error, delay=decision.retry_delay)
     # What Airflow stores is JSON: anything else would not arrive in the next task.
-    outcome.tries.append(Try(task.task_id, number, result=json.loads(json.dumps(result))))
-    return "success"
+    return made(result=json.loads(json.dumps(result)), events=tuple(events))
+
+
+def _context(context: dict[str, Any]) -> AbstractContextManager[None]:
+    return cast("AbstractContextManager[None]", set_current_context(cast("Context", context)))

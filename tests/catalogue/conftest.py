@@ -21,13 +21,12 @@ from economic import schema
 from economic.database import prepare
 from simulator import InProcess
 from tests import oracle
+from tests.canaries import AGREEMENT_GRANT, APP_SECRET
 from tests.dag_runs import DagRuns, Outcome
 from tests.injection import clusters
 from tests.injection.clusters import Cluster
 from tests.oracle import Bounds, Witness
 
-APP_SECRET = "CANARYapp+secret/4711==0123456789"
-AGREEMENT_GRANT = "CANARYgrant+token/0815==9876543210"
 CONN_ID = "economic_default"
 PASSWORD = "long enough to be one"
 DefineConnection = Callable[..., None]

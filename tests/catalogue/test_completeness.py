@@ -10,7 +10,8 @@ import pytest
 
 import simulator
 from simulator import InProcess
-from tests.catalogue.conftest import AGREEMENT_GRANT, APP_SECRET, Case
+from tests.canaries import AGREEMENT_GRANT, APP_SECRET
+from tests.catalogue.conftest import Case
 from tests.oracle import Bounds
 
 SYNCS = 24

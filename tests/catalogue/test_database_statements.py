@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -14,7 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from economic import database, redo
 from economic.errors import DatabaseUnavailable
 from tests.catalogue.conftest import Case, CaseOn, plain_role, port_of, unnoticed
-from tests.dag_runs import FETCH, UPSERT
+from tests.dag_runs import FETCH, NAMES, UPSERT
 from tests.injection import clusters
 from tests.injection.clusters import Cluster
 from tests.injection.postgres import PostgresProxy
@@ -93,7 +95,7 @@ def test_D07_a_serialization_failure_is_done_again(case: Case) -> None:
     case.synced()
     number, _ = change_books(case)
     set_for_all(case, "set default_transaction_isolation = 'repeatable read'")
-    touch = f"update economic.invoice set last_changed_at = last_changed_at where invoice_number = {number}"  # noqa: S608
+    touch = f"update economic.invoice set last_changed_at = last_changed_at where invoice_number = {number}"  # noqa: S608  # a number of the books
     with PostgresProxy(port_of(case.database)) as proxy:
         case.reach_database_at(psycopg.conninfo.make_conninfo(case.database, port=proxy.port))
         proxy.trip(b"insert into economic.invoice", lambda: as_admin(case, touch))
@@ -237,7 +239,7 @@ def test_D14_a_row_that_the_database_refuses_is_set_aside(case: Case, sqlstate: 
     )
     (refused,) = case.rejected()
     assert (refused["invoice_number"], refused["reason"]) == (number, f"sqlstate_{sqlstate}")
-    assert f'"bookedInvoiceNumber":{number}' in refused["raw_data"]
+    assert json.loads(refused["raw_data"], parse_float=Decimal) == case.books.ledger.item(number)
     as_admin(case, "drop trigger meddle on economic.invoice")
     assert case.heals()["created"] == 1
     assert case.rejected() == []
@@ -251,6 +253,37 @@ def test_D15_a_table_that_refuses_many_rows_is_no_pile_of_bad_invoices(case: Cas
     assert "more than 100 invoices of one page" in case.last_sync()["message"]
     assert (case.stored(), case.rejected()) == (0, [])
     as_admin(case, "drop trigger meddle on economic.invoice")
+    case.heals()
+
+
+@pytest.mark.parametrize(
+    ("page_size", "refused"), [(100, "true"), (100, "new.invoice_number % 4 = 0"), (20, "true")]
+)
+def test_D15_many_rows_refused_on_small_pages_are_none_either(
+    case: Case, page_size: int, refused: str
+) -> None:
+    case.runs.page_size(page_size)
+    as_admin(case, MEDDLE.format(when=refused, what=REFUSALS["23514"]))
+    outcome = case.run()
+    assert (outcome.state, outcome.tried(UPSERT)) == ("failed", 1)
+    assert "constraint or trigger on economic.invoice" in case.last_sync()["message"]
+    as_admin(case, "drop trigger meddle on economic.invoice")
+    case.heals()
+
+
+def test_D15_the_values_of_a_row_that_is_refused_while_names_are_filled_in_are_told_to_nobody(
+    case: Case,
+) -> None:
+    as_admin(case, "alter table economic.invoice add constraint odd check (employee_name is null)")
+    outcome = case.run()
+    assert (outcome.state, outcome.tried(NAMES)) == ("failed", 1)
+    message = case.last_sync()["message"]
+    assert "odd" in message
+    customers = {item["recipient"]["name"] for item in case.books.ledger.items().values()}
+    for told in (message, str(outcome.error), case.witness.log()):
+        assert "Failing row" not in told
+        assert not [name for name in customers if name in told]
+    as_admin(case, "alter table economic.invoice drop constraint odd")
     case.heals()
 
 

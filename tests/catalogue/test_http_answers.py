@@ -257,6 +257,13 @@ def test_H24_a_redirect_within_the_same_host_is_refused_after_one_call(case: Cas
     case.heals()
 
 
+@pytest.mark.parametrize("location", ["http://[bad", "http://x:port/", "\xff\xfe", ""])
+def test_H24_a_redirect_to_no_address_at_all_is_refused_after_one_call(case: Case, location: str) -> None:
+    case.books.fault("/self", "redirect", status=302, location=location, at="all")
+    assert "302" in refused(case, case.run(), ["/self"])
+    case.heals()
+
+
 @pytest.mark.parametrize("path", ["/self", BOOKED, "/employees"])
 def test_H25_a_redirect_to_another_host_sends_nothing_there(case: Case, path: str) -> None:
     with hosts.foreign_host() as foreign:

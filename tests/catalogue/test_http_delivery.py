@@ -213,6 +213,16 @@ def test_H34_a_small_body_that_unpacks_to_a_huge_one_is_stopped_on_the_way(case:
     case.heals(bounds=Bounds(memory_mb=128))
 
 
+@pytest.mark.parametrize("kind", ["flood", "packed_flood"])
+def test_H33_a_redirect_without_end_is_not_read_to_its_end_either(case: Case, kind: str) -> None:
+    where = {"Location": "/login"}
+    case.books.fault("/self", kind, status=302, headers=where, size=400 * 1024 * 1024, at="all")
+    outcome = case.run(retries=1)
+    assert (outcome.state, type(outcome.error)) == ("failed", BrokenResponse)
+    assert "larger than 67,108,864 bytes" in str(outcome.error)
+    case.heals(bounds=Bounds(memory_mb=128))
+
+
 @pytest.mark.parametrize("layers", [2, 20])
 def test_H34_a_body_packed_several_times_is_not_unpacked(case: Case, layers: int) -> None:
     passes_after_retries(case, 2, kind="layers", layers=layers)

@@ -205,7 +205,7 @@ def test_H31_no_collection_is_fine_when_there_are_no_results(case: Case) -> None
 
 def no_character_was_replaced(case: Case) -> None:
     for table in ("invoice", "rejected_invoice", "staged_invoice", "sync_run"):
-        found = case.witness.rows(f"select t::text as text from economic.{table} as t")  # noqa: S608
+        found = case.witness.rows(f"select t::text as text from economic.{table} as t")  # noqa: S608  # a name from this file
         assert not any("\ufffd" in row["text"] for row in found)
 
 
@@ -225,13 +225,25 @@ def test_H32_utf16_is_no_answer(case: Case) -> None:
     case.heals()
 
 
-def test_H32_bytes_that_are_not_utf8_cost_their_own_items_only(case: Case) -> None:
+@pytest.mark.parametrize(
+    ("within", "member"),
+    [
+        ("recipient", "name"),
+        ("recipient", "mobilePhone"),
+        ("notes", "textLine1"),
+        ("delivery", "address"),
+        ("", "self"),
+    ],
+)
+def test_H32_bytes_that_are_not_utf8_cost_their_own_items_only(case: Case, within: str, member: str) -> None:
+    """In a field that becomes a column, and in those that are only kept."""
     spoiled = sorted(case.books.ledger.items())[110:112]
 
     def latin1(page: Document) -> None:
         for item in page["collection"]:
             if int(item["bookedInvoiceNumber"]) in spoiled:
-                item["recipient"]["name"] = "Bj\udcf8rn"  # goes out as the single byte F8
+                # goes out as the single byte F8
+                (item.setdefault(within, {}) if within else item)[member] = "Bj\udcf8rn"
 
     edited(case, latin1)
     statistics = unnoticed(case.run())

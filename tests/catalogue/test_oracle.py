@@ -10,7 +10,8 @@ from urllib.parse import quote
 import pytest
 
 from tests import oracle
-from tests.catalogue.conftest import APP_SECRET, Case
+from tests.canaries import APP_SECRET
+from tests.catalogue.conftest import Case
 from tests.oracle import Bounds
 
 
@@ -50,7 +51,7 @@ def test_one_value_that_is_off(case: Case, column: str) -> None:
     case.synced()
     tamper(case, "alter table economic.invoice drop constraint invoice_agreement_number_fkey")
     number = next(n for n, item in case.books.ledger.items().items() if "zip" in item["recipient"])
-    off = f"update economic.invoice set {column} = {COLUMNS[column]} where invoice_number = %s"  # noqa: S608
+    off = f"update economic.invoice set {column} = {COLUMNS[column]} where invoice_number = %s"  # noqa: S608  # names and values from this file
     tamper(case, off, number)
     with pytest.raises(AssertionError):
         oracle.the_table_equals_the_books(case.witness)

@@ -22,7 +22,8 @@ from economic.errors import BrokenResponse
 from simulator import InProcess
 from simulator.spoiling import Literal
 from tests import oracle
-from tests.catalogue.conftest import AGREEMENT_GRANT, APP_SECRET, Case
+from tests.canaries import AGREEMENT_GRANT, APP_SECRET
+from tests.catalogue.conftest import Case
 from tests.dag_runs import Outcome
 from tests.expectation import OTHERS
 
@@ -219,7 +220,7 @@ def test_P06_the_table_itself_takes_none_whoever_writes(case: Case, poison: str)
         assert len(amounts) == 9
         for (name,) in amounts:
             with pytest.raises(psycopg.errors.CheckViolation):
-                connection.execute(f"update economic.invoice set {name} = '{poison}'".encode())  # noqa: S608
+                connection.execute(f"update economic.invoice set {name} = '{poison}'".encode())  # noqa: S608  # names from the catalogue of the database
 
 
 HUGE = ("1e400", "1E+999999999", "1E-400", "-1e400", "1e25", "0.0000000000000000000000000000001")

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from psycopg.types.string import TextLoader
 
-from economic import runs, store
+from economic import runs, staging, store
 from economic.database import transaction
 from economic.envelope import Item, read_envelope
 from economic.errors import RecordError
-from economic.models import Agreement, Invoice, invoice_number, read_invoice
+from economic.models import Agreement, Invoice, invoice_number
 from economic.store import Rejection
-from tests.payloads import WHOLE, invoices
+from tests.payloads import WHOLE, invoices, read
 
 AGREEMENT = 42
 
@@ -63,11 +63,11 @@ def test_what_is_accepted_is_stored_exactly_and_what_is_not_is_set_aside(
     ).items
     with copy.transaction(force_rollback=True):
         try:
-            invoice = read_invoice(item)
+            invoice = read(item)
         except RecordError as error:
             _is_set_aside(copy, item, error)
             return
-        store.stage(copy, 1, 1, [invoice])
+        staging.write(copy, 1, 1, lambda: [invoice])
         try:
             with copy.transaction():
                 done = store.upsert(copy, AGREEMENT, 1, 1, 1, 1)
@@ -75,7 +75,7 @@ def test_what_is_accepted_is_stored_exactly_and_what_is_not_is_set_aside(
             # typed columns never are to blame, only what nobody has looked at
             with pytest.raises(psycopg.DataError), copy.transaction():
                 copy.execute("select %s::text::jsonb", [invoice.raw_data])
-            number, raw = store.staged_invoice(copy, 1, 1, 1)
+            number, raw = staging.invoice(copy, 1, 1, 1)
             assert (number, raw) == (invoice.invoice_number, invoice.raw_data)
             _is_set_aside(copy, item, RecordError(str(error), field="(item)", reason="sqlstate"))
             return
@@ -87,7 +87,7 @@ def test_what_is_accepted_is_stored_exactly_and_what_is_not_is_set_aside(
 
 def _is_stored(copy: psycopg.Connection, invoice: Invoice) -> None:
     columns = ", ".join(invoice._fields)
-    found = copy.execute(f"select {columns} from economic.invoice".encode()).fetchone()  # noqa: S608
+    found = copy.execute(f"select {columns} from economic.invoice".encode()).fetchone()  # noqa: S608  # names of the fields
     assert found is not None
     stored = Invoice._make(found)
     assert stored._replace(raw_data="") == invoice._replace(raw_data="")
@@ -95,7 +95,7 @@ def _is_stored(copy: psycopg.Connection, invoice: Invoice) -> None:
 
 
 def _is_set_aside(copy: psycopg.Connection, item: Item, error: RecordError) -> None:
-    rejection = Rejection(invoice_number(item.value), item.raw, error)
+    rejection = Rejection(invoice_number(item), item.raw, error)
     store.reject(copy, AGREEMENT, 1, [rejection, rejection])
     found = copy.execute("select item_key, field, message from economic.rejected_invoice").fetchall()
     assert found == [(rejection.key, error.field, error.message)]

@@ -25,8 +25,8 @@ import sqlalchemy as sa
 
 import simulator
 from simulator import InProcess
-from tests.canaries import SHOWN_ON_PURPOSE, WORD, CanaryWatch, find_canaries
-from tests.catalogue.conftest import AGREEMENT_GRANT, APP_SECRET, CONN_ID, Case
+from tests.canaries import AGREEMENT_GRANT, APP_SECRET, SHOWN_ON_PURPOSE, WORD, CanaryWatch, find_canaries
+from tests.catalogue.conftest import CONN_ID, Case
 from tests.injection import hosts
 from tests.injection.tls import Front, tls_front
 from tests.oracle import spellings

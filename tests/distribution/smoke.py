@@ -61,6 +61,15 @@ def plugin_is_registered_once() -> None:
     assert not errors, errors
 
 
+def page_can_be_made() -> None:
+    from economic.ui_plugin import EconomicPlugin
+
+    (made,) = EconomicPlugin().fastapi_apps
+    assert made["url_prefix"] == "/economic", made
+    assert {"/", "/api/agreements", "/static/{name}"} <= {route.path for route in made["app"].routes}
+    assert {"page.html", "page.js", "page.css"} <= set(made["app"].state.files)
+
+
 def package_is_the_installed_one_and_finds_its_sql() -> None:
     import economic
     from economic.statements import sql_folder
@@ -97,6 +106,7 @@ CHECKS: tuple[Callable[[], None], ...] = (
     connection_by_the_environment,
     connection_by_a_secrets_backend,
     plugin_is_registered_once,
+    page_can_be_made,
     package_is_the_installed_one_and_finds_its_sql,
     command_line_prints_the_schema,
     dags_are_read_from_a_folder_of_somebodys,

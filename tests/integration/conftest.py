@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,5 +83,5 @@ class Company:
 
 
 @pytest.fixture
-def company(simulated: InProcess, connection: psycopg.Connection, economic_default: str) -> Iterator[Company]:
+def company(simulated: InProcess, connection: psycopg.Connection, economic_default: str) -> Company:
     return Company(simulated, connection, economic_default)

@@ -8,6 +8,10 @@ import sys
 import psycopg
 import pytest
 
+from economic import sync
+from economic.errors import CredentialsRefused
+from economic.statements import migrations
+from simulator import InProcess
 from tests.integration.conftest import Company
 
 
@@ -100,6 +104,38 @@ def test_status_shows_what_there_is_to_know(company: Company, database: str) -> 
         assert part in shown
 
 
+def test_names_that_were_not_refreshed_are_said_everywhere(company: Company, database: str) -> None:
+    company.books.fault("/employees", "status", at="all", status=500)
+    company.sync()
+    why = "the employee names could not be refreshed"
+    done = economic(database, "check")
+    assert (done.returncode, why in done.stdout) == (1, True)
+    assert f"LOOK: {why}" in economic(database, "status").stdout
+    company.books.faults()
+    company.sync()
+    assert economic(database, "check").returncode == 0
+
+
+def test_a_first_sync_that_was_refused_is_said_with_its_reason(
+    company: Company, simulated: InProcess, database: str
+) -> None:
+    assert economic(database, "status").stdout == "Nothing was ever synced.\n"
+    simulated.fault("/self", "status", at="all", status=401)
+    order = company.order()
+    with pytest.raises(CredentialsRefused) as caught:
+        company.fetch(order)
+    sync.close(company.connection, 1, "failed", str(caught.value))
+    done = economic(database, "check")
+    assert done.returncode == 2
+    assert done.stdout.startswith(
+        "CRITICAL: connection economic_default: never synced; the last sync FAILED: "
+    )
+    assert "app_secret_token" in done.stdout
+    shown = economic(database, "status").stdout
+    assert "connection economic_default, which has not reached its agreement yet" in shown
+    assert "sync 1 failed: e-conomic answered 401" in shown
+
+
 def test_a_connection_that_moved_is_unbound_and_reaches_the_other_company(
     company: Company, database: str
 ) -> None:
@@ -115,5 +151,31 @@ def test_a_connection_that_moved_is_unbound_and_reaches_the_other_company(
         {"agreement_number": 7654321, "conn_id": "economic_default"},
     ]
     assert company.value("select count(*) from economic.invoice") == 500
+    company.connection.execute(
+        "update economic.sync_run set started_at = now() - interval '9 h', finished_at = now() - interval '9 h'"
+        " where agreement_number = 1234567"
+    )
+    check = economic(database, "check")
+    assert (check.returncode, "1234567" in check.stdout) == (0, False)
+    assert "(agreement 1234567, no connection any more)" in economic(database, "status").stdout
     again = economic(database, "unbind", "no_such_connection")
     assert (again.returncode, "bound to no agreement" in again.stderr) == (1, True)
+
+
+def test_the_text_of_an_upgrade_holds_what_is_missing(database: str, empty_database: str) -> None:
+    """The owner of the database may want to see, and to apply, what an upgrade does."""
+    with psycopg.connect(empty_database) as older:
+        for step in migrations()[:6]:
+            older.execute(step.text)
+            older.execute(
+                "insert into economic.schema_version (version, name) values (%s, %s)",
+                (step.version, step.name),
+            )
+    printed = economic(empty_database, "migrate", "--print").stdout
+    with psycopg.connect(empty_database) as older:
+        older.execute(printed.encode())
+    assert economic(empty_database, "migrate").stdout == "The tables are up to date.\n"
+    assert economic(database, "migrate", "--print").stdout == ""
+    assert economic("", "migrate", "--print").stdout.count("insert into economic.schema_version") == len(
+        migrations()
+    )

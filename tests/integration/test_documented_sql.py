@@ -27,6 +27,11 @@ def test_every_block_of_sql_in_the_documents_runs(company: Company, block: str) 
 def test_erasing_a_person_leaves_nothing_of_him_and_the_next_sync_tells(company: Company) -> None:
     company.sync()
     customer = company.value("select customer_number from economic.invoice order by invoice_number limit 1")
+    his, another = sorted(company.books.ledger.items())[-2:]
+    for number, whose in ((his, customer), (another, int(f"{customer}9"))):
+        company.books.spoil(number, "customer", raw=f'{{"customerNumber" : {whose}}}')
+        company.books.spoil(number, "date", raw="NaN")
+    assert company.sync()["failed"] == 2
     block = next(p.values[0] for p in BLOCKS if p.id == "privacy-2")
     company.connection.execute(str(block).replace("1001", str(customer)).encode())
     left = company.rows(
@@ -35,6 +40,9 @@ def test_erasing_a_person_leaves_nothing_of_him_and_the_next_sync_tells(company:
         str(customer),
     )
     assert left
+    assert company.rows("select invoice_number from economic.rejected_invoice") == [
+        {"invoice_number": another}
+    ]
     for row in left:
         assert (row["customer_name"], row["recipient_address"], set(row["raw_data"])) == (
             None,

@@ -16,7 +16,6 @@ from urllib.parse import unquote
 
 import pytest
 
-import simulator
 from economic.errors import (
     BrokenResponse,
     ConfigurationError,
@@ -31,13 +30,11 @@ from economic.hook import EconomicHook
 from economic.session import PinnedSession
 from economic.transport import Limits
 from simulator import InProcess
+from tests.canaries import AGREEMENT_GRANT, APP_SECRET
 
 QUICK = Limits(interval=0.0, connect=2.0, read=2.0, page=3.0, attempts=3, first_wait=0.01)
 COMPANY = "Prøvefirmaet Æble & Ørsted ApS"
-TOKENS = {
-    "app_secret_token": simulator.APP_SECRET_TOKEN,
-    "agreement_grant_token": simulator.AGREEMENT_GRANT_TOKEN,
-}
+TOKENS = {"app_secret_token": APP_SECRET, "agreement_grant_token": AGREEMENT_GRANT}
 
 
 @pytest.fixture

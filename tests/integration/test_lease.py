@@ -12,7 +12,7 @@ import pytest
 
 from economic import lease as leases
 from economic import runs, store
-from economic.database import prepare, transaction
+from economic.database import one, prepare, transaction
 from economic.errors import LeaseBusy, LeaseLost
 from economic.lease import Lease
 from economic.models import Agreement
@@ -175,6 +175,47 @@ def test_force_waits_for_the_write_that_is_under_way_and_then_shuts_it_out(
     assert order == ["written", "taken"]
     with pytest.raises(LeaseLost), leases.fenced(writer, held):
         pytest.fail("the displaced holder got to write")
+
+
+def test_who_had_to_wait_for_the_lock_is_told_who_took_the_lease_meanwhile(
+    connect: Callable[[], psycopg.Connection],
+) -> None:
+    """A full sync waits for a range and skips itself for a full one, so it must know which it is."""
+    first, second = connect(), connect()
+    connection = connect()
+    with leases.fenced(connection, held := take(connection)):
+        leases.release(connection, held)
+    scan, asking = new_sync(first, "range"), new_sync(second)
+    told: list[LeaseBusy] = []
+
+    def ask() -> None:
+        with pytest.raises(LeaseBusy) as caught:
+            leases.acquire(second, AGREEMENT, asking, "try 1", force=False)
+        told.append(caught.value)
+
+    with transaction(first):
+        one(first, "lock_lease", agreement_number=AGREEMENT)
+        thread = threading.Thread(target=ask)
+        thread.start()
+        time.sleep(0.3)
+        leases.acquire(first, AGREEMENT, scan, "try 1", force=False)
+    thread.join()
+    (busy,) = told
+    assert busy.holder_scope == "range"
+    assert f"Sync {scan} (range, run r)" in busy.message
+
+
+def test_a_sync_whose_row_is_closed_gets_no_lease_even_by_force(
+    connect: Callable[[], psycopg.Connection],
+) -> None:
+    connection = connect()
+    held, late = take(connection), new_sync(connection)
+    with transaction(connection):
+        runs.close_sync_run(connection, late, "abandoned", "begun again")
+    with pytest.raises(LeaseLost, match="a later attempt began again"):
+        leases.acquire(connection, AGREEMENT, late, "try 1", force=True)
+    with leases.fenced(connection, held):
+        pass
 
 
 def test_force_gets_past_a_frozen_writer(

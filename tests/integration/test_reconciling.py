@@ -43,6 +43,17 @@ def test_an_invoice_that_is_gone_is_marked_and_never_deleted(company: Company) -
     assert missing(company) == gone
 
 
+def test_one_that_is_gone_is_found_though_the_counts_hide_it(company: Company) -> None:
+    """One is gone and a new one cannot be stored: as many are held as were shown, but not the same."""
+    company.sync()
+    (gone,) = remove(company, 1)
+    (new,) = company.books.book()
+    company.books.spoil(new, "aField", raw="NaN")
+    statistics = company.sync()
+    assert (statistics["fetched"], statistics["failed"], statistics["missing"]) == (250, 1, 1)
+    assert missing(company) == [gone]
+
+
 def test_one_that_comes_back_is_no_longer_missing(company: Company) -> None:
     company.sync()
     (number,) = remove(company, 1)
@@ -52,6 +63,19 @@ def test_one_that_comes_back_is_no_longer_missing(company: Company) -> None:
     statistics = company.sync()
     assert missing(company) == []
     assert (statistics["fetched"], statistics["unchanged"], statistics["reconciled"]) == (250, 250, True)
+    assert statistics["returned"] == 1
+    assert company.sync()["returned"] == 0
+
+
+def test_an_invoice_that_comes_back_and_is_refused_is_not_missing_either(company: Company) -> None:
+    company.sync()
+    (number,) = remove(company, 1)
+    company.sync()
+    company.books.control("restore", number=number)
+    company.books.spoil(number, "date", value="2026-02-30")
+    statistics = company.sync()
+    assert missing(company) == []
+    assert (statistics["failed"], statistics["returned"], statistics["complete"]) == (1, 1, True)
 
 
 def test_more_gone_at_once_than_is_believable_marks_nothing_and_says_so(company: Company) -> None:
@@ -104,6 +128,17 @@ def test_an_invoice_that_is_refused_now_is_not_gone(company: Company) -> None:
     assert (statistics["failed"], statistics["missing"], statistics["reconciled"]) == (1, 0, False)
     assert missing(company) == []
     assert last_sync(company)["verdict"] == "Differs from e-conomic: 1 invoice refused and kept aside."
+
+
+def test_what_is_refused_and_was_never_held_is_named_as_the_reason_of_a_difference(company: Company) -> None:
+    number = sorted(company.books.ledger.items())[7]
+    net = company.books.ledger.item(number)["netAmountInBaseCurrency"]
+    company.books.spoil(number, "date", value="2026-02-30")
+    company.sync()
+    assert last_sync(company)["verdict"].startswith(
+        f"Differs from e-conomic: net {abs(net):,.2f} DKK more in e-conomic than here: "
+        "the refused invoices' amounts are not in the copy; 1 invoice refused and kept aside."
+    )
 
 
 def test_an_item_without_a_number_may_be_the_one_that_is_gone(company: Company) -> None:

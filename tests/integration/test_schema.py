@@ -43,12 +43,15 @@ def test_an_empty_database_gets_the_tables_once(empty_database: str) -> None:
 def test_a_current_schema_is_only_read(database: str, plain_user: str) -> None:
     """A role that may use the tables but not change them is enough for every sync after the first."""
     with prepare(psycopg.connect(database)) as owner:
-        owner.execute("grant usage on schema economic to plain")
-        owner.execute("grant select, insert, update on all tables in schema economic to plain")
-        owner.execute("grant delete on economic.staged_invoice to plain")
-        with as_user(database, plain_user) as connection:
-            schema.prepare(connection)
-        owner.execute("drop owned by plain")
+        owner.execute((sql_folder() / "grants" / "grant_writer.sql").read_bytes())
+        owner.execute("grant economic_writer to plain")
+        try:
+            with as_user(database, plain_user) as connection:
+                schema.prepare(connection)
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute("delete from economic.invoice")
+        finally:
+            owner.execute("drop owned by economic_writer; drop role economic_writer")
 
 
 def test_a_user_who_may_not_create_tables_is_told_what_the_owner_must_do(
@@ -146,6 +149,13 @@ def test_a_refused_connection_says_whether_trying_again_helps(
     with pytest.raises(kind) as caught, translated():
         psycopg.connect(dsn)
     assert "wrong" not in str(caught.value)
+
+
+def test_invoices_leave_room_for_payments(connection: psycopg.Connection) -> None:
+    (options,) = connection.execute(
+        "select reloptions from pg_class where oid = 'economic.invoice'::regclass"
+    ).fetchone() or (None,)
+    assert options == ["fillfactor=80"]
 
 
 def test_every_statement_can_be_prepared(connection: psycopg.Connection) -> None:

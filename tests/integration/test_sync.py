@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import simulator
 from economic import models, scanning, sync
+from economic.database import run
 from economic.errors import (
     AgreementMismatch,
     ContractChanged,
@@ -22,7 +24,9 @@ from economic.errors import (
     ServerFault,
     SyncEnded,
 )
+from economic.statements import statement
 from economic.stats import Counts
+from tests.conftest import DefineConnection
 from tests.expectation import expected_row
 from tests.integration.conftest import Company
 
@@ -153,9 +157,23 @@ def test_an_invoice_that_comes_as_it_was_stored_is_known_again_and_not_read(
     agrees_with_the_books(company)
     # and so does another version of the package, which might read the same text otherwise.
     tamper(company, number, quietly=True)
-    monkeypatch.setattr(models, "_VERSION", b"another version")
+    monkeypatch.setattr(models, "_VERSION", b"next")
     assert counts(company.sync(), "updated", "unchanged") == (1, 249)
     agrees_with_the_books(company)
+
+
+def test_after_an_upgrade_everything_is_read_once_and_then_known_again(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company.sync()
+    monkeypatch.setattr(models, "_VERSION", b"next")
+    before = company.xmins()
+    assert counts(company.sync(), "updated", "unchanged", "raw_changed") == (0, 250, 0)
+    after = company.xmins()
+    assert all(after[number] != before[number] for number in before)
+    tamper(company, min(before), quietly=True)
+    # Only one that is known again, and so not read, hides that.
+    assert counts(company.sync(), "updated", "unchanged") == (0, 250)
 
 
 def test_a_refusal_is_resolved_when_the_invoice_comes_as_it_is_stored(company: Company) -> None:
@@ -434,6 +452,27 @@ def test_staging_lost_in_a_crash_of_postgresql_starts_the_scan_again(company: Co
     agrees_with_the_books(company)
 
 
+def test_what_ended_syncs_left_in_staging_goes_and_the_past_is_not_read_for_it(company: Company) -> None:
+    ended = """insert into economic.sync_run (dag_id, run_id, run_type, conn_id, scope, force, status, finished_at)
+        select 'd', 'r', 'manual', 'c', 'full', false, 'failed', now() from generate_series(1, %s) returning sync_id"""
+    orphans = [row["sync_id"] for row in company.rows(ended, 2)]
+    at_work = company.fetch(company.order()).run.sync_id
+    orphans += [row["sync_id"] for row in company.rows(ended, 1)]
+    company.rows(ended, 20_000)
+    left = """insert into economic.staged_invoice (sync_id, page, position, invoice_number, raw_data)
+        select sync_id, page, 1, 1, '{}' from unnest(%s::bigint[]) as sync_id, generate_series(1, 3) as page"""
+    company.connection.execute(left, (orphans,))
+    company.connection.execute("analyze economic.sync_run")
+    plan = company.connection.execute(b"explain " + statement("delete_orphaned_staged_invoices")).fetchall()
+    assert "using sync_run_pkey on sync_run" in str(plan)
+    assert "Scan on sync_run" not in str(plan)
+    run(company.connection, "delete_orphaned_staged_invoices")
+    assert company.rows("select distinct sync_id from economic.staged_invoice") == [{"sync_id": at_work}]
+    company.store(at_work)
+    run(company.connection, "delete_orphaned_staged_invoices")
+    assert company.name(at_work)["created"] > 0
+
+
 def test_staging_lost_before_it_was_stored_is_noticed(company: Company) -> None:
     attempt = company.fetch(company.order())
     company.connection.execute("delete from economic.staged_invoice where page = 2")
@@ -534,6 +573,25 @@ def test_a_connection_that_reaches_another_company_writes_nothing(company: Compa
     assert company.value("select count(*) from economic.agreement") == 1
 
 
+def test_a_second_connection_to_the_same_agreement_is_refused_and_the_first_one_goes_on(
+    company: Company, define_connection: DefineConnection
+) -> None:
+    """A token that was copied into the wrong connection must not take the company away from the right one."""
+    company.sync()
+    tokens = {
+        "app_secret_token": company.books.app_secret_token,
+        "agreement_grant_token": company.books.agreement_grant_token,
+    }
+    define_connection("economic_south", conn_type="economic", host=company.books.base_url, extra=tokens)
+    with pytest.raises(
+        AgreementMismatch, match=r"1234567 .* belongs to the connection economic_default"
+    ) as caught:
+        replace(company, conn_id="economic_south").sync(dag_id="south")
+    assert "unbind economic_default" in str(caught.value)
+    assert company.rows("select conn_id from economic.agreement") == [{"conn_id": "economic_default"}]
+    assert company.sync()["unchanged"] == 250
+
+
 def test_a_grant_revoked_in_mid_scan_stores_nothing(company: Company) -> None:
     company.books.fault("/invoices/booked", "status", at=2, times=None, status=401)
     company.books.fault("/invoices/booked", "status", status=401, query_contains="filter", at="all")
@@ -542,10 +600,20 @@ def test_a_grant_revoked_in_mid_scan_stores_nothing(company: Company) -> None:
     assert company.value("select count(*) from economic.invoice") == 0
 
 
+def test_a_forced_sync_that_was_displaced_by_a_newer_one_does_not_displace_that_one(company: Company) -> None:
+    """Airflow tries it again, with the same conf."""
+    first, second = company.order(force=True), company.order(force=True)
+    company.fetch(first)
+    newer = company.fetch(second)
+    with pytest.raises(LeaseBusy):
+        company.fetch(first)
+    company.store(newer.run.sync_id)
+
+
 def test_closing_frees_the_lease_in_the_same_breath(company: Company) -> None:
     order = company.order()
     attempt = company.fetch(order)
-    sync.close(company.connection, order.dag_id, order.run_id, "failed", "why", attempt.lease)
+    sync.close(company.connection, attempt.run.sync_id, "failed", "why", attempt.lease)
     run, lease = (
         company.rows("select * from economic.sync_run")[0],
         company.rows("select * from economic.sync_lease")[0],

@@ -23,6 +23,7 @@ def airflow(request: pytest.FixtureRequest) -> Iterator[Live]:
     home = Path(tempfile.mkdtemp(prefix="economic-live-"))
     with harness.running(home) as started:
         yield started
+        harness.look_for_secrets(request.config, started)
     if request.session.testsfailed:
         print(f"\nThe logs are kept in {home}.")
     else:

@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 import psycopg
+import pytest
+from psycopg import sql
 from psycopg.rows import dict_row
 
 import simulator
@@ -33,6 +35,7 @@ from dev.local_airflow import LocalAirflow, prepare
 from dev.parts import Parts
 from dev.ports import free_port
 from tests import oracle
+from tests.canaries import AGREEMENT_GRANT, APP_SECRET
 from tests.oracle import Witness
 
 TASKS = ("fetch-pages", "upsert-invoices", "populate-employee-names")
@@ -44,6 +47,9 @@ QUICK = {
     # what takes five minutes in an Airflow as it is delivered: a task whose supervisor is gone
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_TIMEOUT),
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "1",
+    # and a scheduler that is gone, with the tasks it had started
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "2",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
     # A changed schedule counts as soon as it is read.
     "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
@@ -68,8 +74,8 @@ class Live:
         self.api = airflow.api
         self.parts = parts
         self.books = books
-        self._metadata = metadata
-        self._invoices = invoices
+        self.metadata = metadata
+        self.invoices = invoices
 
     # -- what users do ------------------------------------------------------------------------------------------------
 
@@ -92,10 +98,13 @@ class Live:
 
     def runs(self, run_type: str, since: datetime) -> list[dict[str, Any]]:
         """The runs of a type that were created since then, in the order of their creation."""
-        found = self.api.get(f"dags/{DAG_ID}/dagRuns", run_type=run_type, order_by="id", limit=100)[
-            "dag_runs"
-        ]
-        return [run for run in found if at(run["queued_at"]) >= since]
+        found: list[dict[str, Any]] = []
+        while True:
+            asked = {"run_type": run_type, "order_by": "id", "limit": 100, "offset": len(found)}
+            answer = self.api.get(f"dags/{DAG_ID}/dagRuns", **asked)
+            found += answer["dag_runs"]
+            if len(found) >= answer["total_entries"]:
+                return [run for run in found if at(run["queued_at"]) >= since]
 
     def tasks(self, run_id: str) -> dict[str, dict[str, Any]]:
         found = self.api.get(f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances")["task_instances"]
@@ -115,7 +124,7 @@ class Live:
 
     def rows(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
         """Rows of the invoice database."""
-        with psycopg.connect(self._invoices, row_factory=dict_row) as connection:
+        with psycopg.connect(self.invoices, row_factory=dict_row) as connection:
             return connection.execute(query.encode(), parameters).fetchall()
 
     def sync(self, run_id: str) -> dict[str, Any]:
@@ -129,7 +138,7 @@ class Live:
         :param run_id: of the run that has synced last, whose XCom must then be what the table of syncs says; None when none is known for it.
         """
         tokens = (self.books.app_secret_token, self.books.agreement_grant_token)
-        witness = Witness(self.books, self._invoices, self.said, tokens)
+        witness = Witness(self.books, self.invoices, self.said, tokens)
         try:
             newest = "select statistics from economic.sync_run order by sync_id desc limit 1"
             last = self.xcom(run_id) if run_id else witness.value(newest)
@@ -143,6 +152,32 @@ class Live:
     def said(self) -> str:
         """Everything that Airflow's processes and tasks have logged."""
         return "\n".join(log.read_text(errors="replace") for log in self.parts.logs.parent.rglob("*.log"))
+
+    def everything(self) -> Iterator[tuple[str, str | Path]]:
+        """What this Airflow has written and what it answers, by where it is: for whoever looks for secrets there."""
+        yield "its folder", self.parts.logs.parent
+        for database in (self.metadata, self.invoices):
+            with psycopg.connect(database) as connection:
+                tables = connection.execute(
+                    "select table_schema, table_name from information_schema.tables"
+                    " where table_schema not in ('pg_catalog', 'information_schema')"
+                ).fetchall()
+                for schema, table in tables:
+                    name = sql.Identifier(schema, table)
+                    rows = connection.execute(sql.SQL("select row_to_json(t)::text from {} t").format(name))
+                    yield f"{schema}.{table}", "\n".join(text for (text,) in rows)
+        for path in (
+            "connections",
+            "variables",
+            "eventLogs",
+            "plugins",
+            "assets/events",
+            f"dags/{DAG_ID}/details",
+        ):
+            yield path, json.dumps(self.api.get(path))
+        for run in self.api.get(f"dags/{DAG_ID}/dagRuns", limit=100)["dag_runs"]:
+            path = f"dags/{DAG_ID}/dagRuns/{run['dag_run_id']}/taskInstances"
+            yield path, json.dumps(self.api.get(path))
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -174,12 +209,26 @@ class Live:
             f"{task_id} waits for its next try",
             seconds,
         )
-        with psycopg.connect(self._metadata) as connection:
+        self._end_the_retry_delays(run_id)
+
+    def _end_the_retry_delays(self, run_id: str) -> None:
+        """Move the moments that the run's failed tasks wait for into the past, if any of them waits."""
+        with psycopg.connect(self.metadata) as connection:
             connection.execute(
                 "update task_instance set end_date = end_date - interval '1 hour'"
-                " where run_id = %s and task_id = %s and state = 'up_for_retry'",
-                (run_id, task_id),
+                " where run_id = %s and state = 'up_for_retry'",
+                (run_id,),
             )
+
+    def ended_in_time(self, run_id: str, seconds: float = 60.0) -> str:
+        """The state in which a run ends whose tasks need not wait for their next tries."""
+
+        def over() -> bool:
+            self._end_the_retry_delays(run_id)
+            return self.run(run_id)["state"] in {"success", "failed"}
+
+        self.until(over, f"the run {run_id} has ended", seconds)
+        return str(self.run(run_id)["state"])
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
@@ -204,11 +253,28 @@ def now() -> datetime:
 
 
 @contextmanager
-def running(home: Path) -> Iterator[Live]:
-    """Start everything, everything kept in that folder, and stop it at the end."""
+def running(
+    home: Path,
+    settings: Mapping[str, str] | None = None,
+    invoices: int = PAGE_SIZE * PAGES,
+    quick: Mapping[str, str] = QUICK,
+) -> Iterator[Live]:
+    """Start everything, everything kept in that folder, and stop it at the end.
+
+    :param settings: environment variables over those that it has anyway.
+    :param invoices: how many the account has.
+    :param quick: what makes it quicker than an Airflow as it is delivered.
+    """
     with ExitStack() as stack:
         server = stack.enter_context(embedded_postgres.server([METADATA, INVOICES], durable=False))
-        books = stack.enter_context(simulator.running(invoices=PAGE_SIZE * PAGES, employees=6))
+        books = stack.enter_context(
+            simulator.running(
+                invoices=invoices,
+                employees=6,
+                app_secret_token=APP_SECRET,
+                agreement_grant_token=AGREEMENT_GRANT,
+            )
+        )
         parts = stack.enter_context(Parts(home / "logs", Interruption()))
         parts.watch("postgresql", server.pid, server.log)
         read = Account(
@@ -216,8 +282,16 @@ def running(home: Path) -> Iterator[Live]:
         )
         secrets = keys(home)
         environment = configuration(home, server, read.conn_id, secrets)
-        environment |= serving(free_port(), secrets) | QUICK | UNSCHEDULED
+        environment |= serving(free_port(), secrets) | dict(quick) | UNSCHEDULED | dict(settings or {})
         prepare(home, parts, environment)
         airflow = LocalAirflow(parts, environment, secrets)
         airflow.start({read.conn_id: read.connection, POSTGRES_CONN_ID: invoice_database(server)})
         yield Live(airflow, parts, books, server.dsn(METADATA), server.dsn(INVOICES))
+
+
+def look_for_secrets(config: pytest.Config, live: Live) -> None:
+    """Let the session fail if a token is anywhere in what a whole Airflow has written, or in what it answers."""
+    watch = config.pluginmanager.getplugin("canary watch")
+    assert watch is not None
+    for name, where in live.everything():
+        watch.look(f"Airflow under a scheduler, {name}", where)

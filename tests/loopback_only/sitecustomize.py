@@ -57,7 +57,7 @@ def install() -> None:
         _check(host)
         return lookup(host, *arguments, **options)
 
-    socket.socket = LoopbackOnly  # type: ignore[misc]
+    socket.socket = LoopbackOnly  # type: ignore[misc]  # takes the place of a class
     socket.getaddrinfo = getaddrinfo
 
 

@@ -19,6 +19,7 @@ OWNERLESS = "a write without ownership"
 TWO_OWNERS = "two owners at once"
 STUCK = "no new sync can get the lease without a person"
 ROBBED = "a live lease lost although nobody forced it"
+REVIVED = "a sync whose row is closed got the lease again"
 MISTOLD = "a transaction taken for what it was not, so that it is done twice or never"
 
 
@@ -29,6 +30,7 @@ class Rules:
     expiry_frees: bool = True
     taking_respects_the_living: bool = True
     taking_grows: bool = True
+    taking_asks_its_own_row: bool = True
     force_grows: bool = True
     entering_grows: bool = True
     entering_asks_the_holder: bool = True
@@ -62,7 +64,7 @@ class Attempt(NamedTuple):
 class State(NamedTuple):
     """The lease row, the lock on it, the attempts; and, for the properties only, the newest taking and the sync that truly owns it.
 
-    ``beat`` is whose newest transaction left the row's heartbeat. ``locked_by`` is also an attempt that has gone or waits for an answer:
+    ``closed`` are the syncs whose rows were closed when another one took the lease from them. ``beat`` is whose newest transaction left the row's heartbeat. ``locked_by`` is also an attempt that has gone or waits for an answer:
     its transaction is still open in PostgreSQL.
     """
 
@@ -74,6 +76,7 @@ class State(NamedTuple):
     locked_by: str | None = None
     takings: int = 0
     owner: str | None = None
+    closed: frozenset[str] = frozenset()
 
 
 class Move(NamedTuple):
@@ -141,10 +144,14 @@ def takes(rules: Rules, state: State, attempt: Attempt, *, force: bool) -> Move:
     live = state.live or (state.holder is not None and not rules.expiry_frees)
     if not mine and live and not force and rules.taking_respects_the_living:
         return Move(action, attempt.name, "busy", state)
+    if attempt.sync in state.closed and rules.taking_asks_its_own_row:
+        return Move(action, attempt.name, "lost", _with(state, attempt._replace(at="gone")))
     grows = rules.taking_grows and (rules.force_grows or not force)
-    after = state._replace(token=state.token + grows, holder=attempt.sync)
-    robbed = () if force else _robbed(state, attempt.sync)
-    return Move(action, attempt.name, "taken", _owns(after, attempt), robbed)
+    closed = state.closed if mine or state.holder is None else state.closed | {state.holder}
+    after = state._replace(token=state.token + grows, holder=attempt.sync, closed=closed)
+    broken = () if force else _robbed(state, attempt.sync)
+    broken += (REVIVED,) if attempt.sync in state.closed else ()
+    return Move(action, attempt.name, "taken", _owns(after, attempt), broken)
 
 
 def enters(rules: Rules, state: State, attempt: Attempt) -> Move:

@@ -186,7 +186,7 @@ def scanned(
     staged = connection.execute(
         "select invoice_number from economic.staged_invoice where sync_id = %s", [attempt.run.sync_id]
     ).fetchall()
-    sync.close(connection, order.dag_id, order.run_id, "failed", "", attempt.lease)
+    sync.close(connection, attempt.run.sync_id, "failed", "", attempt.lease)
     numbers = [number for (number,) in staged]
     assert len(numbers) == len(set(numbers))
     return Outcome(result["complete"], set(numbers), client.told, attempt.run.scan_number, broke_off)

@@ -186,8 +186,9 @@ class Leases(RuleBasedStateMachine):
     def _agree(self, move: Move, do: Callable[[psycopg.Connection, Lease], object]) -> None:
         """Do the real thing, and compare what it tells with the model; while somebody writes, it must wait."""
         # Whoever the row as committed refuses already need not wait to hear it.
+        takes = move.action.startswith("takes")
         must_wait = bool(self.open) and (
-            move.told == "busy" or (move.told != "lost" and move.state != self.state)
+            takes or move.told == "busy" or (move.told != "lost" and move.state != self.state)
         )
         closes = move.action == "is closed"
         connection = self.watcher if closes else self._connection(move.who)

@@ -7,6 +7,7 @@ import pytest
 from tests.model.lease_protocol import (
     MISTOLD,
     OWNERLESS,
+    REVIVED,
     ROBBED,
     STALE,
     STUCK,
@@ -40,6 +41,8 @@ def test_no_order_of_events_breaks_a_property(attempts: tuple[str, ...]) -> None
         ("takes", "taken"),
         ("takes", "busy"),
         ("takes by force", "taken"),
+        ("takes", "lost"),
+        ("takes by force", "lost"),
         ("enters", "entered"),
         ("enters", "lost"),
         ("fences", "fenced"),
@@ -67,6 +70,7 @@ def test_no_order_of_events_breaks_a_property(attempts: tuple[str, ...]) -> None
         ({"expiry_frees": False}, STUCK, "A1 takes"),
         ({"taking_respects_the_living": False}, ROBBED, "A1 takes, B1 takes"),
         ({"taking_grows": False}, STALE, "A1 takes, A2 takes, A1 fences, A1 commits"),
+        ({"taking_asks_its_own_row": False}, REVIVED, "A1 takes, B1 takes by force, A2 takes by force"),
         ({"force_grows": False}, STALE, "A1 takes, A2 takes by force, A1 fences, A1 commits"),
         # a token for the run instead of the attempt: the orphan of a killed worker and its retry both write
         ({"entering_grows": False}, STALE, "A1 takes, A2 enters, A1 fences, A1 commits"),

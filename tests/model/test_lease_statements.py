@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from economic import lease as leases
+from economic import runs
 from economic.database import transaction
 from economic.errors import LeaseBusy, LeaseLost
 from economic.lease import Lease
@@ -42,10 +43,13 @@ class Case(NamedTuple):
     sync: str
     believed: int
     left_the_heartbeat: bool
+    closed: bool
+    """Whether the row of the one who acts is closed."""
 
     def __str__(self) -> str:
         held = "free" if self.holder is None else f"{self.holder}'s, {'live' if self.live else 'expired'}"
-        return f"token {self.token}, {held}: {self.sync} with token {self.believed} {self.action}"
+        closed = ", whose row is closed," if self.closed else ""
+        return f"token {self.token}, {held}: {self.sync} with token {self.believed}{closed} {self.action}"
 
 
 @cache
@@ -58,7 +62,8 @@ def cases() -> dict[Case, Move]:
         if state.locked_by is None:
             for sync, believed, move in _done_to(rules, state):
                 mine = move.action == "asks" and state.beat == move.who
-                case = Case(state.token, state.holder, state.live, move.action, sync, believed, mine)
+                closed = sync in state.closed
+                case = Case(state.token, state.holder, state.live, move.action, sync, believed, mine, closed)
                 found.setdefault(case, move)
     return found
 
@@ -120,6 +125,9 @@ class Real:
             ],
         )
 
+        if case.closed:
+            runs.close_sync_run(self.connection, self.syncs[case.sync], "superseded", "by another one")
+
     def _do(self, case: Case) -> str:
         sync_id = self.syncs[case.sync]
         lease = Lease(self.agreement, sync_id, case.believed)
@@ -166,14 +174,12 @@ class Real:
         live = state.live or move.told == "fenced"
         renewed = move.action == "ends" or move.told in {"taken", "entered", "fenced"}
         displaced = case.holder if move.told == "taken" and case.holder != case.sync else None
-        closed = "superseded" if case.live else "abandoned"
-        return Row(
-            state.token,
-            holder,
-            live,
-            renewed,
-            tuple(closed if name == displaced else "running" for name in self.syncs),
-        )
+        statuses = dict.fromkeys(self.syncs, "running")
+        if case.closed:
+            statuses[case.sync] = "superseded"
+        if displaced is not None:
+            statuses[displaced] = "superseded" if case.live else "abandoned"
+        return Row(state.token, holder, live, renewed, tuple(statuses.values()))
 
 
 def differences(connection: psycopg.Connection) -> list[str]:
@@ -189,10 +195,11 @@ def test_the_statements_do_what_the_model_says(connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("lock_lease", "lease.expires_at > clock_timestamp()", "true"),
-        ("lock_lease", "lease.expires_at > clock_timestamp()", "lease.expires_at < clock_timestamp()"),
+        ("lock_lease", "expires_at > clock_timestamp()", "true"),
+        ("lock_lease", "expires_at > clock_timestamp()", "expires_at < clock_timestamp()"),
         ("take_lease", "token = token + 1", "token = token"),
         ("take_lease", "clock_timestamp() + make", "clock_timestamp() - make"),
+        ("take_lease", " and status = 'running'", ""),
         ("enter_lease", "token = token + 1", "token = token"),
         ("enter_lease", "and holder = %(sync_id)s", ""),
         ("enter_lease", "and holder = %(sync_id)s", "and holder = %(sync_id)s and expires_at > now()"),

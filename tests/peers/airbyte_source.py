@@ -14,6 +14,7 @@ import json
 import pkgutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ def catalog(source: ManifestDeclarativeSource, config: dict[str, str], names: li
     }
 
 
+def read(source: ManifestDeclarativeSource, config: dict[str, str], chosen: dict[str, Any]) -> Iterator[str]:
+    """The connector's messages, a line each."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"config": Path(folder) / "config.json", "catalog": Path(folder) / "catalog.json"}
+        files["config"].write_text(json.dumps(config), encoding="utf-8")
+        files["catalog"].write_text(json.dumps(chosen), encoding="utf-8")
+        options = [word for name, file in files.items() for word in (f"--{name}", str(file))]
+        entrypoint = AirbyteEntrypoint(source)
+        yield from entrypoint.run(entrypoint.parse_args(["read", *options]))
+
+
 def main(base_url: str, app_secret_token: str, agreement_grant_token: str, *names: str) -> None:
     """Read the streams and judge their records."""
     init_logger()
@@ -66,20 +78,14 @@ def main(base_url: str, app_secret_token: str, agreement_grant_token: str, *name
         one["stream"]["name"]: Draft7Validator(one["stream"]["json_schema"]) for one in chosen["streams"]
     }
     complaints: set[str] = set()
-    with tempfile.TemporaryDirectory() as folder:
-        files = {"config": Path(folder) / "config.json", "catalog": Path(folder) / "catalog.json"}
-        files["config"].write_text(json.dumps(config), encoding="utf-8")
-        files["catalog"].write_text(json.dumps(chosen), encoding="utf-8")
-        options = [word for name, file in files.items() for word in (f"--{name}", str(file))]
-        entrypoint = AirbyteEntrypoint(source)
-        for line in entrypoint.run(entrypoint.parse_args(["read", *options])):
-            print(line)
-            message = json.loads(line)
-            if message["type"] == "RECORD":
-                record = message["record"]
-                for error in validators[record["stream"]].iter_errors(record["data"]):
-                    place = ".".join(str(step) for step in error.absolute_path)
-                    complaints.add(f"{record['stream']}: {place}: {error.message}")
+    for line in read(source, config, chosen):
+        print(line)
+        message = json.loads(line)
+        if message["type"] == "RECORD":
+            record = message["record"]
+            for error in validators[record["stream"]].iter_errors(record["data"]):
+                place = ".".join(str(step) for step in error.absolute_path)
+                complaints.add(f"{record['stream']}: {place}: {error.message}")
     print(json.dumps({"type": "SCHEMA", "complaints": sorted(complaints)}))
 
 

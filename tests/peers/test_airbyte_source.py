@@ -8,8 +8,6 @@ PEER_PYTHON or found on the path, and installs itself into `.peers/` first.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from decimal import Decimal
@@ -19,51 +17,21 @@ from typing import Any
 import pytest
 
 import simulator
+from dev.bench.environments import environment_for, python_for_airbyte
 
 pytestmark = pytest.mark.peers
 
 HERE = Path(__file__).resolve().parent
-ENVIRONMENT = HERE.parents[1] / ".peers" / "airbyte"
-PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = HERE / "requirements-airbyte.txt"
-STAMP = ENVIRONMENT / "installed.txt"
-
-
-def old_enough() -> str | None:
-    """Find a Python on which the connector can be imported."""
-    named = [os.environ.get("PEER_PYTHON"), shutil.which("python3.10"), shutil.which("python3.9")]
-    kept = sorted(Path.home().glob(".pyenv/versions/3.10*/bin/python3.10"))
-    check = "import sys; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 10))"
-    for candidate in filter(None, [*named, *map(str, kept)]):
-        if subprocess.run([candidate, "-c", check], check=False, capture_output=True).returncode == 0:
-            return candidate
-    return None
 
 
 @pytest.fixture(scope="module")
 def connector() -> Path:
     """The Python of an environment with the connector in it, made if there is none."""
-    if STAMP.exists() and STAMP.read_text() == REQUIREMENTS.read_text():
-        return PYTHON
-    python = old_enough()
+    python = python_for_airbyte()
     if python is None:
         pytest.skip("Airbyte's connector needs Python 3.9 or 3.10: set PEER_PYTHON")
-    # Installing is the one thing here that has to leave this machine, so without the guard on the path.
-    free = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    subprocess.run([python, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True, env=free)
-    install = [
-        str(PYTHON),
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--disable-pip-version-check",
-        "-r",
-        str(REQUIREMENTS),
-    ]
-    subprocess.run(install, check=True, env=free, timeout=900)
-    STAMP.write_text(REQUIREMENTS.read_text())
-    return PYTHON
+    return environment_for("airbyte", REQUIREMENTS, python)
 
 
 class Reading:

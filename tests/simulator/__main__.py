@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 import sys
 from types import FrameType
 
-from simulator.books import Books
-from simulator.ledger import Ledger
+from simulator.companies import Company, companies
 from simulator.routes import Tokens
 from simulator.running import AGREEMENT, AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN, COMPANY, READY
 from simulator.server import LOOPBACK, Server
@@ -26,6 +26,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same books")
     parser.add_argument("--agreement", type=int, default=AGREEMENT)
     parser.add_argument("--company", default=COMPANY)
+    parser.add_argument("--companies", type=int, default=1, help="how many, told apart by their grant tokens")
     parser.add_argument("--base-currency", default="DKK")
     parser.add_argument("--app-secret-token", default=APP_SECRET_TOKEN)
     parser.add_argument("--agreement-grant-token", default=AGREEMENT_GRANT_TOKEN)
@@ -35,19 +36,20 @@ def arguments(words: list[str]) -> argparse.Namespace:
 def main(words: list[str]) -> int:
     """Serve until SIGTERM, SIGINT or the control action `stop`."""
     chosen = arguments(words)
-    ledger = Ledger(
-        Books(chosen.invoices, chosen.employees, chosen.seed, chosen.base_currency),
-        chosen.agreement,
-        chosen.company,
-    )
-    tokens = Tokens(chosen.app_secret_token, chosen.agreement_grant_token)
-    server = Server(chosen.port, ledger, tokens, chosen.bind)
+    tokens = chosen.app_secret_token, chosen.agreement_grant_token
+    found = companies(Company(chosen.agreement, chosen.company, chosen.seed, *tokens), chosen.companies)
+    size = chosen.invoices, chosen.employees, chosen.base_currency
+    server = Server(chosen.port, found[0].ledger(*size), Tokens(*tokens), chosen.bind)
+    for other in found[1:]:
+        server.admit(other.ledger(*size), Tokens(other.app_secret_token, other.agreement_grant_token))
 
     def stop(number: int, frame: FrameType | None) -> None:
         server.stop_soon()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    # The books stay: to look through a million invoices at every collection would be most of an answer's time.
+    gc.freeze()
     print(f"{READY}{server.base_url}", flush=True)
     server.serve_forever(poll_interval=0.1)
     server.server_close()

@@ -72,7 +72,7 @@ class Fault:
     half_open_ended  half of the body without a length, then the end of the connection
     half_chunked     half of the body in chunks, without the last one
     half_reset       half of the body under the length of the whole, then a reset
-    flood            `size` bytes of blanks under that length, as long as the client takes them
+    flood            `size` bytes of blanks under that length, as long as the client takes them, with `status` and `headers`
     packed_flood     the same, packed
     wire             `body` instead of anything of HTTP, then the end of the connection
     """

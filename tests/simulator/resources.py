@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, overload
 
 from simulator.books import Employee, Invoice
 from simulator.filtering import Field, Filter
@@ -84,12 +84,31 @@ def _key(field: Field, *, alphabetic: bool) -> Callable[[Any], Any]:
     return key
 
 
+class Tail(Sequence[int]):
+    """The numbers from one place on, not copied: a million of them would be, for every page."""
+
+    def __init__(self, numbers: Sequence[int], first: int) -> None:
+        self._numbers, self._first = numbers, first
+
+    def __len__(self) -> int:
+        return len(self._numbers) - self._first
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[int]: ...
+    def __getitem__(self, at: int | slice) -> int | Sequence[int]:
+        if isinstance(at, slice):
+            return [self._numbers[self._first + one] for one in range(*at.indices(len(self)))]
+        return self._numbers[self._first + range(len(self))[at]]
+
+
 class Resources:
     """Answers which numbers a query selects, and remembers the answer until the ledger changes."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._remembered: OrderedDict[tuple[Any, ...], list[int]] = OrderedDict()
+        self._remembered: OrderedDict[tuple[Any, ...], Sequence[int]] = OrderedDict()
         self.invoice_fields: dict[str, Field] = {
             "bookedInvoiceNumber": Field("number", lambda invoice: invoice.number),
             "currency": Field("text", lambda invoice: invoice.currency),
@@ -125,9 +144,9 @@ class Resources:
             rows.sort(key=key, reverse=descending)
         return rows
 
-    def _selected(self, view: str, filter_text: str | None, sort_text: str | None) -> list[int]:
+    def _selected(self, view: str, filter_text: str | None, sort_text: str | None) -> Sequence[int]:
         keys = [] if sort_text == "bookedInvoiceNumber" else sorting(sort_text, self.invoice_fields)
-        numbers = list(self._filtered(self.view(view), filter_text))
+        numbers = self._filtered(self.view(view), filter_text)
         if not keys:
             return numbers
         rows = [self._ledger.invoices[number] for number in numbers]
@@ -147,7 +166,7 @@ class Resources:
             and one.value is not None
         ):
             find = bisect_right if one.operator == "gt" else bisect_left
-            return numbers[find(numbers, one.value) :]
+            return Tail(numbers, find(numbers, one.value))
         invoices = self._ledger.invoices
         return [number for number in numbers if wanted.matches(invoices[number])]
 
@@ -162,7 +181,7 @@ class Resources:
 
         return read
 
-    def _once(self, key: tuple[Any, ...], make: Callable[[], list[int]]) -> list[int]:
+    def _once(self, key: tuple[Any, ...], make: Callable[[], Sequence[int]]) -> Sequence[int]:
         key = (self._ledger.version, *key)
         if key in self._remembered:
             self._remembered.move_to_end(key)

@@ -30,6 +30,7 @@ class Tokens:
     """The pair of tokens that is let in, beside the pair demo and demo."""
 
     def __init__(self, app_secret: str, agreement_grant: str) -> None:
+        self.agreement_grant = agreement_grant
         self._pairs = {(app_secret, agreement_grant), ("demo", "demo")}
 
     def check(self, headers: Headers, *, demo: bool) -> None:

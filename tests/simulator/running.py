@@ -151,13 +151,16 @@ def running(
 def process(
     *, invoices: int = 22500, employees: int = 10, seed: int = 1, agreement: int = AGREEMENT, company: str = COMPANY,
     base_currency: str = "DKK", app_secret_token: str = APP_SECRET_TOKEN,
-    agreement_grant_token: str = AGREEMENT_GRANT_TOKEN, port: int = 0,
+    agreement_grant_token: str = AGREEMENT_GRANT_TOKEN, port: int = 0, companies: int = 1,
 ) -> Iterator[OwnProcess]:  # fmt: skip
-    """Run a simulator as a process of its own, and stop that process at the end."""
+    """Run a simulator as a process of its own, and stop that process at the end.
+
+    :param companies: how many it serves; those after the first are told apart by `-2`, `-3` and so on behind the grant token.
+    """
     options = {
         "--port": port, "--invoices": invoices, "--employees": employees, "--seed": seed, "--agreement": agreement,
         "--company": company, "--base-currency": base_currency, "--app-secret-token": app_secret_token,
-        "--agreement-grant-token": agreement_grant_token,
+        "--agreement-grant-token": agreement_grant_token, "--companies": companies,
     }  # fmt: skip
     arguments = [str(word) for option in options.items() for word in option]
     folder = str(Path(__file__).resolve().parents[1])

@@ -42,8 +42,17 @@ class Server(ThreadingHTTPServer):
         self._open: set[socket] = set()
         self.ledger, self.script, self.journal = ledger, Script(), Journal()
         self.routes = Routes(ledger, tokens)
+        self._others: dict[str, Routes] = {}
         self.asked_to_stop = Event()
         self.control = Control(ledger, self.script, self.journal, self.asked_to_stop.set)
+
+    def admit(self, ledger: Ledger, tokens: Tokens) -> None:
+        """Serve another company's books to its own grant token; script, journal and control endpoint know the first one's only."""
+        self._others[tokens.agreement_grant] = Routes(ledger, tokens)
+
+    def routes_for(self, agreement_grant: str | None) -> Routes:
+        """The routes of the company that a grant token belongs to; the first one's, which know whom to refuse, for any other."""
+        return self._others.get(agreement_grant or "", self.routes)
 
     @property
     def base_url(self) -> str:
@@ -124,7 +133,8 @@ class Handler(BaseHTTPRequestHandler):
             if self.command != "GET":
                 headers["Allow"] = "GET"
                 raise Refusal(405)
-            answer = Answer(200, headers, self.server.routes.answer(_otherwise(request, fault), self.headers))
+            routes = self.server.routes_for(self.headers.get("X-AgreementGrantToken"))
+            answer = Answer(200, headers, routes.answer(_otherwise(request, fault), self.headers))
         except Refusal as refusal:
             answer = Answer(refusal.status, headers, refusal.body())
         self.server.control.after(request.path)

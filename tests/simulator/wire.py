@@ -88,18 +88,22 @@ def _half_reset(handler: BaseHTTPRequestHandler, answer: Answer, fault: Fault) -
     _reset(handler, answer, fault)
 
 
+def _headers(answer: Answer, fault: Fault) -> dict[str, str]:
+    return answer.headers | {name: value for name, value in fault.headers.items() if value is not None}
+
+
 def _flood(handler: BaseHTTPRequestHandler, answer: Answer, fault: Fault) -> None:
     handler.close_connection = True
-    plain = {name: value for name, value in answer.headers.items() if name != "Content-Encoding"}
-    handler.wfile.write(head(handler, Answer(answer.status, plain, b""), fault.size))
+    plain = _headers(answer, fault) | {"Content-Encoding": "identity"}
+    handler.wfile.write(head(handler, Answer(fault.status or answer.status, plain, b""), fault.size))
     for piece in _blanks(fault.size):
         handler.wfile.write(piece)
 
 
 def _packed_flood(handler: BaseHTTPRequestHandler, answer: Answer, fault: Fault) -> None:
     handler.close_connection = True
-    headers = answer.headers | {"Content-Encoding": "gzip"}
-    handler.wfile.write(head(handler, Answer(answer.status, headers, b""), None))
+    headers = _headers(answer, fault) | {"Content-Encoding": "gzip"}
+    handler.wfile.write(head(handler, Answer(fault.status or answer.status, headers, b""), None))
     squeezer = zlib.compressobj(9, zlib.DEFLATED, GZIP)
     for piece in _blanks(fault.size):
         handler.wfile.write(squeezer.compress(piece))

@@ -13,6 +13,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from simulator import InProcess
+from tests.conftest import postgres_connection
 
 DAG_ID = "economic_invoice_sync"
 
@@ -49,8 +50,12 @@ class Dag:
         at: datetime | None = None,
         as_type: str = "manual",
         retries: int | None = None,
+        limit: timedelta | None = None,
     ) -> Outcome:
-        """Run it once, through every task's real start-up and end."""
+        """Run it once, through every task's real start-up and end.
+
+        :param limit: each task's execution timeout, instead of the DAG file's.
+        """
         from airflow.dag_processing.dagbag import DagBag
         from airflow.models import dagrun
 
@@ -60,6 +65,8 @@ class Dag:
             task.retry_exponential_backoff = 0
             if retries is not None:
                 task.retries = retries
+            if limit is not None:
+                task.execution_timeout = limit
         original = dagrun.get_or_create_dagrun
 
         def typed(**options: Any) -> Any:
@@ -91,19 +98,6 @@ class Dag:
 
     def last_sync(self) -> dict[str, Any]:
         return self.rows("select * from economic.sync_run order by sync_id desc limit 1")[0]
-
-
-def postgres_connection(dsn: str) -> dict[str, Any]:
-    """An Airflow connection's fields from a libpq connection string."""
-    parts = psycopg.conninfo.conninfo_to_dict(dsn)
-    return {
-        "conn_type": "postgres",
-        "host": parts["host"],
-        "port": int(str(parts["port"])),
-        "login": parts["user"],
-        "password": parts["password"],
-        "schema": parts["dbname"],
-    }
 
 
 @pytest.fixture

@@ -9,14 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from simulator import InProcess
-from tests.system.conftest import DAG_ID, Dag, postgres_connection
+from tests.conftest import postgres_connection
+from tests.system.conftest import DAG_ID, Dag
 
 TASKS = ["fetch-pages", "upsert-invoices", "populate-employee-names"]
 RUN_ONCE = Path(__file__).with_name("run_once.py")
@@ -115,10 +116,14 @@ def test_while_another_sync_runs_a_scheduled_one_is_skipped_with_the_reason(dag:
     assert "someone_elses" in sync["message"]
 
 
-def test_while_another_sync_runs_a_manual_one_fails_with_the_reason_and_force_takes_over(dag: Dag) -> None:
+@pytest.mark.parametrize("run_type", ["manual", "operator_triggered"])
+def test_while_another_sync_runs_one_that_was_asked_for_fails_with_the_reason_and_force_takes_over(
+    dag: Dag, run_type: str
+) -> None:
+    """Also one that another DAG asks for, which would take a skipped sync for a fresh copy."""
     dag.run()
     hold_the_lease(dag)
-    outcome = dag.run()
+    outcome = dag.run(as_type=run_type)
     assert outcome.state == "failed"
     assert outcome.tries["fetch-pages"] == 1
     sync = dag.last_sync()
@@ -137,8 +142,6 @@ def test_while_another_sync_runs_a_manual_one_fails_with_the_reason_and_force_ta
 def test_a_backfill_waits_for_the_other_one_to_end(
     dag: Dag, scope: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datetime import timedelta
-
     from economic import tasks
 
     dag.run()
@@ -157,8 +160,6 @@ def test_a_backfill_waits_for_the_other_one_to_end(
 def test_a_scheduled_run_waits_for_a_range_to_end_and_then_syncs(
     dag: Dag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datetime import timedelta
-
     from economic import sync, tasks
 
     dag.run()
@@ -250,8 +251,6 @@ def test_in_a_backfill_force_is_ignored_and_dates_of_its_conf_go_first(dag: Dag)
 
 
 def test_a_backfill_lets_a_waiting_full_sync_go_first(dag: Dag, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datetime import timedelta
-
     from economic import tasks
 
     dag.run()
@@ -289,14 +288,20 @@ def test_an_event_with_the_statistics_tells_of_changes_and_of_nothing_else(dag: 
     number = next(n for n, item in dag.books.ledger.items().items() if item["remainder"] > 0)
     dag.books.pay(number)
     third = dag.run()
+    dag.books.control("remove", number=number)
+    gone = dag.run()
+    dag.run()
+    dag.books.control("restore", number=number)
+    back = dag.run()
     assert events(dag)[known:] == [
         {
             "asset": "economic_invoices_1234567",
             "uri": "x-economic://agreement/1234567/invoices",
             "extra": outcome.xcom["populate-employee-names"],
         }
-        for outcome in (first, third)
+        for outcome in (first, third, gone, back)
     ]
+    assert [one.xcom["populate-employee-names"]["returned"] for one in (gone, back)] == [0, 1]
     assert third.xcom["populate-employee-names"]["updated"] == 1
 
 
@@ -414,3 +419,61 @@ def test_a_killed_fetch_goes_on_where_it_stopped(
     paths = [entry["path"] for entry in simulated.requests()]
     # two pages, the page that proves there are no more, the closing count
     assert paths.count("/invoices/booked") == 4
+
+
+def test_R09_a_task_that_exceeds_its_time_is_tried_again_and_goes_on(
+    dag: Dag, simulated: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's time limit is raised in the middle of a request, as no Exception that anybody catches."""
+    monkeypatch.setenv("ECONOMIC_PAGE_SIZE", "50")
+    simulated.fault("/invoices/booked", "slow", at=4, times=1, seconds=30)
+    outcome = dag.run(limit=timedelta(seconds=5))
+    assert (outcome.state, outcome.tries["fetch-pages"]) == ("success", 2)
+    sync = dag.last_sync()
+    assert (sync["status"], sync["staged_rows"]) == ("completed", [50] * 5)
+    assert (sync["statistics"]["fetched"], sync["statistics"]["discarded"]) == (250, 0)
+    assert [sync["run_id"] for sync in dag.rows("select run_id from economic.sync_run")] == [sync["run_id"]]
+
+
+class Clock:
+    """Airflow's clock, for the times at which its schedule falls due."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from airflow.timetables import trigger
+
+        monkeypatch.setattr(trigger, "utcnow", lambda: self.now)
+
+    def ticks(self, since: str, until: str, *, asleep_until: str = "") -> list[str]:
+        """The runs that Airflow makes of the DAG in that time, when it looks every quarter of an hour; not at all while the DAG is paused."""
+        from airflow.dag_processing.dagbag import DagBag
+        from airflow.serialization.serialized_objects import DagSerialization
+
+        found = DagSerialization.from_dict(DagSerialization.to_dict(DagBag().dags[DAG_ID]))
+        self.now = datetime.fromisoformat(since).replace(tzinfo=UTC)
+        end = datetime.fromisoformat(until).replace(tzinfo=UTC)
+        awake = datetime.fromisoformat(asleep_until or since).replace(tzinfo=UTC)
+        runs: list[str] = []
+        last = None
+        while self.now < end:
+            info = found.next_dagrun_info(last_automated_run_info=last)
+            if self.now >= awake and info.run_after <= self.now:
+                last = info
+                runs.append(info.run_after.strftime("%Y-%m-%dT%H:%M"))
+            else:
+                self.now += timedelta(minutes=15)
+        return runs
+
+
+def test_R20_a_dag_that_was_paused_for_three_days_makes_one_run(
+    airflow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = Clock(monkeypatch).ticks("2026-03-02T00:00", "2026-03-05T13:00", asleep_until="2026-03-05T01:30")
+    assert ticks == ["2026-03-05T00:00", "2026-03-05T06:00", "2026-03-05T12:00"]
+
+
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25", "2028-02-29"])
+def test_R20_nights_that_clocks_are_moved_and_leap_days_have_four_runs(
+    airflow: None, monkeypatch: pytest.MonkeyPatch, day: str
+) -> None:
+    ticks = Clock(monkeypatch).ticks(f"{day}T00:00", f"{day}T23:59")
+    assert ticks == [f"{day}T{hour:02}:00" for hour in (0, 6, 12, 18)]

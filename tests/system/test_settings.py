@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,11 +71,14 @@ def test_the_schedule_is_what_was_set(
         ("ECONOMIC_SYNC_SCHEDULE", "@fortnightly", "ECONOMIC_SYNC_SCHEDULE is '@fortnightly'"),
         ("ECONOMIC_SYNC_SCHEDULE", "0 25 * * *", "which is no schedule"),
         ("ECONOMIC_SYNC_SCHEDULE", "0 0 * * * *", "which is no schedule"),
+        ("ECONOMIC_SYNC_SCHEDULE", "0 0 30 2 *", "which is no schedule"),
+        ("ECONOMIC_SYNC_SCHEDULE", "R * * * *", "which is no schedule"),
         ("AUTO_SYNC_ENABLED", "perhaps", "AUTO_SYNC_ENABLED is 'perhaps'"),
         ("ECONOMIC_PAGE_SIZE", "1001", "whole number from 1 to 1000"),
         ("ECONOMIC_ON_FAILURE", "no_such_module.at_all", "ECONOMIC_ON_FAILURE is 'no_such_module.at_all'"),
         ("ECONOMIC_ON_FAILURE", "not a path", "package.module.function"),
         ("ECONOMIC_LATE_AFTER_MINUTES", "soon", "ECONOMIC_LATE_AFTER_MINUTES is 'soon'"),
+        ("ECONOMIC_ON_LATE", "economic.alerts.log_late", "Set ECONOMIC_LATE_AFTER_MINUTES as well"),
     ],
 )
 def test_nonsense_is_an_import_error_that_says_so_and_harms_no_other_dag(
@@ -83,6 +88,16 @@ def test_nonsense_is_an_import_error_that_says_so_and_harms_no_other_dag(
     dags, errors = parsed(folder)
     assert dags == {"somebody_elses": None}
     assert said in errors["economic_invoice_sync.py"]
+
+
+def test_a_function_for_late_syncs_that_is_not_there_is_said_before_one_is_late(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECONOMIC_LATE_AFTER_MINUTES", "30")
+    monkeypatch.setenv("ECONOMIC_ON_LATE", "no_such_module.late")
+    dags, errors = parsed(folder)
+    assert dags == {"somebody_elses": None}
+    assert "ECONOMIC_ON_LATE is 'no_such_module.late'" in errors["economic_invoice_sync.py"]
 
 
 def test_each_agreement_has_a_dag_of_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,6 +134,53 @@ def test_a_broken_agreement_is_an_import_error_for_itself_alone(
     }
     assert list(errors) == ["economic_invoice_sync_check.py"]
     assert "entry 2 has the name 'No Good'" in errors["economic_invoice_sync_check.py"]
+
+
+def test_one_broken_agreement_of_two_hundred_stops_none_of_the_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries: list[Any] = [{"name": f"company_{number}"} for number in range(1, 201)]
+    entries[99] = {"name": "company_100", "schedule": "every six hours"}
+    monkeypatch.setenv("ECONOMIC_AGREEMENTS", json.dumps(entries))
+    dags, errors = parsed(folder)
+    good = {f"economic_invoice_sync__company_{number}" for number in range(1, 201) if number != 100}
+    assert set(dags) == {"economic_invoice_sync", "somebody_elses"} | good
+    assert list(errors) == ["economic_invoice_sync_check.py"]
+    said = errors["economic_invoice_sync_check.py"]
+    assert "entry 100, schedule is 'every six hours', which is no schedule" in said
+    assert said.count("entry ") == 1
+
+
+def test_the_process_of_a_task_makes_the_dag_of_its_own_agreement_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.sdk.definitions import context
+    from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager
+
+    monkeypatch.setenv("ECONOMIC_AGREEMENTS", '[{"name": "north"}, {"name": "south"}]')
+    for left_behind in (context._AIRFLOW_PARSING_CONTEXT_DAG_ID, context._AIRFLOW_PARSING_CONTEXT_TASK_ID):
+        monkeypatch.setenv(left_behind, "")
+        monkeypatch.delenv(left_behind)
+    # As Airflow's command line reads the file, then as its task runner does.
+    with _airflow_parsing_context_manager(dag_id="economic_invoice_sync__south"):
+        assert len(parsed(folder)[0]) == 4
+    with _airflow_parsing_context_manager(dag_id="economic_invoice_sync__south", task_id="fetch-pages"):
+        dags, errors = parsed(folder)
+    assert errors == {}
+    assert set(dags) == {"economic_invoice_sync__south", "somebody_elses"}
+
+
+def test_a_sync_that_has_begun_goes_on_before_another_begins(folder: Path) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = DagBag(dag_folder=str(folder)).dags["economic_invoice_sync"]
+    # As the scheduler knows it.
+    known = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    in_order = [
+        known.get_task(name) for name in ("fetch-pages", "upsert-invoices", "populate-employee-names")
+    ]
+    assert [one.weight_rule.get_weight(SimpleNamespace(task=one)) for one in in_order] == [1, 2, 3]
 
 
 def test_a_function_for_failed_and_late_syncs_can_be_hooked_up(

@@ -60,6 +60,17 @@ def test_the_example_environment_holds_no_value_of_a_secret() -> None:
     assert all(re.search(r"<\w+>", value) for value in secret.values())
 
 
+def test_a_host_of_ones_own_has_the_same_users_as_the_containers() -> None:
+    setting = r"AIRFLOW__CORE__AUTH_MANAGER(?:=|: )(\S+)"
+    (host,) = re.findall(setting, (ROOT / "deploy" / "systemd" / "environment.example").read_text())
+    (containers,) = re.findall(setting, (ROOT / "docker-compose.yaml").read_text())
+    assert host == containers
+    document = (ROOT / "docs" / "install.md").read_text()
+    assert "/opt/airflow/bin/airflow users create --role Admin" in document
+    (lock,) = re.findall(r"/opt/airflow/bin/pip install .*-r (\S+)", document)
+    assert re.search(r"^apache-airflow-providers-fab==", (ROOT / lock).read_text(), re.MULTILINE)
+
+
 def direct(name: str) -> set[str]:
     """The packages that a .in file asks for itself."""
     text = (ROOT / "requirements" / f"{name}.in").read_text()

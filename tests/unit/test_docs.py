@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from economic import errors
+from economic import errors, reading
 from economic.__main__ import _parser
 from economic.orders import KNOWN_CONF
 from economic.statements import sql_folder
@@ -127,3 +127,25 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
                     reached.add(one)
                     todo.append(one)
     assert set(DOCUMENTS) <= reached
+
+
+def test_everything_the_page_says_when_something_is_wrong_is_explained() -> None:
+    problems = [value for value in vars(reading).values() if isinstance(value, reading.Problem)]
+    assert len(problems) > 9
+    for problem in problems:
+        first = re.split(r"[.:]", problem.text)[0]
+        assert first in OPERATIONS, problem.text
+    words = (ROOT / "plugins" / "economic" / "static" / "words.js").read_text()
+    short = re.findall(r'add\("(?:bad|warn)", "([^"]+)"', words)
+    assert len(short) > 5
+    for text in set(short) - {"Look at it"}:
+        assert f"*{text}*" in OPERATIONS, text
+
+
+def test_every_picture_that_a_document_shows_is_there_and_can_be_taken_anew() -> None:
+    taken = set(re.findall(r'"([a-z-]+)"', (ROOT / "tests" / "browser" / "pictures.py").read_text()))
+    for picture in (ROOT / "docs" / "pictures").glob("*.png"):
+        assert picture.stem in taken | {
+            f"{name}-{theme}" for name in ("page", "narrow") for theme in ("light", "dark")
+        }
+    assert README.count("](docs/pictures/page-") == 2

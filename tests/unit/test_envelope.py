@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from economic.envelope import read_document, read_envelope
 from economic.errors import BrokenResponse
+from tests import payloads
 
 
 def body(items: str, pagination: str = '{"results": 2, "pageSize": 1000}', rest: str = "") -> bytes:
@@ -113,3 +117,52 @@ def test_reads_what_the_standard_parser_reads() -> None:
 def test_a_document_must_be_one_readable_object(text: bytes) -> None:
     with pytest.raises(BrokenResponse):
         read_document(text)
+
+
+def plain(value: Any) -> Any:
+    """With all numbers of one type, and those that are none as text: they would not equal themselves."""
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    if isinstance(value, Decimal | int) and not isinstance(value, bool):
+        return Decimal(value) if Decimal(value).is_finite() else str(value)
+    return value
+
+
+def number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
+
+
+@given(
+    texts=st.lists(payloads.json_texts, min_size=1, max_size=3),
+    spoiled=st.none() | st.tuples(st.integers(0), st.sampled_from(b'"\\{}[],:\x00\n\xff\xc3\x80-.0eE/a')),
+)
+def test_a_page_holds_what_the_standard_library_reads_in_it(
+    texts: list[str], spoiled: tuple[int, int] | None
+) -> None:
+    page = f'{{"collection": [{",".join(texts)}], "pagination": {{"results": {len(texts)}}}}}'
+    body = bytearray(page.encode())
+    if spoiled:
+        body[spoiled[0] % len(body)] = spoiled[1]
+    try:
+        expected = json.loads(
+            body.decode(errors="surrogateescape"),
+            parse_int=number,
+            parse_float=number,
+            parse_constant=number,
+        )
+    except ValueError:
+        with pytest.raises(BrokenResponse):
+            read_envelope(bytes(body))
+        return
+    try:
+        found = read_envelope(bytes(body))
+    except BrokenResponse:
+        # Readable, but no page: the spoiled byte hit a key or a count.
+        assert spoiled
+        return
+    assert [plain(item.value) for item in found.items] == plain(expected["collection"])

@@ -24,13 +24,10 @@ from economic.models import (
     invoice_number,
     read_agreement,
     read_employee,
-    read_invoice,
     read_totals,
 )
 from tests import payloads
-from tests.payloads import WHOLE
-
-LEAST = '{"bookedInvoiceNumber": 7, "self": "x", "netAmount": 1, "grossAmount": 1, "remainder": 0}'
+from tests.payloads import LEAST, WHOLE, read
 
 
 def item(text: str) -> Item:
@@ -50,12 +47,12 @@ def changed(path: str, raw: str) -> Item:
 
 def refused(candidate: Item) -> tuple[str, str]:
     with pytest.raises(RecordError) as caught:
-        read_invoice(candidate)
+        read(candidate)
     return caught.value.field, caught.value.reason
 
 
 def test_every_field_of_a_whole_item_is_read() -> None:
-    assert read_invoice(item(WHOLE)) == Invoice(
+    assert read(item(WHOLE)) == Invoice(
         invoice_number=10017,
         order_number=1017,
         invoice_date=date(2026, 1, 15),
@@ -99,11 +96,12 @@ def test_the_digest_tells_texts_apart_and_nothing_else() -> None:
     assert digest(item(WHOLE)) == digest(item(WHOLE))
     assert digest(item(WHOLE)) != digest(item(WHOLE.replace("10017", "10017 ")))
     assert digest(item(LEAST)) != digest(item(WHOLE))
-    assert len(digest(item(WHOLE))) == 16
+    assert len(digest(item(WHOLE))) == 20
+    assert digest(item(WHOLE))[:4] == digest(item(LEAST))[:4]
 
 
 def test_the_least_legal_item_is_an_invoice() -> None:
-    found = read_invoice(item(LEAST))
+    found = read(item(LEAST))
     assert found.invoice_number == 7
     assert found.due_date is found.currency is found.employee_number is found.customer_name is None
 
@@ -118,7 +116,7 @@ def test_an_item_without_its_number_or_amounts_is_refused(field: str) -> None:
 
 @pytest.mark.parametrize(("raw", "number"), [("20001", 20001), ('"20001"', 20001), ("9999999", 9999999)])
 def test_numbers_may_come_as_digits_in_a_string(raw: str, number: int) -> None:
-    assert read_invoice(changed("bookedInvoiceNumber", raw)).invoice_number == number
+    assert read(changed("bookedInvoiceNumber", raw)).invoice_number == number
 
 
 @pytest.mark.parametrize(
@@ -144,7 +142,7 @@ def test_numbers_may_come_as_digits_in_a_string(raw: str, number: int) -> None:
 def test_what_is_no_invoice_number_is_refused(raw: str) -> None:
     candidate = changed("bookedInvoiceNumber", raw)
     assert refused(candidate)[0] == "bookedInvoiceNumber"
-    assert invoice_number(candidate.value) is None
+    assert invoice_number(candidate) is None
 
 
 @pytest.mark.parametrize(
@@ -160,7 +158,7 @@ def test_what_is_no_invoice_number_is_refused(raw: str) -> None:
     ],
 )
 def test_amounts_are_stored_as_they_came(raw: str, amount: str) -> None:
-    assert read_invoice(changed("grossAmount", raw)).gross_amount == Decimal(amount)
+    assert read(changed("grossAmount", raw)).gross_amount == Decimal(amount)
 
 
 @pytest.mark.parametrize(
@@ -212,11 +210,11 @@ def test_what_is_no_currency_is_refused(raw: str) -> None:
 
 @pytest.mark.parametrize("raw", ['"XXX"', '"BTC"'])
 def test_which_currencies_exist_is_not_ours_to_say(raw: str) -> None:
-    assert read_invoice(changed("currency", raw)).currency == json.loads(raw)
+    assert read(changed("currency", raw)).currency == json.loads(raw)
 
 
 def test_nul_is_taken_out_of_texts_and_of_the_raw_item() -> None:
-    found = read_invoice(changed("notes.heading", r'"a\u0000b\\u0000"'))
+    found = read(changed("notes.heading", r'"a\u0000b\\u0000"'))
     assert found.subject == r"ab\u0000"
     assert r'"ab\\u0000"' in found.raw_data
 
@@ -238,7 +236,7 @@ def test_bytes_that_are_not_utf8_refuse_their_invoice() -> None:
     "raw", [r'"\u202e‮ 😀 é́ \u0007"', '"\'); drop table invoice; --"', '"<script>{{7*7}}</script>"', '""']
 )
 def test_any_other_text_is_kept_as_it_is(raw: str) -> None:
-    assert read_invoice(changed("recipient.name", raw)).customer_name == json.loads(raw)
+    assert read(changed("recipient.name", raw)).customer_name == json.loads(raw)
 
 
 @pytest.mark.parametrize(
@@ -254,12 +252,12 @@ def test_a_value_where_an_object_should_be_is_refused(path: str, raw: str) -> No
     ["customer", "recipient", "references", "references.salesPerson", "notes", "pdf", "dueDate", "date"],
 )
 def test_what_is_null_counts_as_left_out(path: str) -> None:
-    assert read_invoice(changed(path, "null")).invoice_number == 10017
+    assert read(changed(path, "null")).invoice_number == 10017
 
 
 @pytest.mark.parametrize(("raw", "number"), [("0", 0), ("-1", -1), ('"3"', 3)])
 def test_employee_numbers_are_stored_as_far_as_they_are_numbers(raw: str, number: int) -> None:
-    assert read_invoice(changed("references.salesPerson.employeeNumber", raw)).employee_number == number
+    assert read(changed("references.salesPerson.employeeNumber", raw)).employee_number == number
 
 
 @pytest.mark.parametrize("raw", ["3.0", "true", '"x"', "[]"])
@@ -274,9 +272,9 @@ def test_an_item_that_is_no_object_is_refused(raw: str) -> None:
 
 def test_a_refusal_says_what_was_wrong_and_never_grows() -> None:
     with pytest.raises(RecordError, match="date is no day of the calendar: '2026-02-30'"):
-        read_invoice(changed("date", '"2026-02-30"'))
+        read(changed("date", '"2026-02-30"'))
     with pytest.raises(RecordError) as caught:
-        read_invoice(changed("date", '"' + "x" * 1_000_000 + '"'))
+        read(changed("date", '"' + "x" * 1_000_000 + '"'))
     assert len(str(caught.value)) < 200
 
 
@@ -321,21 +319,21 @@ def error_of(read: Callable[[], object], kind: type[EconomicError]) -> EconomicE
 def test_any_json_in_any_field_is_an_invoice_or_refused_in_words(text: str) -> None:
     candidate = item(text)
     Drift().look([candidate])
-    refusal = error_of(lambda: read_invoice(candidate), RecordError)
+    refusal = error_of(lambda: read(candidate), RecordError)
     if refusal is not None:
         assert len(refusal.message) < 200
         assert refusal.message.isprintable()
         assert vars(refusal)["reason"].isidentifier()
     else:
-        found = read_invoice(candidate)
-        assert found.invoice_number == invoice_number(candidate.value)
+        found = read(candidate)
+        assert found.invoice_number == invoice_number(candidate)
         assert found.net_amount.is_finite()
 
 
 @given(payloads.json_texts)
 def test_any_json_for_an_item_is_refused_or_read(text: str) -> None:
     candidate = item(text)
-    assert error_of(lambda: read_invoice(candidate), RecordError) is not None
+    assert error_of(lambda: read(candidate), RecordError) is not None
     error_of(lambda: read_employee(candidate.value), RecordError)
 
 
@@ -346,6 +344,6 @@ def test_any_json_for_an_item_is_refused_or_read(text: str) -> None:
 )
 def test_any_json_in_the_other_answers_is_read_or_not_believed(members: dict[str, str]) -> None:
     text = "{" + ",".join(f'"{key}":{value}' for key, value in members.items()) + "}"
-    for read in (read_agreement, read_totals):
-        error = error_of(lambda read=read: read(read_document(text.encode())), BrokenResponse)
+    for answer in (read_agreement, read_totals):
+        error = error_of(lambda answer=answer: answer(read_document(text.encode())), BrokenResponse)
         assert error is None or error.message.isprintable()

@@ -40,7 +40,10 @@ def test_the_wheel_carries_the_package_its_sql_and_its_marks(wheel: zipfile.ZipF
     names = set(wheel.namelist())
     for path in (ROOT / "include" / "sql").rglob("*.sql"):
         assert f"economic/_sql/{path.relative_to(ROOT / 'include' / 'sql').as_posix()}" in names
-    for path in (ROOT / "plugins" / "economic").rglob("*.py"):
+    package = ROOT / "plugins" / "economic"
+    files = [path for folder in ("templates", "static") for path in (package / folder).iterdir()]
+    assert len(files) > 12
+    for path in (*package.rglob("*.py"), *files):
         assert path.relative_to(ROOT / "plugins").as_posix() in names
     assert {"economic/py.typed", "economic/.airflowignore"} <= names
     assert {name.split("/")[0] for name in names} == {
@@ -185,3 +188,53 @@ def test_the_example_settings_are_the_defaults() -> None:
     assert Settings.from_environment(
         {key: value.strip('"') for key, value in given.items()}
     ) == Settings.from_environment({})
+
+
+def test_the_installed_wheel_has_a_page_that_can_be_made(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    wheel.extractall(tmp_path)
+    code = "from economic.page_files import page_files; print(sorted(page_files()))"
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in ("page.html", "page.js", "page.css", "chart.js"):
+        assert f"'{name}'" in printed
+
+
+TASK_PROCESS = """
+import json, sys
+import airflow.sdk.plugins_manager as manager
+before = set(sys.modules)
+plugins, errors = manager._get_plugins()
+loaded = set(sys.modules) - before
+print("@@" + json.dumps({
+    "plugins": [each.name for each in plugins], "errors": errors,
+    "own": sorted(name for name in loaded if name.split(".")[0] == "economic"),
+    "all": sorted(loaded), "count": len(loaded),
+}))
+"""
+
+
+def test_a_task_process_loads_next_to_nothing_because_of_the_plugin() -> None:
+    """Every task process loads all plugins; the page, and FastAPI for it, take seconds."""
+    done = subprocess.run([sys.executable, "-c", TASK_PROCESS], capture_output=True, text=True)
+    assert "@@" in done.stdout, done.stderr[-2000:]
+    found = json.loads(done.stdout.split("@@")[1])
+    assert "economic" in found["plugins"]
+    assert found["errors"] == {}
+    assert "economic.ui_plugin" in found["own"]
+    assert found["count"] < 5
+    assert not {name.split(".")[0] for name in found["all"]} & {"fastapi", "starlette", "psycopg", "uvicorn"}
+
+
+def test_the_chart_library_keeps_its_licence_and_points_at_no_map() -> None:
+    static = ROOT / "plugins" / "economic" / "static"
+    library = (static / "chart.js").read_text()
+    assert "Chart.js v4.6.1" in library[:200]
+    assert "Released under the MIT License" in library[:200]
+    assert "sourceMappingURL" not in library
+    assert "The MIT License" in (static / "chart.LICENSE.md").read_text()

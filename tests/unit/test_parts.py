@@ -18,11 +18,12 @@ from dev.interruption import Interrupted, Interruption
 from dev.parts import Part, PartFailed, Parts
 
 COMMAND = """
-import json, sys
+import json, signal, sys
 from pathlib import Path
 from dev.interruption import Interrupted, Interruption
 from dev.parts import Parts
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests themselves run under nohup
 with Interruption() as interruption:
     try:
         with Parts(Path(sys.argv[1]), interruption) as parts:

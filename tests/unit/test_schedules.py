@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
+from croniter import croniter
 
 from economic import schedules
 
@@ -48,6 +49,20 @@ def test_a_spread_schedule_is_valid_stable_and_of_the_same_rhythm(schedule: str)
     assert moved.split()[1:] == schedules.PRESETS.get(schedule, schedule).split()[1:]
 
 
-@pytest.mark.parametrize("schedule", ["*/30 * * * *", "5,35 * * * *", "10-20 * * * *"])
-def test_a_schedule_without_one_minute_stays_as_it_is(schedule: str) -> None:
+@pytest.mark.parametrize(
+    ("schedule", "times"), [("*/30 * * * *", 48), ("5,35 * * * *", 48), ("*/10 8-17 * * *", 60)]
+)
+def test_a_schedule_of_several_minutes_keeps_its_rhythm_and_is_spread(schedule: str, times: int) -> None:
+    moved = {schedules.spread(schedule, f"company_{n}") for n in range(200)}
+    assert len(moved) > 5
+    for one in moved:
+        ticks = croniter(schedules.checked(one, "here"), datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC))
+        found = [datetime.fromtimestamp(ticks.get_next(float), UTC) for _ in range(times)]
+        assert {tick.date() for tick in found} == {date(2026, 3, 2)}
+        assert len({tick.minute for tick in found}) == times // len({tick.hour for tick in found})
+        assert ticks.get_next(datetime).day == 3
+
+
+@pytest.mark.parametrize("schedule", ["10-20 * * * *", "* * * * *", "*/60 * * * *", "1,5-9 * * * *"])
+def test_another_schedule_stays_as_it_is(schedule: str) -> None:
     assert schedules.spread(schedule, "north") == schedule

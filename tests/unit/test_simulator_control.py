@@ -305,6 +305,28 @@ def test_the_program_serves_is_steered_over_http_and_stops() -> None:
     assert sim.process.returncode == 0
 
 
+def test_companies_behind_one_server_are_told_apart_by_their_grant_tokens() -> None:
+    with simulator.process(invoices=40, companies=3) as sim:
+        seen = []
+        for grant in ("", "-2", "-3"):
+            own = Client(sim)
+            own.session.headers["X-AgreementGrantToken"] = sim.agreement_grant_token + grant
+            items = own.get("/invoices/booked?pagesize=1000")["collection"]
+            seen.append((own.get("/self")["agreementNumber"], [item["netAmount"] for item in items]))
+        assert [number for number, _ in seen] == [1234567, 1234568, 1234569]
+        assert all(len(amounts) == 40 for _, amounts in seen)
+        assert seen[0][1] != seen[1][1] != seen[2][1]
+        own.session.headers["X-AgreementGrantToken"] += "4"
+        assert own.answer("/self").status_code == 401
+        own.session.headers.update(
+            {
+                "X-AgreementGrantToken": f"{sim.agreement_grant_token}-2",
+                "X-AppSecretToken": "other",
+            }
+        )
+        assert own.answer("/self").status_code == 401
+
+
 def test_a_stopped_simulator_answers_nobody() -> None:
     with simulator.running(invoices=5) as sim:
         own = Client(sim)

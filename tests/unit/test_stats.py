@@ -51,6 +51,7 @@ def test_statistics_are_one_flat_dict_of_plain_values() -> None:
             "duplicates",
             "discarded",
             "missing",
+            "returned",
             "pages",
             "requests",
             "retries",

@@ -1,0 +1,237 @@
+"""What goes wrong: on e-conomic's side, on the network, in PostgreSQL, with the processes. Each trouble is over after a while."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from tests.injection.postgres import Fate
+from tests.injection.proxy import Proxy
+from tests.soak.ground import NAME, Ground, dice_of
+from tests.soak.traffic import Traffic
+
+ANSWERS: tuple[dict[str, Any], ...] = (
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 503},
+    {"kind": "status", "status": 429, "headers": {"Retry-After": "1"}},
+    {"kind": "status", "status": 429, "headers": {"Retry-After": "3600"}},
+    {"kind": "status", "status": 408},
+    {"kind": "html"},
+    {"kind": "body", "body": '{"collection": []}'},
+    {"kind": "body", "body": "[]"},
+    {"kind": "reset"},
+    {"kind": "silence", "seconds": 1.5},
+    {"kind": "slow", "seconds": 0.8},
+    {"kind": "drip", "seconds": 2.0},
+    {"kind": "drip_head", "seconds": 4.0},
+    {"kind": "half_body"},
+    {"kind": "half_reset"},
+    {"kind": "half_chunked"},
+    {"kind": "half_json"},
+    {"kind": "half_gzip"},
+    {"kind": "bad_gzip"},
+    {"kind": "bad_checksum"},
+)
+REFUSALS: tuple[dict[str, Any], ...] = (
+    {"kind": "status", "status": 401},
+    {"kind": "status", "status": 403},
+    {"kind": "redirect"},
+)
+LOCK = "lock table economic.invoice in access exclusive mode"
+
+
+@dataclass
+class Troubles:
+    """Makes trouble, one after the other.
+
+    :param inside: with the processes; else with all that is around them.
+    """
+
+    ground: Ground
+    traffic: Traffic
+    seed: int
+    inside: bool
+    done: Counter[str] = field(default_factory=Counter)
+    _dice: random.Random = field(init=False)
+    _kinds: dict[str, tuple[int, Callable[[], str | None]]] = field(init=False)
+    _frozen: list[threading.Timer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._dice = dice_of(self.seed, f"troubles {self.inside}")
+        around = {
+            "answer": (8, self._answer),
+            "refusal": (1, self._refusal),
+            "http": (4, lambda: self._network("HTTP", self.ground.http)),
+            "postgres": (3, lambda: self._network("PostgreSQL", self.ground.postgres)),
+            "commit": (3, self._commit),
+            "backend": (4, self._backend),
+            "restart": (1, self._restart),
+            "lock": (1, self._lock),
+            "frozen in a page": (2, self._freeze_in_a_page),
+        }
+        inside = {"kill": (2, self._kill), "freeze": (2, self._freeze), "lose": (1, self._lose)}
+        self._kinds = inside if self.inside else around
+
+    def make(self) -> None:
+        """Make some trouble; it is over when this returns, but for the frozen, who are woken in their time."""
+        names = list(self._kinds)
+        (name,) = self._dice.choices(names, weights=[weight for weight, _ in self._kinds.values()])
+        said = self._kinds[name][1]()
+        if said is not None:
+            self.done[said] += 1
+
+    def end(self) -> None:
+        """Wait until all who were frozen are awake."""
+        for timer in self._frozen:
+            timer.join()
+
+    # -- e-conomic ----------------------------------------------------------------------------------------------------
+
+    def _answer(self) -> str:
+        fault = dict(self._dice.choice(ANSWERS))
+        where = self._dice.choice(
+            ("/invoices/booked", "/invoices/booked", "/", "/employees", "/self", "/invoices/totals")
+        )
+        times = self._dice.choice((1, 1, 2, 5, 30))
+        self.ground.books.fault(where, fault.pop("kind"), at=self._dice.randrange(1, 6), times=times, **fault)
+        self._pause(0.5, 2.0)
+        self.ground.books.faults()
+        return "API: broken or late answers"
+
+    def _refusal(self) -> str:
+        fault = dict(self._dice.choice(REFUSALS))
+        self.ground.books.fault("/", fault.pop("kind"), at=self._dice.randrange(1, 20), times=1, **fault)
+        self._pause(0.5, 1.5)
+        self.ground.books.faults()
+        return "API: refusals"
+
+    # -- the network --------------------------------------------------------------------------------------------------
+
+    def _network(self, what: str, proxy: Proxy) -> str:
+        kind = self._dice.choice(
+            ("resets", "black holes", "stalls", "delays", "refused connections", "cut streams")
+        )
+        if kind == "resets":
+            proxy.reset()
+        elif kind == "black holes":
+            proxy.blackhole()
+        elif kind == "stalls":
+            proxy.stall()
+        elif kind == "delays":
+            proxy.latency = self._dice.uniform(0.01, 0.1)
+        elif kind == "refused connections":
+            proxy.down()
+        else:
+            proxy.limit(self._dice.randrange(100, 100_000))
+        self._pause(0.2, 2.5)
+        if kind == "black holes":
+            # Whoever lost bytes in it waits for an answer that never comes: nothing but a reset frees both sides.
+            proxy.reset()
+        proxy.heal()
+        return f"network to {what}: {kind}"
+
+    def _commit(self) -> str:
+        """The connection breaks at a commit: before it arrives, or after it is done and before anybody hears of it."""
+        fates: tuple[Fate, ...] = ("held back", "unanswered")
+        fate = self._dice.choice(fates)
+        self.ground.postgres.trip(
+            b"commit", self.ground.postgres.reset, at=self._dice.randrange(1, 20), fate=fate
+        )
+        self._pause(0.3, 1.0)
+        self.ground.postgres.heal()
+        return f"network to PostgreSQL: cut at a COMMIT, {fate}"
+
+    # -- PostgreSQL ---------------------------------------------------------------------------------------------------
+
+    def _backend(self) -> str | None:
+        found = self._admin(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like %s order by random() limit 1",
+            f"{NAME} %",
+        )
+        return "PostgreSQL: backends ended" if found else None
+
+    def _restart(self) -> str:
+        crash = self._dice.random() < 0.5
+        if crash:
+            self.ground.cluster.crash()
+        else:
+            self.ground.cluster.stop()
+        self._pause(0.0, 1.0)
+        self.ground.cluster.start()
+        return "PostgreSQL: crashes" if crash else "PostgreSQL: restarts"
+
+    def _lock(self) -> str | None:
+        with suppress(psycopg.Error), psycopg.connect(self.ground.cluster.dsn) as admin:
+            admin.execute(b"set local lock_timeout = '300ms'")
+            admin.execute(LOCK.encode())
+            self._pause(0.1, 1.5)
+            return "PostgreSQL: the table locked by somebody"
+        return None
+
+    def _admin(self, statement: str, *parameters: Any) -> list[Any]:
+        with suppress(psycopg.Error), psycopg.connect(self.ground.cluster.dsn, autocommit=True) as admin:
+            return admin.execute(statement.encode(), parameters).fetchall()
+        return []
+
+    # -- processes ----------------------------------------------------------------------------------------------------
+
+    def _kill(self) -> str | None:
+        for process in self._some_processes():
+            process.kill()
+            return "processes: killed (SIGKILL)"
+        return None
+
+    def _freeze(self) -> str | None:
+        for process in self._some_processes():
+            process.freeze()
+            # From much shorter than the lease to much longer.
+            self._later(self._dice.choice((0.1, 0.5, 1.5, 4.0, 6.0)), process.wake)
+            return "processes: frozen and woken (SIGSTOP)"
+        return None
+
+    def _freeze_in_a_page(self) -> str | None:
+        """The process that sends the next page freezes before it has sent all of it, with the lease's row locked."""
+        struck: list[str] = []
+
+        def freeze() -> None:
+            for process in self.traffic.at_work():
+                process.freeze()
+                self._later(2.5, process.wake)
+            struck.append("processes: all frozen, one of them in the middle of a page")
+
+        self.ground.postgres.trip(b'"bookedinvoicenumber":', freeze)
+        self._pause(0.5, 1.5)
+        self.ground.postgres.heal()
+        return struck[0] if struck else None
+
+    def _lose(self) -> str | None:
+        """Airflow gives a process up that lives on, as when its supervisor was killed; sometimes it sleeps through it."""
+        for process in self._some_processes():
+            frozen = self._dice.random() < 0.5
+            if frozen:
+                process.freeze()
+                self._later(self._dice.uniform(0.5, 4.0), process.wake)
+            self.traffic.give_up(process)
+            return "processes: tried again beside the one that lives" + (", frozen" if frozen else "")
+        return None
+
+    def _some_processes(self) -> list[Any]:
+        found = self.traffic.at_work()
+        self._dice.shuffle(found)
+        return found
+
+    def _later(self, seconds: float, do: Callable[[], object]) -> None:
+        timer = threading.Timer(seconds, do)
+        timer.start()
+        self._frozen = [*(one for one in self._frozen if one.is_alive()), timer]
+
+    def _pause(self, least: float, most: float) -> None:
+        time.sleep(self._dice.uniform(least, most))

@@ -1,0 +1,83 @@
+"""What of a row the page is told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from economic import display
+from economic.agreements import AgreementDag
+
+NOW = datetime(2026, 3, 10, 14, 0, tzinfo=UTC)
+SIX_HOURLY = "0 */6 * * *"
+
+
+def standing(**changed: Any) -> dict[str, Any]:
+    return {
+        "last_synced_at": NOW - timedelta(hours=2),
+        "running": False,
+        "stalled": False,
+        "last_started_at": NOW - timedelta(hours=2),
+    } | changed
+
+
+@pytest.mark.parametrize(
+    ("synced_hours_ago", "expected"),
+    [
+        (0.5, None),
+        (1.99, None),  # by the tick of 12:00
+        (2.01, datetime(2026, 3, 10, 12, 0, tzinfo=UTC)),
+        (30, datetime(2026, 3, 10, 12, 0, tzinfo=UTC)),
+    ],
+)
+def test_a_copy_is_late_when_it_shows_nothing_of_the_last_due_time(
+    synced_hours_ago: float, expected: datetime | None
+) -> None:
+    found = standing(last_synced_at=NOW - timedelta(hours=synced_hours_ago))
+    assert display.missed_due(found, SIX_HOURLY, NOW) == expected
+
+
+def test_a_sync_has_an_hour_before_the_copy_is_late() -> None:
+    found = standing(last_synced_at=datetime(2026, 3, 10, 6, 1, tzinfo=UTC))
+    assert display.missed_due(found, SIX_HOURLY, datetime(2026, 3, 10, 12, 59, tzinfo=UTC)) is None
+    assert display.missed_due(found, SIX_HOURLY, datetime(2026, 3, 10, 13, 1, tzinfo=UTC)) is not None
+
+
+def test_nothing_is_late_without_a_schedule_before_the_first_sync_or_while_one_is_at_work() -> None:
+    old = NOW - timedelta(days=3)
+    assert display.missed_due(standing(last_synced_at=old), None, NOW) is None
+    assert display.missed_due(standing(last_synced_at=None), SIX_HOURLY, NOW) is None
+    at_work = standing(last_synced_at=old, running=True, last_started_at=NOW - timedelta(minutes=90))
+    assert display.missed_due(at_work, SIX_HOURLY, NOW) is None
+    assert display.missed_due(at_work | {"stalled": True}, SIX_HOURLY, NOW) is not None
+    # what has been running since before the due time is not the sync that fell due
+    assert (
+        display.missed_due(at_work | {"last_started_at": NOW - timedelta(hours=9)}, SIX_HOURLY, NOW)
+        is not None
+    )
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("not_a_date", "not a date"),
+        ("amount_out_of_range", "amount out of range"),
+        ("sqlstate_23514", "refused by the database (23514)"),
+    ],
+)
+def test_reasons_are_told_in_words(reason: str, words: str) -> None:
+    assert display.reason_words(reason) == words
+
+
+def test_a_dag_is_named_after_its_agreement() -> None:
+    north = AgreementDag("economic_invoice_sync__north", "economic_north", None)
+    assert display.dag_json(north, may_trigger=True) == {
+        "dag_id": "economic_invoice_sync__north",
+        "name": "north",
+        "scheduled": False,
+        "may_trigger": True,
+    }
+    default = AgreementDag("economic_invoice_sync", "economic_default", "@daily")
+    assert display.dag_json(default, may_trigger=False)["name"] == ""
