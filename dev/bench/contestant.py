@@ -26,13 +26,18 @@ def main() -> int:
     if way == "ours":
         from dev.bench import ours
 
+        ours.start()
         with measured(dsn, postmaster, note):
             statistics = ours.load(dsn)
         told["statistics"] = statistics
     else:
         from dev.bench import limit, row_by_row
 
-        load = {"limit": limit.load, "row by row": row_by_row.load}[way]
+        load = {
+            "limit": limit.load,
+            "limit, json": limit.load_by_the_standard_library,
+            "row by row": row_by_row.load,
+        }[way]
         with measured(dsn, postmaster, note):
             load(dsn, base_url, headers)
     print(json.dumps(told))

@@ -7,17 +7,18 @@ rows, no history, no lease, no progress. Nothing that keeps the same copy can co
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import psycopg
 import requests
 
 from economic.models import Invoice
 
 PAGE = 1000
-COLUMNS = Invoice._fields
+COLUMNS = tuple(field for field in Invoice._fields if field != "digest")
 PATHS = tuple(
     tuple(name.split("."))
     for name in [
@@ -70,6 +71,14 @@ _TEXT = {
 _decoder = json.JSONDecoder(parse_float=Decimal)
 
 
+class _Page(msgspec.Struct):
+    collection: list[msgspec.Raw]
+
+
+_page = msgspec.json.Decoder(_Page)
+_quick = msgspec.json.Decoder(float_hook=Decimal)
+
+
 def sql_type(column: str) -> str:
     """The type of a column of the bare table."""
     if column in TYPES:
@@ -83,7 +92,7 @@ def table(connection: psycopg.Connection[Any]) -> None:
     """Make the bare table."""
     columns = ", ".join(f"{column} {sql_type(column)}" for column in COLUMNS)
     connection.execute(
-        f"create table if not exists bare_invoice ({columns}, primary key (invoice_number)) with (fillfactor = 90)".encode()
+        f"create table if not exists bare_invoice ({columns}, primary key (invoice_number)) with (fillfactor = 80)".encode()
     )
 
 
@@ -108,7 +117,13 @@ def pages(base_url: str, headers: dict[str, str]) -> Iterator[bytes]:
 
 
 def items(body: bytes) -> Iterator[tuple[dict[str, Any], str]]:
-    """The items of a page with their own text."""
+    """The items of a page with their own text, by the fastest parser that is known to keep decimals exact."""
+    for raw in _page.decode(body).collection:
+        yield _quick.decode(raw), bytes(raw).decode()
+
+
+def items_by_the_standard_library(body: bytes) -> Iterator[tuple[dict[str, Any], str]]:
+    """The same by the standard library."""
     text = body.decode()
     at = text.index("[", text.index('"collection"')) + 1
     while text[at] != "]":
@@ -131,7 +146,12 @@ def row(value: dict[str, Any], raw: str) -> list[Any]:
     return found
 
 
-def load(dsn: str, base_url: str, headers: dict[str, str]) -> None:
+def load(
+    dsn: str,
+    base_url: str,
+    headers: dict[str, str],
+    parse: Callable[[bytes], Iterator[tuple[dict[str, Any], str]]] = items,
+) -> None:
     """One load of everything."""
     names = ", ".join(COLUMNS)
     others = [column for column in COLUMNS if column != "invoice_number"]
@@ -142,7 +162,7 @@ def load(dsn: str, base_url: str, headers: dict[str, str]) -> None:
             cursor.copy(f"copy incoming ({names}) from stdin".encode()) as copy,
         ):
             for body in pages(base_url, headers):
-                for value, raw in items(body):
+                for value, raw in parse(body):
                     copy.write_row(row(value, raw))
         connection.execute(
             f"""insert into bare_invoice as held ({names}) select {names} from incoming
@@ -150,3 +170,8 @@ def load(dsn: str, base_url: str, headers: dict[str, str]) -> None:
             where ({", ".join(f"held.{c}" for c in others)}) is distinct from ({", ".join(f"excluded.{c}" for c in others)})
             """.encode()
         )
+
+
+def load_by_the_standard_library(dsn: str, base_url: str, headers: dict[str, str]) -> None:
+    """One load of everything, with the standard library's JSON."""
+    load(dsn, base_url, headers, items_by_the_standard_library)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +32,19 @@ class Cost:
         return self.client + self.postgres
 
 
+def settled_postgres_cpu(watching: psycopg.Connection, postmaster: int) -> float:
+    """The same as :func:`postgres_cpu`, once all other sessions have ended: one that ends while it is looked at is easily missed."""
+    while (
+        watching.execute(
+            "select 1 from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+        ).fetchone()
+        is not None
+    ):
+        time.sleep(0.01)
+    time.sleep(0.1)
+    return postgres_cpu(postmaster)
+
+
 def postgres_cpu(postmaster: int) -> float:
     """CPU seconds that a PostgreSQL server has used so far, in all its processes, ended ones included."""
     total = _ticks(postmaster, ended=True)
@@ -50,9 +62,16 @@ def _ticks(pid: int, *, ended: bool) -> int:
     return sum(int(value) for value in found[11 : 15 if ended else 13])
 
 
-def _wal(connection: psycopg.Connection) -> int:
+def wal_bytes(connection: psycopg.Connection) -> int:
+    """Bytes of write-ahead log since the cluster was made."""
     found = connection.execute("select pg_current_wal_insert_lsn() - '0/0'").fetchone()
     return int(found[0]) if found else 0
+
+
+def peak_mb() -> float:
+    """The most memory this program has had; `ru_maxrss` would begin with what its parent had."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def _resident_mb() -> float:
@@ -64,12 +83,13 @@ def _resident_mb() -> float:
 def measured(dsn: str, postmaster: int, done: Callable[[Cost], None]) -> Iterator[None]:
     """Measure the work of this process in the block, whose imports are done: what a process needs to start is not in it."""
     with psycopg.connect(dsn, autocommit=True) as watching:
-        base, wal = _resident_mb(), _wal(watching)
-        server, client, clock = postgres_cpu(postmaster), time.process_time(), time.perf_counter()
+        base, wal = _resident_mb(), wal_bytes(watching)
+        server = settled_postgres_cpu(watching, postmaster)
+        client, clock = time.process_time(), time.perf_counter()
         yield
         wall, used = time.perf_counter() - clock, time.process_time() - client
-        served, written = postgres_cpu(postmaster) - server, _wal(watching) - wal
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        served, written = settled_postgres_cpu(watching, postmaster) - server, wal_bytes(watching) - wal
+        peak = peak_mb()
     done(Cost(wall, used, served, written, peak, base))
 
 

@@ -1,8 +1,15 @@
-"""The sync itself: its three phases as the DAG's tasks run them, each on connections of its own, without the mandated pauses."""
+"""The sync itself: its three phases as the DAG's tasks run them, each on connections of its own, without the mandated pauses.
+
+`python -m dev.bench.ours PHASE` runs one of them, for a sync that is killed and gone on with.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -14,19 +21,59 @@ from economic.hook import EconomicHook
 from economic.transport import Limits
 
 CONN_ID = "economic_default"
+PAGE_SIZE = 1000
+CACHE_SECONDS = 3600
+
+
+def start() -> None:
+    """What a process loads once and a task has loaded by the time it begins: Airflow's secrets, connections and HTTP hook."""
+    with EconomicHook(CONN_ID, limits=Limits(interval=0.0)) as hook:
+        hook.get_conn()
 
 
 def load(dsn: str, interval: float = 0.0) -> dict[str, Any]:
     """One sync; its statistics."""
-    order = Order("bench", f"bench__{os.getpid()}", "manual", CONN_ID, "bench")
     limits = Limits(interval=interval)
+    sync_id = fetch(dsn, f"bench__{os.getpid()}", limits)
+    store(dsn, sync_id)
+    return name(dsn, sync_id, limits)
+
+
+def fetch(dsn: str, run_id: str, limits: Limits) -> int:
+    """The first task's work, gone on with if an earlier attempt of this run left it unfinished; the sync's id."""
+    order = Order("bench", run_id, "manual", CONN_ID, "bench")
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
         begun = sync.begin(hook, connection, order)
-        scanning.fetch_pages(begun, hook, 1000)
-    sync_id = begun.run.sync_id
+        scanning.fetch_pages(begun, hook, PAGE_SIZE)
+    return begun.run.sync_id
+
+
+def store(dsn: str, sync_id: int) -> None:
+    """The second task's work."""
     with prepare(psycopg.connect(dsn)) as connection:
         storing.upsert_invoices(sync.join(connection, sync_id, "bench"))
+
+
+def name(dsn: str, sync_id: int, limits: Limits) -> dict[str, Any]:
+    """The third task's work; the sync's statistics."""
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
-        return naming.populate_employee_names(
-            sync.join(connection, sync_id, "bench", hook), hook, 3600
-        ).to_xcom()
+        attempt = sync.join(connection, sync_id, "bench", hook)
+        return naming.populate_employee_names(attempt, hook, CACHE_SECONDS).to_xcom()
+
+
+def main() -> int:
+    """Run one phase of the only sync there is."""
+    logging.disable(logging.INFO)
+    dsn, limits = os.environ["BENCH_DSN"], Limits(interval=0.0)
+    phases: dict[str, Callable[[], object]] = {
+        "fetch": lambda: fetch(dsn, "bench__killed", limits),
+        "store": lambda: store(dsn, 1),
+        "names": lambda: name(dsn, 1, limits),
+    }
+    done = phases[sys.argv[1]]()
+    print(json.dumps(done))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
