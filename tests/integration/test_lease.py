@@ -18,6 +18,7 @@ from economic.lease import Lease
 from economic.models import Agreement
 
 AGREEMENT = 42
+FIRST_NEW = 1000
 
 
 @pytest.fixture
@@ -92,6 +93,33 @@ def test_only_one_of_many_that_ask_at_once_gets_it(
         thread.join()
     assert (len(taken), len(busy)) == (1, 7)
     assert all(f"Sync {taken[0].sync_id} " in error.message for error in busy)
+
+
+def test_first_syncs_of_an_agreement_that_begin_together_all_bind_it(
+    connect: Callable[[], psycopg.Connection],
+) -> None:
+    """Each agreement is new to all of them. Where the insert named one key, some 10 of 400 rounds ended in a duplicate of the other."""
+    rounds, barrier, errors = 400, threading.Barrier(4), []
+
+    def bind(connection: psycopg.Connection) -> None:
+        for number in range(FIRST_NEW, FIRST_NEW + rounds):
+            barrier.wait(timeout=30)
+            try:
+                with transaction(connection):
+                    store.bind_agreement(connection, f"connection_{number}", Agreement(number, "x", "DKK"))
+            except psycopg.Error as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=bind, args=(connect(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    bound = connect().execute(
+        "select conn_id from economic.agreement where agreement_number >= %s", [FIRST_NEW]
+    )
+    assert len(bound.fetchall()) == rounds
 
 
 def test_a_token_is_never_given_twice(connect: Callable[[], psycopg.Connection]) -> None:
