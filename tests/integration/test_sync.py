@@ -489,10 +489,10 @@ def test_storing_goes_on_after_the_last_stored_page(
     attempt = company.fetch(company.order())
     original, calls = storing._store_page, itertools.count(1)
 
-    def breaks_at_the_second(*arguments: Any) -> None:
+    def breaks_at_the_second(*arguments: Any) -> Any:
         if next(calls) == 2:
             raise psycopg.OperationalError("the connection is gone")
-        original(*arguments)
+        return original(*arguments)
 
     monkeypatch.setattr(storing, "_store_page", breaks_at_the_second)
     with pytest.raises(psycopg.OperationalError):
