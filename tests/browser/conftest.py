@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ MENU = "e-conomic sync"
 SIZE: ViewportSize = {"width": 1280, "height": 900}
 NARROW: ViewportSize = {"width": 400, "height": 860}
 USERS = "admin:admin,vera:viewer"
+FORGOTTEN_AFTER = 1.1
+"""Seconds, after which the page hands no answer out again that it has given before."""
 
 
 @pytest.fixture(scope="session")
@@ -99,8 +102,8 @@ class Browser:
         return self.page
 
     def look_again(self) -> None:
-        """Come back to the tab, so that the page asks at once; an answer is good for a second, which has passed then."""
-        self.page.wait_for_timeout(1100)
+        """Come back to the tab, so that the page asks at once, when no answer from before is good any more."""
+        self.page.wait_for_timeout(FORGOTTEN_AFTER * 1000)
         self.page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
 
     def asked(self, part: str) -> list[Request]:
@@ -177,11 +180,13 @@ def another_company(live: Live, number: int) -> Iterator[psycopg.Connection]:
         history.make_schema(connection)
         move = "update economic.agreement set conn_id = %s where conn_id = %s"
         connection.execute(move, ("economic_aside", "economic_default"))
+        time.sleep(FORGOTTEN_AFTER)
         yield connection
         for table in ("sync_lease", "sync_run", "rejected_invoice", "agreement"):
             delete = psycopg.sql.SQL("delete from economic.{} where agreement_number = %s")
             connection.execute(delete.format(psycopg.sql.Identifier(table)), (number,))
         connection.execute(move, ("economic_default", "economic_aside"))
+        time.sleep(FORGOTTEN_AFTER)
 
 
 def cell(frame: FrameLocator | Page, table: str, row: int, column: int) -> Locator:
