@@ -92,34 +92,38 @@ def translated() -> Iterator[None]:
         raise explain(error) from error
 
 
+def said(error: psycopg.Error) -> str:
+    """What PostgreSQL or the driver said, in a line. Without detail and context: those hold values of rows, which belong into no log and on no page."""
+    return " ".join((error.diag.message_primary or str(error)).split())[:300]
+
+
 def explain(error: psycopg.Error) -> EconomicError:
     """What a driver error means: whether trying again can help, and who must do what if not.
 
     SQLSTATE classes: PostgreSQL's appendix "Error Codes". A refused connection carries none, only its text.
     """
     code = error.sqlstate or ""
-    # Its details hold the values of the row: they belong into no log and on no page.
-    said = " ".join((error.diag.message_primary or str(error)).split())[:300]
+    words = said(error)
     if code == "42501":
         return SchemaMismatch(
-            f"The database role may not do what the sync needs: {said}.",
+            f"The database role may not do what the sync needs: {words}.",
             hint="Let the owner of the database run `python -m economic migrate`, then include/sql/grants/grant_writer.sql.",
         )
-    if code[:2] in {"28", "3D"} or _login_refused(code, said):
+    if code[:2] in {"28", "3D"} or _login_refused(code, words):
         return ConfigurationError(
-            f"PostgreSQL refused the connection: {said}.",
+            f"PostgreSQL refused the connection: {words}.",
             hint="Check host, database, login and password of the PostgreSQL connection.",
         )
     if code[:2] in {"42", "0A", "3F"}:
         return SchemaMismatch(
-            f"The tables are not the ones this version works with: {said}.",
+            f"The tables are not the ones this version works with: {words}.",
             hint="Run `python -m economic migrate`.",
         )
     if code in _STOPPING:
-        return FatalError(f"{_STOPPING[code]} {said}.", hint="Make room; the next sync goes on by itself.")
+        return FatalError(f"{_STOPPING[code]} {words}.", hint="Make room; the next sync goes on by itself.")
     if code[:2] in {"22", "23"}:
-        return FatalError(f"The database refused a value where it should not: {said}.")
-    return DatabaseUnavailable(f"The database failed ({code or type(error).__name__}): {said}.")
+        return FatalError(f"The database refused a value where it should not: {words}.")
+    return DatabaseUnavailable(f"The database failed ({code or type(error).__name__}): {words}.")
 
 
 def is_lost(connection: Connection, error: psycopg.Error) -> bool:

@@ -90,4 +90,4 @@ def _kept_out(writer: Writer) -> DatabaseUnavailable:
 
 
 def _said(error: psycopg.Error) -> str:
-    return f"PostgreSQL broke a transaction off ({error.sqlstate or type(error).__name__}: {' '.join(str(error).split())})."
+    return f"PostgreSQL broke a transaction off ({error.sqlstate or type(error).__name__}: {database.said(error)})."

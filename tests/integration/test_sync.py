@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
+import time
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -501,6 +503,36 @@ def test_storing_goes_on_after_the_last_stored_page(
     company.conn_id = "economic_default"
     company.store(attempt.run.sync_id)
     assert company.stored["created"] == 250
+
+
+def test_a_transaction_that_was_broken_off_is_told_of_without_the_rows_it_was_writing(
+    company: Company, database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """PostgreSQL adds the context of what it broke off, which may quote the row."""
+    monkeypatch.setattr("economic.database.LOCK_TIMEOUT", "200ms")
+
+    def messages() -> list[str]:
+        return [record.getMessage() for record in caplog.records if record.name == "economic.redo"]
+
+    def release(other: psycopg.Connection) -> None:
+        deadline = time.monotonic() + 20
+        while not messages() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        other.rollback()
+
+    with psycopg.connect(database) as other:
+        other.execute(
+            "insert into economic.staged_invoice (sync_id, page, position, invoice_number, same) values (1, 2, 5, 1, true)"
+        )
+        releasing = threading.Thread(target=release, args=(other,))
+        releasing.start()
+        attempt = company.fetch(company.order())
+        releasing.join()
+    assert attempt.run.sync_id == 1
+    assert company.fetched["fetched"] == 250
+    assert messages()[0] == (
+        "PostgreSQL broke a transaction off (55P03: canceling statement due to lock timeout). Doing it again (1 of 3)."
+    )
 
 
 def test_a_second_sync_is_busy_while_one_runs(company: Company) -> None:
