@@ -24,7 +24,7 @@ _WRONG_TABLE = "Look for a constraint or trigger on economic.invoice that is not
 MOST_PAGES_TOGETHER = 100
 """Pages that hold nothing but invoices known again are taken together, up to so many."""
 SETTLED_FROM = 100_000
-"""A sync of at least so many invoices reads each page that it has added once more: fewer are all stored between two checkpoints."""
+"""A sync of at least so many invoices reads each page that it has added once more: fewer are usually all stored between two checkpoints."""
 
 
 @dataclass(slots=True)
