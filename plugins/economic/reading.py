@@ -155,7 +155,7 @@ def _reading(postgres_conn_id: str) -> Iterator[Connection]:
 
 def _check(connection: Connection) -> None:
     found = schema.version(connection)
-    if found == 0:
+    if found is None:
         raise Unreadable(NO_TABLES)
     if found != schema.newest():
         raise Unreadable(OLD_TABLES if found < schema.newest() else NEW_TABLES)

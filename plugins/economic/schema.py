@@ -77,10 +77,10 @@ def missing_steps(connection: Connection) -> list[Migration]:
     return _missing_after(_installed(connection))
 
 
-def version(connection: Connection) -> int:
-    """The newest step that was applied; 0 when the tables do not exist."""
+def version(connection: Connection) -> int | None:
+    """Return the newest step that was applied; None when the tables do not exist."""
     if not one(connection, "find_schema")["installed"]:
-        return 0
+        return None
     return one(connection, "select_schema_version")["version"] or 0
 
 
@@ -98,7 +98,7 @@ def _installed(connection: Connection) -> int:
         )
     if server["server_version"] < OLDEST_SERVER:
         raise SchemaMismatch("PostgreSQL is older than 15.", hint="Upgrade the server.")
-    return version(connection)
+    return version(connection) or 0
 
 
 def _missing_after(installed: int) -> list[Migration]:

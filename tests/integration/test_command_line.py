@@ -10,7 +10,6 @@ import pytest
 
 from economic import sync
 from economic.errors import CredentialsRefused
-from economic.statements import migrations
 from simulator import InProcess
 from tests.integration.conftest import Company
 
@@ -162,20 +161,11 @@ def test_a_connection_that_moved_is_unbound_and_reaches_the_other_company(
     assert (again.returncode, "bound to no agreement" in again.stderr) == (1, True)
 
 
-def test_the_text_of_an_upgrade_holds_what_is_missing(database: str, empty_database: str) -> None:
+def test_printed_migration_holds_missing_steps_only(database: str, empty_database: str) -> None:
     """The owner of the database may want to see, and to apply, what an upgrade does."""
-    with psycopg.connect(empty_database) as older:
-        for step in migrations()[:6]:
-            older.execute(step.text)
-            older.execute(
-                "insert into economic.schema_version (version, name) values (%s, %s)",
-                (step.version, step.name),
-            )
     printed = economic(empty_database, "migrate", "--print").stdout
     with psycopg.connect(empty_database) as older:
         older.execute(printed.encode())
     assert economic(empty_database, "migrate").stdout == "The tables are up to date.\n"
     assert economic(database, "migrate", "--print").stdout == ""
-    assert economic("", "migrate", "--print").stdout.count("insert into economic.schema_version") == len(
-        migrations()
-    )
+    assert economic("", "migrate", "--print").stdout == printed

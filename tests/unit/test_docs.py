@@ -52,7 +52,7 @@ def test_every_error_has_a_row_of_what_to_do() -> None:
 
 def test_every_status_of_a_sync_is_explained() -> None:
     schema = (sql_folder() / "schema" / "0001_invoice_copy.sql").read_text()
-    (statuses,) = re.findall(r"status in \(([^)]+)\)", schema)
+    statuses = re.findall(r"status in \(([^)]+)\)", schema)[0]
     names = re.findall(r"'(\w+)'", statuses)
     assert len(names) == 7
     for name in names:
