@@ -18,12 +18,12 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from economic import access, display, reading
 from economic.agreements import AgreementDag
+from economic.coalescing import CoalescedReads, ReadTimeout
 from economic.errors import ConfigurationError
 from economic.page_files import PageFile, page_files
 from economic.page_guard import Guard, instead
 from economic.reading import MOST_ROWS, Unreadable
 from economic.settings import Settings
-from economic.sharing import SharedReads, TooSlow
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -43,7 +43,7 @@ routes = APIRouter()
 def create_app() -> FastAPI:
     """The page as an application of its own, for Airflow to mount."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.state.reads = SharedReads()
+    app.state.reads = CoalescedReads()
     app.state.files = page_files()
     app.include_router(routes)
     app.add_middleware(Guard)
@@ -182,10 +182,10 @@ async def _standings(request: Request, settings: Settings, conn_ids: tuple[str, 
 
 
 async def _read(request: Request, key: tuple[Any, ...], read: Callable[[], Answer]) -> Answer:
-    reads: SharedReads = request.app.state.reads
+    reads: CoalescedReads = request.app.state.reads
     try:
         return await reads.get(key, read)
-    except TooSlow:
+    except ReadTimeout:
         raise Unreadable(reading.TOO_SLOW) from None
 
 

@@ -76,13 +76,13 @@ def site(
     api_server: Site, database: str, define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> Site:
     """The server, with this test's own database behind the page and nothing remembered of other tests."""
-    from economic.sharing import SharedReads
+    from economic.coalescing import CoalescedReads
 
     for name in [name for name in os.environ if name.startswith("ECONOMIC_")]:
         monkeypatch.delenv(name)
     define_connection("economic_postgres", **postgres_connection(database))
     # What the page remembers for a second belongs to the database of the test before.
-    page_app().state.reads = SharedReads(good_for=0.0)
+    page_app().state.reads = CoalescedReads(good_for=0.0)
     return api_server
 
 

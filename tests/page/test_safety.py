@@ -26,9 +26,9 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from economic import sync
+from economic.coalescing import CoalescedReads
 from economic.errors import CredentialsRefused
 from economic.page_guard import HEADERS
-from economic.sharing import SharedReads
 from simulator import InProcess
 from tests.canaries import AGREEMENT_GRANT, APP_SECRET, find_canaries
 from tests.integration.conftest import Company
@@ -541,7 +541,7 @@ def test_W12_fifty_who_wait_for_a_locked_table_hold_four_connections_and_nobody_
 ) -> None:
     names = [f"c{place}" for place in range(50)]
     monkeypatch.setenv("ECONOMIC_AGREEMENTS", json.dumps([{"name": name} for name in names]))
-    page_app().state.reads = SharedReads(good_for=0.0, patience=4.0)
+    page_app().state.reads = CoalescedReads(good_for=0.0, patience=4.0)
     site.token("vera")
     with psycopg.connect(database) as locking, ThreadPoolExecutor(50) as viewers:
         locking.execute("lock table economic.sync_run in access exclusive mode")
@@ -564,7 +564,7 @@ def test_W12_fifty_who_wait_for_a_locked_table_hold_four_connections_and_nobody_
 def test_W12_fifty_who_watch_one_sync_cost_the_database_what_one_costs(
     site: Site, past: psycopg.Connection
 ) -> None:
-    page_app().state.reads = SharedReads()
+    page_app().state.reads = CoalescedReads()
     site.token("vera")
     past.execute("select pg_stat_reset()")
     with ThreadPoolExecutor(50) as viewers:
