@@ -1,8 +1,10 @@
-"""What stands around every answer of the page: headers that tie the browser's hands, and silence about errors."""
+"""Headers that restrict the browser, and the answer and the log entry of an unexpected error."""
 
 from __future__ import annotations
 
 import logging
+import traceback
+from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+_MOST_FRAMES = 15
+
 _IN_WORDS = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>e-conomic sync</title></head><body>{paragraphs}</body></html>
 """
@@ -47,10 +51,29 @@ def instead(request: Request, told: dict[str, Any], status: int, *paragraphs: st
     return JSONResponse(told, status)
 
 
+def where_raised(error: BaseException) -> str:
+    """Return an exception's type and frames, and those of its causes: no message, no value of a variable.
+
+    A message may hold a host, a role or a value of a row.
+    """
+    return "\n".join(_lines(error))
+
+
+def _lines(error: BaseException) -> Iterator[str]:
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        yield from _lines(cause)
+        yield "which led to:"
+    sqlstate = getattr(error, "sqlstate", None)
+    yield f"{type(error).__module__}.{type(error).__qualname__}" + (f" ({sqlstate})" if sqlstate else "")
+    for frame, line in list(traceback.walk_tb(error.__traceback__))[-_MOST_FRAMES:]:
+        yield f"  {frame.f_globals.get('__name__')}, line {line}, in {frame.f_code.co_name}"
+
+
 class Guard:
     """Adds the headers to every answer, and turns an exception into an answer that tells nothing of it.
 
-    Airflow itself sends none of these headers, and its log would hold the traceback, with hosts and names in it.
+    Airflow itself sends none of these headers, and would log the exception with its message.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -78,7 +101,7 @@ class Guard:
         try:
             await self._app(scope, receive, guarded)
         except Exception as error:
-            log.error("The e-conomic sync page failed (%s).", type(error).__name__)
+            log.error("The e-conomic sync page failed:\n%s", where_raised(error))
             if begun:
                 return
             problem = {"problem": UNEXPECTED.to_json()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -19,6 +20,8 @@ from economic.errors import ConfigurationError, EconomicError, SchemaMismatch
 
 if TYPE_CHECKING:
     from economic.database import Connection, Row
+
+log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3
 READ_SECONDS = 8
@@ -95,7 +98,7 @@ BAD_SETTING = Problem(
 UNEXPECTED = Problem(
     "unexpected",
     "The page could not be worked out.",
-    "The log of Airflow's API server names the kind of error.",
+    "The log of Airflow's API server says where it happened.",
     http_status=500,
 )
 
@@ -150,7 +153,15 @@ def _reading(postgres_conn_id: str) -> Iterator[Connection]:
     except Unreadable:
         raise
     except (psycopg.Error, EconomicError) as error:
-        raise Unreadable(_problem(error)) from None
+        problem = _problem(error)
+        sqlstate = getattr(error, "sqlstate", None) or "no SQLSTATE"
+        log.warning(
+            "The page cannot read the invoice database: %s (%s, %s).",
+            problem.code,
+            type(error).__name__,
+            sqlstate,
+        )
+        raise Unreadable(problem) from None
 
 
 def _check(connection: Connection) -> None:

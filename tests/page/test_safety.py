@@ -468,12 +468,19 @@ def test_W03_what_is_stored_comes_as_json_that_no_browser_takes_for_a_page(
 
 
 def test_W15_an_unexpected_error_tells_nothing(
-    site: Site, past: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    site: Site,
+    past: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """The log says where it happened, by frames; neither it nor the answer has a message or a value."""
     from economic import display
 
     def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("host=secret.example password=hunter2")
+        try:
+            int("a value of a row")
+        except ValueError as error:
+            raise RuntimeError("host=secret.example password=hunter2") from error
 
     monkeypatch.setattr(display, "standing_json", broken)
     answer = site.page(DAG)
@@ -484,6 +491,11 @@ def test_W15_an_unexpected_error_tells_nothing(
     for each in (answer, page):
         assert "secret.example" not in each.text
         assert each.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
+    logged = "\n".join(record.getMessage() for record in caplog.records if "economic" in record.name)
+    assert re.search(r"builtins\.ValueError\n.*\nwhich led to:\nbuiltins\.RuntimeError\n", logged)
+    assert re.search(r"^  economic\.page, line \d+, in agreement$", logged, re.MULTILINE)
+    for value in ("secret.example", "hunter2", "a value of a row"):
+        assert value not in caplog.text
 
 
 # -- where it stands --------------------------------------------------------------------------------------------------

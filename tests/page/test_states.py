@@ -310,12 +310,15 @@ def test_tables_of_another_version_are_told_with_the_side_to_upgrade(
     assert problem(site, 503) == "new_tables"
 
 
-def test_a_missing_table_is_told(site: Site, connection: psycopg.Connection) -> None:
+def test_a_missing_table_is_told(
+    site: Site, connection: psycopg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
     connection.execute("alter table economic.sync_run rename to gone")
     connection.execute("drop view economic.sync_status cascade")
     connection.execute("alter table economic.rejected_invoice rename to gone_too")
     connection.execute("alter table economic.agreement rename to gone_as_well")
     assert problem(site, 503) == "other_tables"
+    assert "cannot read the invoice database: other_tables (UndefinedTable, 42P01)." in caplog.text
 
 
 def test_a_missing_right_is_told(
