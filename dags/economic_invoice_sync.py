@@ -35,7 +35,7 @@ Three tasks:
 The page **e-conomic sync** in the menu Browse shows how the copy stands, what runs and what went wrong. The **statistics** are the XCom of `populate-employee-names`; every sync also has its row in `economic.sync_run`, with live progress.
 
 **Trigger by hand**: `force` takes over at once from a sync that another DAG run, a backfill, another Airflow or a crash left holding the lease, and asks for the employee names
-again. It does not jump Airflow's own queue. `date_from` and `date_to` limit a sync to invoices dated in that range.
+again. It does not jump Airflow's own queue. `date_from` and `date_to` limit a sync to invoices dated in that range. `accept_missing` accepts, for one run, that more invoices are gone than a sync marks missing by itself.
 
 **When it fails** read the last lines of the failed task's log: they say what happened and what to do. Network faults, e-conomic's faults and database restarts are
 tried again by themselves. Refused tokens, a connection that reaches another company, missing tables or rights need a person. A single bad
@@ -49,6 +49,12 @@ PARAMS = {
         type="boolean",
         title="Force",
         description_md="Take over from a sync that is running or was left behind, and ask for the employee names again.",
+    ),
+    "accept_missing": Param(
+        False,
+        type="boolean",
+        title="Accept missing invoices",
+        description_md="For this run, mark all invoices missing that e-conomic neither lists nor counts any more, however many they are.",
     ),
     "date_from": Param(
         None,

@@ -95,7 +95,7 @@ from (
             'bigint',
             array['sync_id', 'agreement_number', 'current', 'total', 'scan_cursor', 'scan_seen', 'booked_count']
         ),
-        ('sync_run', 'boolean', array['force', 'scan_drifted', 'complete', 'reconciled']),
+        ('sync_run', 'boolean', array['force', 'accept_missing', 'scan_drifted', 'complete', 'reconciled']),
         ('sync_run', 'date', array['date_from', 'date_to']),
         ('sync_run', 'integer', array['scan_number', 'stored_pages']),
         ('sync_run', 'integer[]', array['staged_rows']),

@@ -1,8 +1,20 @@
 -- Opens the row of a sync.
--- Parameters: dag_id, run_id, run_type, conn_id, scope, date_from, date_to, force, message.
+-- Parameters: dag_id, run_id, run_type, conn_id, scope, date_from, date_to, force, accept_missing,
+-- message.
 -- Returns: one row: the new sync id.
-insert into economic.sync_run (dag_id, run_id, run_type, conn_id, scope, date_from, date_to, force, message)
+insert into economic.sync_run (
+    dag_id, run_id, run_type, conn_id, scope, date_from, date_to, force, accept_missing, message
+)
 values (
-    %(dag_id)s, %(run_id)s, %(run_type)s, %(conn_id)s, %(scope)s, %(date_from)s, %(date_to)s, %(force)s, %(message)s
+    %(dag_id)s,
+    %(run_id)s,
+    %(run_type)s,
+    %(conn_id)s,
+    %(scope)s,
+    %(date_from)s,
+    %(date_to)s,
+    %(force)s,
+    %(accept_missing)s,
+    %(message)s
 )
 returning sync_id;

@@ -12,6 +12,7 @@ select
     date_from,
     date_to,
     force,
+    accept_missing,
     phase,
     status,
     message,

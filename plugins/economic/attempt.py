@@ -63,6 +63,7 @@ class Order:
     :param attempt: which task attempt asks, for people: task and try.
     :param date_from: only invoices dated this day or later; with neither date the sync is a full one.
     :param force: take the lease from a live sync, and do not trust the employee cache.
+    :param accept_missing: mark invoices missing however many are gone from e-conomic's list.
     """
 
     dag_id: str
@@ -73,6 +74,7 @@ class Order:
     date_from: date | None = None
     date_to: date | None = None
     force: bool = False
+    accept_missing: bool = False
 
     @property
     def scope(self) -> str:

@@ -14,7 +14,7 @@ from economic.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
 
-KNOWN_CONF = frozenset({"force", "date_from", "date_to"})
+KNOWN_CONF = frozenset({"force", "accept_missing", "date_from", "date_to"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,10 @@ def read_order(asked: AskedFor, *, conn_id: str, schedule: str | None, attempt: 
     if force and backfill:
         log.warning("force is ignored in a backfill: its runs would displace each other.")
         force = False
+    accept_missing = asked.params.get("accept_missing") is True
+    if accept_missing and backfill:
+        log.warning("accept_missing is ignored in a backfill: its runs mark nothing missing.")
+        accept_missing = False
     return Order(
         dag_id=asked.dag_id,
         run_id=asked.run_id,
@@ -68,6 +72,7 @@ def read_order(asked: AskedFor, *, conn_id: str, schedule: str | None, attempt: 
         date_from=date_from,
         date_to=date_to,
         force=force,
+        accept_missing=accept_missing,
     )
 
 

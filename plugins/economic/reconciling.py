@@ -13,13 +13,14 @@ from economic.attempt import Attempt, counted, stored_counts
 from economic.database import run
 from economic.models import Totals
 from economic.stats import Counts
-from economic.store import HeldTotals
+from economic.store import Gone, HeldTotals
 
 log = logging.getLogger(__name__)
 
 _FEWEST_GONE = 10
 _SHARE_GONE = Decimal("0.005")
-"""More invoices than this gone at once is not believed: booked invoices do not vanish, so the answers are suspect."""
+"""If more invoices than this disappear at once, assume a bad answer and mark none: booked invoices do not vanish."""
+_MOST_LOGGED = 100
 
 
 def reconcile(attempt: Attempt) -> None:
@@ -50,7 +51,7 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
     if proven and not _holds_what_was_shown(attempt, held):
         # What is not staged any more would look as if it were gone from e-conomic.
         attempt.check_staging()
-        missing, warning = _mark_missing(attempt, held.invoice_count)
+        missing, warning = _mark_missing(attempt, held)
     if missing:
         held = store.held_totals(attempt.connection, agreement)
     reconciled, verdict = _verdict(attempt, held, warning)
@@ -78,26 +79,46 @@ def holdings_json(held: HeldTotals) -> dict[str, int | str | dict[str, int] | No
     return {key: str(value) if isinstance(value, Decimal) else value for key, value in asdict(held).items()}
 
 
-def _mark_missing(attempt: Attempt, held: int) -> tuple[int, str | None]:
-    """How many invoices were marked missing, and why none was although some are gone."""
+def _mark_missing(attempt: Attempt, held: HeldTotals) -> tuple[int, str | None]:
+    """Mark the invoices that e-conomic neither lists nor counts any more.
+
+    :return: how many were marked, and why none was although some are gone from the list.
+    """
     agreement = attempt.lease.agreement_number
-    most = max(_FEWEST_GONE, int(held * _SHARE_GONE))
+    most = held.invoice_count if attempt.run.accept_missing else most_missing(held.invoice_count)
     gone = store.gone_invoices(attempt.connection, agreement, attempt.run.sync_id, most)
-    if gone.count > most:
-        return 0, (
-            f"{counted(gone.count, 'invoice')} of {held:,} no longer shown by e-conomic, more than the {most:,} that are believed at "
-            "once: none was marked missing"
-        )
-    if gone.count and gone.unnumbered:
-        return 0, (
-            f"{counted(gone.count, 'invoice')} no longer shown by e-conomic, but {counted(gone.unnumbered, 'item')} came without a "
-            "usable number and may be among them: none was marked missing"
-        )
     if not gone.count:
         return 0, None
+    if obstacle := _obstacle(gone, most, held, attempt.run.totals):
+        return 0, (
+            f"e-conomic no longer returns {gone.count:,} of {counted(held.invoice_count, 'invoice')}, {obstacle}: none was marked missing"
+        )
     marked = store.mark_missing(attempt.connection, agreement, gone.numbers)
-    log.warning("No longer shown by e-conomic, marked missing: %s.", ", ".join(map(str, gone.numbers)))
+    more = ", ..." if gone.count > _MOST_LOGGED else ""
+    log.warning(
+        "e-conomic no longer returns %s, marked missing: %s%s.",
+        counted(gone.count, "invoice"),
+        ", ".join(map(str, gone.numbers[:_MOST_LOGGED])),
+        more,
+    )
     return marked, None
+
+
+def most_missing(held: int) -> int:
+    """Return how many of the invoices held may be marked missing at once unless a person accepts it: never most of them."""
+    return min(max(_FEWEST_GONE, int(held * _SHARE_GONE)), held // 2)
+
+
+def _obstacle(gone: Gone, most: int, held: HeldTotals, totals: Totals | None) -> str | None:
+    """Return the evidence against marking the invoices that are gone from the list, None when there is none."""
+    expected = held.invoice_count + held.unheld_count - gone.count
+    if totals is not None and totals.invoice_count > expected:
+        return f"but its totals still count {totals.invoice_count:,}"
+    if gone.unnumbered:
+        return f"but {counted(gone.unnumbered, 'item')} came without a usable number and may be among them"
+    if gone.count > most:
+        return f"more than the limit of {most:,} at once (accept_missing accepts it)"
+    return None
 
 
 def _verdict(attempt: Attempt, held: HeldTotals, warning: str | None) -> tuple[bool | None, str]:
@@ -115,17 +136,19 @@ def compare(theirs: Totals, ours: HeldTotals, *, complete: bool, unmarked: bool)
     not called reconciled. What is unpaid is told, but decides nothing: it moves with every payment.
 
     :param complete: whether the scan is proven to have seen every invoice.
-    :param unmarked: whether invoices are gone from e-conomic that were not marked missing.
+    :param unmarked: whether invoices are gone from e-conomic's list that were not marked missing: then nothing agrees.
     """
     count = theirs.invoice_count - ours.invoice_count - ours.unheld_count
     net = theirs.net_amount_base - ours.net_amount_base
-    if not (count or net or ours.rejected_count):
+    if not (count or net or ours.rejected_count or unmarked):
         agreed = f"Agrees with e-conomic: {counted(ours.invoice_count, 'invoice')}, net {_money(ours.net_amount_base, ours)}."
         return True, agreed + _unpaid(theirs, ours)
     parts = []
     if count or net:
         reason = _reason(count, ours, complete=complete, unmarked=unmarked)
         parts.append(f"{_difference(count, net, ours)}: {reason}")
+    elif unmarked:
+        parts.append("its totals count invoices that its list does not show")
     if ours.rejected_count:
         parts.append(f"{counted(ours.rejected_count, 'invoice')} refused and kept aside")
     return False, f"Differs from e-conomic: {'; '.join(parts)}." + _unpaid(theirs, ours)
@@ -146,13 +169,13 @@ def _where(difference: int | Decimal) -> str:
 
 def _reason(count: int, ours: HeldTotals, *, complete: bool, unmarked: bool) -> str:
     if unmarked:
-        return "invoices are gone there that are not believed to be"
+        return "invoices are gone from its list that were not marked missing"
     if not complete:
         return "the scan was not proven complete; the next sync reads again"
     if count > 0:
-        return "booked while we read; the next sync takes them"
+        return "its totals count more than its list shows; the next sync compares again"
     if count < 0:
-        return "removed while we read; the next sync marks them"
+        return "its totals count less than its list shows; the next sync compares again"
     if ours.rejected_count:
         return "the refused invoices' amounts are not in the copy"
     if ours.without_base:

@@ -28,6 +28,7 @@ class SyncRun:
     date_from: date | None
     date_to: date | None
     force: bool
+    accept_missing: bool
     phase: str
     status: str
     message: str

@@ -124,6 +124,7 @@ def _open(connection: Connection, order: Order) -> int:
             date_from=order.date_from,
             date_to=order.date_to,
             force=order.force,
+            accept_missing=order.accept_missing,
             message="Starting",
         )
         run(

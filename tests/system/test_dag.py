@@ -41,7 +41,7 @@ def test_the_file_holds_exactly_this_dag(airflow: None) -> None:
     }
     assert (dag.schedule, dag.max_active_runs, dag.catchup) == ("0 */6 * * *", 1, False)
     assert str(dag.timezone) == "UTC"
-    assert set(dag.params) == {"force", "date_from", "date_to"}
+    assert set(dag.params) == {"force", "accept_missing", "date_from", "date_to"}
     assert [task.returns_dag_result for task in dag.tasks] == [False, False, True]
     for task in dag.tasks:
         assert task.retries == 3
@@ -239,15 +239,14 @@ def scans(dag: Dag) -> list[dict[str, Any]]:
     return [entry for entry in dag.books.requests() if entry["path"] == "/invoices/booked"]
 
 
-def test_in_a_backfill_force_is_ignored_and_dates_of_its_conf_go_first(dag: Dag) -> None:
-    conf = {"force": True, "date_from": "2026-01-05", "date_to": "2026-01-06"}
+def test_a_backfill_ignores_force_and_accept_missing(dag: Dag) -> None:
+    conf = {"force": True, "accept_missing": True, "date_from": "2026-01-05", "date_to": "2026-01-06"}
     dag.run(conf, as_type="backfill", at=datetime(2026, 3, 2, 0, tzinfo=UTC))
     sync = dag.last_sync()
-    assert (str(sync["date_from"]), str(sync["date_to"]), sync["force"]) == (
-        "2026-01-05",
-        "2026-01-06",
-        False,
-    )
+    assert (str(sync["date_from"]), str(sync["date_to"])) == ("2026-01-05", "2026-01-06")
+    assert (sync["force"], sync["accept_missing"]) == (False, False)
+    dag.run({"accept_missing": True})
+    assert dag.last_sync()["accept_missing"] is True
 
 
 def test_a_backfill_lets_a_waiting_full_sync_go_first(dag: Dag, monkeypatch: pytest.MonkeyPatch) -> None:

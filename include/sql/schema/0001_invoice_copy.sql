@@ -87,6 +87,7 @@ create table economic.sync_run (
     date_from date,
     date_to date,
     force boolean not null,
+    accept_missing boolean not null default false,
     phase text not null default 'begin'
     check (phase in ('begin', 'waiting', 'fetch', 'upsert', 'names', 'ended')),
     status text not null default 'running'
@@ -661,6 +662,8 @@ comment on column economic.sync_run.scope is 'full, or range when limited by inv
 comment on column economic.sync_run.date_from is 'First invoice date of a range.';
 comment on column economic.sync_run.date_to is 'Last invoice date of a range.';
 comment on column economic.sync_run.force is 'Whether it was forced.';
+comment on column economic.sync_run.accept_missing is
+'Whether this sync may mark invoices missing however many are gone.';
 comment on column economic.sync_run.phase is 'begin, waiting, fetch, upsert, names, ended.';
 comment on column economic.sync_run.status is
 'running, completed, completed_with_errors, failed, skipped, superseded, abandoned.';
