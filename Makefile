@@ -1,6 +1,6 @@
 # Every verb is one of `run`, which needs nothing but Python 3.11 or newer; without make, call ./run VERB.
 .DEFAULT_GOAL := help
-.PHONY: help install demo start airflow psql check test soak test-backfill test-peers bench bench-growth bench-killed bench-airflow bench-peers env compose-test matrix dist pictures scale format lock clean
+.PHONY: help install demo start airflow psql economic check test soak test-backfill test-peers bench bench-growth bench-killed bench-airflow bench-peers env compose-test matrix dist pictures scale format lock clean
 
 help: ## print these verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -19,6 +19,9 @@ airflow: ## Airflow's own command line, against the started one: make airflow AR
 
 psql: ## look at the invoices of demo and start
 	@python3 run psql
+
+economic: ## `python -m economic` on them: make economic ARGS=status
+	@python3 run economic $(ARGS)
 
 check: ## lint, types, layers, SQL, unit and integration tests (under 2 minutes)
 	@python3 run check

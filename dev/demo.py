@@ -64,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with Interruption() as interruption:
         try:
-            with embedded_postgres.server([METADATA, INVOICES], data=HOME / "postgres") as server:
+            with embedded_postgres.server(
+                [METADATA, INVOICES], data=HOME / "postgres", held_by="./run demo"
+            ) as server:
                 say(f"PostgreSQL {server_version(server)} runs on 127.0.0.1:{server.port}.")
                 with Parts(HOME / "logs", interruption) as parts:
                     return sync_once(server, parts, interruption, given.invoices)

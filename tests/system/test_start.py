@@ -179,7 +179,7 @@ def test_a_started_airflow_can_be_used_as_it_says_and_stopped(place: Place, star
     (run,) = api.get(f"dags/{DAG_ID}/dagRuns", run_type="manual")["dag_runs"]
     waited = api.lines(f"dags/{DAG_ID}/dagRuns/{run['dag_run_id']}/wait", interval=0.5)
     assert '"state": "success"' in waited[-1]
-    counted = place.command("psql", "-Atc", "select count(*) from invoice")
+    counted = place.command("database_command", "psql", "-Atc", "select count(*) from invoice")
     assert counted.stdout.strip() == str(INVOICES), counted.stderr
 
     second = place.command("start")
