@@ -28,6 +28,7 @@ from (
         namespace.nspname = 'economic'
         and class.relkind in ('r', 'p')
         and (privilege.name <> 'DELETE' or class.relname = 'staged_invoice')
+        and (privilege.name <> 'UPDATE' or class.relname not in ('invoice_history', 'staged_invoice'))
 ) as needed
 where not needed.granted
 order by needed.object, needed.privilege;

@@ -34,7 +34,6 @@ select
     sync_run.percentage,
     sync_run.message,
     sync_run.warning,
-    sync_run.verdict,
     sync_run.complete,
     sync_run.reconciled,
     sync_run.started_at,

@@ -34,7 +34,7 @@ select
     standing.reconciled,
     standing.verdict,
     standing.warning,
-    (success.totals ->> 'invoice_count')::bigint as booked,
+    standing.booked,
     last_sync.sync_id as last_sync_id,
     last_sync.dag_id as last_dag_id,
     last_sync.run_id as last_run_id,
@@ -105,7 +105,11 @@ left join lateral (
 left join economic.sync_run as last_sync on choice.sync_id = last_sync.sync_id
 left join lateral (
     (
-        select ended.*
+        select
+            ended.sync_id,
+            ended.status,
+            ended.message,
+            ended.finished_at
         from economic.sync_run as ended
         where
             ended.agreement_number = standing.agreement_number
@@ -115,7 +119,11 @@ left join lateral (
     )
     union all
     (
-        select ended.*
+        select
+            ended.sync_id,
+            ended.status,
+            ended.message,
+            ended.finished_at
         from economic.sync_run as ended
         where
             ended.agreement_number is null
@@ -127,5 +135,4 @@ left join lateral (
     order by sync_id desc
     limit 1
 ) as outcome on true
-left join economic.sync_run as success on standing.success_sync_id = success.sync_id
 order by standing.agreement_number, wanted.conn_id;

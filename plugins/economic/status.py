@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from economic.database import Connection, Row, rows
+from economic.database import Connection, Row, one, rows
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 """Exit codes as monitoring programs understand them."""
@@ -41,8 +41,10 @@ def latest_syncs(connection: Connection, agreement_number: int | None, conn_id: 
 
 
 def rejections(connection: Connection, agreement_number: int, most: int) -> list[Row]:
-    """Items set aside, the open ones first; without their raw text."""
-    return rows(connection, "select_rejections", agreement_number=agreement_number, most=most)
+    """Return rejected items, the open ones first; without their raw text, and without message for a role that may not read values."""
+    granted = one(connection, "select_rights_on_values")["granted"]
+    name = "select_rejections" if granted else "select_rejection_reasons"
+    return rows(connection, name, agreement_number=agreement_number, most=most)
 
 
 def is_unbound(found: Row) -> bool:

@@ -21,7 +21,7 @@ def status_lines(found: Row, syncs: Sequence[Row], refused: Sequence[Row]) -> It
         age = ago(timedelta(seconds=found["age_seconds"]))
         yield f"  last synced  {age} ago, {_moment(found['last_synced_at'])}"
         yield f"  complete     {'yes' if found['complete'] else 'not proven'}"
-        yield f"  {found['verdict']}"
+        yield f"  {found['verdict'] or _compared(found['reconciled'])}"
     if found["warning"]:
         yield f"  LOOK: {found['warning']}"
     if found["held"]:
@@ -56,7 +56,7 @@ def status_lines(found: Row, syncs: Sequence[Row], refused: Sequence[Row]) -> It
                 (
                     str(item["invoice_number"] or "(no number)"),
                     item["field"],
-                    item["message"],
+                    item["message"] or item["reason"].replace("_", " "),
                     _moment(item["last_seen_at"]),
                     "open" if item["resolved_at"] is None else "healed",
                 )
@@ -77,7 +77,15 @@ def _held(held: Row, currency: str | None) -> Iterator[str]:
         f"{held['open_count']:,} open, {held['overdue_count']:,} overdue, {held['credit_count']:,} credits"
     )
     yield f"  holds        {held['invoice_count']:,} invoices: {unpaid}; {held['missing_count']:,} missing"
-    yield f"  owed         {Decimal(held['remainder_base']):,.2f} {currency or ''}".rstrip()
+    if "remainder_base" in held:
+        yield f"  owed         {Decimal(held['remainder_base']):,.2f} {currency or ''}".rstrip()
+
+
+def _compared(reconciled: bool | None) -> str:
+    """Return how the copy compares, for a role that may not read sums."""
+    if reconciled is None:
+        return "Not compared with e-conomic."
+    return "Agrees with e-conomic." if reconciled else "Differs from e-conomic."
 
 
 def _running(found: Row) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Roles that own nothing: one that syncs, one that watches. Each may do its work and no more."""
+"""Roles that own nothing: one that syncs, one that watches, one for the page. Each may do its work and no more."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from economic import reading
 from economic.database import prepare
 from economic.statements import sql_folder
+from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company
 
 PASSWORD = "long enough to be one"
 
 
-@pytest.fixture(params=["writer", "monitor"])
+@pytest.fixture(params=["writer", "monitor", "page"])
 def granted(request: pytest.FixtureRequest, company: Company, database: str) -> Iterator[str]:
     """Connection string of somebody who was given the role of a script."""
     role = f"economic_{request.param}"
@@ -65,14 +67,22 @@ def test_a_writer_syncs_and_changes_no_table(company: Company, granted: str) -> 
         "alter table economic.invoice add column mine text",
         "update economic.schema_version set version = 99",
         "create table economic.mine (number int)",
+        "update economic.invoice_history set new_values = '{}'",
+        "select 1 from economic.invoice_backup",
+        "delete from economic.sync_run",
+        "lock table economic.schema_version in share row exclusive mode",
     )
 
 
 @pytest.mark.parametrize("granted", ["monitor"], indirect=True)
-def test_a_monitor_checks_and_sees_no_invoice(company: Company, granted: str) -> None:
+def test_monitor_sees_no_invoice_sum_or_rejected_value(company: Company, granted: str) -> None:
     number = min(company.books.ledger.items())
     company.books.spoil(number, "date", value="2026-02-30")
     company.sync()
+    secrets = company.rows(
+        "select held ->> 'net_amount_base' as net, held ->> 'remainder_base' as owed, held ->> 'overdue_base' as overdue"
+        " from economic.sync_run"
+    )[0]
     for command, code in (("check", 1), ("status", 0)):
         done = subprocess.run(
             [sys.executable, "-m", "economic", command, "--dsn", granted],
@@ -82,12 +92,42 @@ def test_a_monitor_checks_and_sees_no_invoice(company: Company, granted: str) ->
         )
         assert (done.returncode, done.stderr) == (code, "")
         assert "249 invoices" in done.stdout
+        assert "owed" not in done.stdout
+    with psycopg.connect(granted) as connection:
+        shown = str(connection.execute("select * from economic.sync_status").fetchall())
+    assert [name for name, value in secrets.items() if value in shown] == []
+    assert "net" not in shown
     refused(
         granted,
         "select 1 from economic.invoice",
         "select 1 from economic.invoice_history",
         "select 1 from economic.invoice_overview",
         "select raw_data from economic.rejected_invoice",
+        "select message from economic.rejected_invoice",
+        "select held from economic.sync_run",
+        "select totals from economic.sync_run",
+        "select verdict from economic.sync_run",
         "select 1 from economic.staged_invoice",
+        "update economic.sync_run set status = 'completed'",
+    )
+
+
+@pytest.mark.parametrize("granted", ["page"], indirect=True)
+def test_page_role_reads_what_the_page_shows(
+    company: Company, granted: str, define_connection: DefineConnection
+) -> None:
+    number = min(company.books.ledger.items())
+    company.books.spoil(number, "date", value="2026-02-30")
+    company.sync()
+    define_connection("economic_postgres", **postgres_connection(granted))
+    (standing,) = reading.standings("economic_postgres", [company.conn_id])
+    assert (standing["invoices"], standing["held"]["overdue_base"] is None) == (249, False)
+    assert len(reading.syncs("economic_postgres", company.conn_id)) == 1
+    (rejection,) = reading.rejections("economic_postgres", company.conn_id)
+    assert rejection["message"]
+    refused(
+        granted,
+        "select 1 from economic.invoice",
+        "select raw_data from economic.rejected_invoice",
         "update economic.sync_run set status = 'completed'",
     )

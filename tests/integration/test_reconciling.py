@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -23,6 +24,27 @@ def missing(company: Company) -> list[int]:
 
 def last_sync(company: Company) -> dict[str, Any]:
     return company.rows("select * from economic.sync_run order by sync_id desc limit 1")[0]
+
+
+def test_log_holds_no_sum(company: Company, caplog: pytest.LogCaptureFixture) -> None:
+    """Who may read a task's log need not be allowed to read sums."""
+    caplog.set_level(logging.INFO)
+    company.sync()
+    company.connection.execute(
+        "update economic.invoice set net_amount_base = net_amount_base + 1, digest = null"
+    )
+    company.books.control("remove", number=max(company.books.ledger.items()))
+    company.sync()
+    sums = company.rows(
+        "select held ->> 'net_amount_base' as net, held ->> 'remainder_base' as owed,"
+        " totals ->> 'net_amount_base' as their_net from economic.sync_run"
+    )
+    values = {value for row in sums for value in row.values()}
+    assert len(values) > 2
+    assert [
+        value for value in values if value in caplog.text or f"{Decimal(value):,.2f}" in caplog.text
+    ] == []
+    assert "agrees with e-conomic" in caplog.text
 
 
 def remove(company: Company, count: int, start: int = 100) -> list[int]:

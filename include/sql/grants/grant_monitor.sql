@@ -1,6 +1,6 @@
--- Lets the role economic_monitor run `python -m economic check` and `status`: how the syncs went, no invoice, and no
--- refused item's text. Run by the owner of the schema, once and after each upgrade: psql -f grant_monitor.sql; then:
--- grant economic_monitor to NAME;
+-- Lets the role economic_monitor run `python -m economic check` and `status`: how the syncs went, without invoices,
+-- sums and rejected values. Run by the owner of the schema, once and after each upgrade: psql -f grant_monitor.sql;
+-- then: grant economic_monitor to NAME;
 -- An owner without the right CREATEROLE lets somebody who has it run `create role economic_monitor nologin` before.
 do $$
 begin
@@ -16,18 +16,45 @@ grant usage on schema economic to economic_monitor;
 
 grant select on
 economic.agreement,
-economic.sync_run,
+economic.schema_version,
 economic.sync_lease,
 economic.sync_status
 to economic_monitor;
 
+-- all but totals, held and verdict
+grant select (
+    sync_id,
+    dag_id,
+    run_id,
+    run_type,
+    conn_id,
+    agreement_number,
+    scope,
+    date_from,
+    date_to,
+    force,
+    phase,
+    status,
+    percentage,
+    current,
+    total,
+    message,
+    warning,
+    started_at,
+    updated_at,
+    finished_at,
+    complete,
+    reconciled,
+    statistics
+) on economic.sync_run to economic_monitor;
+
+-- all but message and raw_data
 grant select (
     agreement_number,
     item_key,
     invoice_number,
     field,
     reason,
-    message,
     first_seen_at,
     last_seen_at,
     seen_count,

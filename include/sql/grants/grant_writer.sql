@@ -10,10 +10,25 @@ begin
 end
 $$;
 
+revoke all on all tables in schema economic from economic_writer;
+
 grant usage on schema economic to economic_writer;
 
-grant select, insert, update on all tables in schema economic to economic_writer;
+grant select on
+economic.schema_version,
+economic.sync_status
+to economic_writer;
 
-revoke insert, update on economic.schema_version from economic_writer;
+grant select, insert, update on
+economic.agreement,
+economic.employee,
+economic.invoice,
+economic.rejected_invoice,
+economic.sync_lease,
+economic.sync_run
+to economic_writer;
 
-grant delete on economic.staged_invoice to economic_writer;
+-- what once happened stays as it is written
+grant select, insert on economic.invoice_history to economic_writer;
+
+grant select, insert, delete on economic.staged_invoice to economic_writer;

@@ -217,6 +217,7 @@ create index invoice_history_of_invoice on economic.invoice_history (agreement_n
 -- right.
 create function economic.forget_digest() returns trigger
 language plpgsql
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     new.digest := null;
@@ -349,8 +350,9 @@ select
     success.status as success_status,
     success.complete,
     success.reconciled,
-    success.verdict,
+    case when reader.sees_sums then success.verdict end as verdict,
     success.warning,
+    (success.totals ->> 'invoice_count')::bigint as booked,
     last_run.sync_id as last_sync_id,
     last_run.dag_id as last_dag_id,
     last_run.run_id as last_run_id,
@@ -379,7 +381,10 @@ select
         false
     ) as stalled,
     held.sync_id as held_sync_id,
-    held.held,
+    case
+        when reader.sees_sums then held.held
+        else held.held - array['net_amount_base', 'remainder_base', 'overdue_base']
+    end as held,
     (held.held ->> 'invoice_count')::bigint as invoices,
     (held.held ->> 'missing_count')::bigint as missing,
     (
@@ -414,7 +419,14 @@ left join lateral (
     order by sync_run.sync_id desc
     limit 1
 ) as held on true
-left join economic.sync_lease as lease on agreement.agreement_number = lease.agreement_number;
+left join economic.sync_lease as lease on agreement.agreement_number = lease.agreement_number
+-- A view reads with its owner's rights: sums are for those who may read them elsewhere, too.
+cross join (
+    values (
+        has_column_privilege('economic.sync_run', 'held', 'select')
+        or has_any_column_privilege(to_regclass('economic.invoice_overview'), 'select')
+    )
+) as reader (sees_sums);
 
 create view economic.invoice_overview as
 with today as (
@@ -781,8 +793,10 @@ comment on column economic.sync_status.success_status is 'completed, or complete
 comment on column economic.sync_status.complete is 'Whether its scan is proven to have seen every invoice.';
 comment on column economic.sync_status.reconciled is
 'Whether the copy agreed with e-conomics totals then; null when not compared.';
-comment on column economic.sync_status.verdict is 'How it compared, in words.';
+comment on column economic.sync_status.verdict is
+'How it compared, in words and sums; null for a role that may not read sums.';
 comment on column economic.sync_status.warning is 'What a person should look at, in words.';
+comment on column economic.sync_status.booked is 'How many invoices e-conomic counted then; null when it was not asked.';
 comment on column economic.sync_status.last_sync_id is 'The newest sync, whatever became of it.';
 comment on column economic.sync_status.last_dag_id is 'Its DAG.';
 comment on column economic.sync_status.last_run_id is 'Its DAG run.';
@@ -805,7 +819,7 @@ comment on column economic.sync_status.stalled is
 'Whether it should run, but its lease has expired: its process is gone, the next sync takes over.';
 comment on column economic.sync_status.held_sync_id is 'The sync that counted what is held.';
 comment on column economic.sync_status.held is
-'What the copy held then: counts, sums in base currency, invoices by month.';
+'What the copy held then: counts, invoices by month, and sums for a role that may read them.';
 comment on column economic.sync_status.invoices is 'Invoices held then, missing ones left out.';
 comment on column economic.sync_status.missing is 'Invoices that e-conomic no longer showed then.';
 comment on column economic.sync_status.rejected is 'Items set aside now.';
