@@ -8,13 +8,14 @@ with returned as (
     where
         agreement_number = %(agreement_number)s
         and missing_since is not null
-        and invoice_number in (
+        -- an array, so that each looks its own number up in the key instead of the whole table being read
+        and invoice_number = any(array(
             select rejected_invoice.invoice_number
             from economic.rejected_invoice
             where
                 rejected_invoice.agreement_number = %(agreement_number)s
                 and rejected_invoice.last_sync_id = %(sync_id)s
-        )
+        ))
     returning invoice_number
 )
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 import simulator
-from economic import models, scanning, sync
+from economic import models, scanning, store, sync
 from economic.database import run
 from economic.errors import (
     AgreementMismatch,
@@ -264,6 +264,31 @@ def test_a_bad_invoice_is_kept_aside_and_heals(
     assert counts(healed, "status", "created", "unchanged", "failed") == ("completed", 1, 249, 0)
     assert company.value("select resolved_at is not null from economic.rejected_invoice")
     agrees_with_the_books(company)
+
+
+def test_many_open_rejections_resolve_within_seconds(company: Company) -> None:
+    company.sync()
+    company.connection.execute(
+        """
+        insert into economic.rejected_invoice (
+            agreement_number, item_key, invoice_number, field, reason, message, raw_data, last_sync_id
+        )
+        select 1234567, 'invoice:' || n, n, 'date', 'not_a_date', 'x', '{}', 1 from generate_series(1, 2000) as n
+        """
+    )
+    company.connection.execute(
+        """
+        insert into economic.staged_invoice (sync_id, page, position, invoice_number)
+        select 2, 1 + n / 1000, n % 1000, 1001 + n from generate_series(0, 99999) as n
+        """
+    )
+    with company.connection.transaction():
+        company.connection.execute("set local statement_timeout = '4s'")
+        assert store.resolve_stored(company.connection, 1234567, 2, 1, 100, refused=[1500]) == 999
+    still_open = company.rows(
+        "select invoice_number from economic.rejected_invoice where resolved_at is null"
+    )
+    assert {row["invoice_number"] for row in still_open} == {*range(1, 1001), 1500}
 
 
 def test_an_invoice_that_turns_bad_keeps_its_last_good_row(company: Company) -> None:
