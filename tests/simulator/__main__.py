@@ -6,8 +6,10 @@ import argparse
 import gc
 import signal
 import sys
+from datetime import date
 from types import FrameType
 
+from simulator.books import LAST_DAY, SOLD_EVERY
 from simulator.companies import Company, companies
 from simulator.routes import Tokens
 from simulator.running import AGREEMENT, AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN, COMPANY, READY
@@ -27,6 +29,10 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--agreement", type=int, default=AGREEMENT)
     parser.add_argument("--company", default=COMPANY)
     parser.add_argument("--companies", type=int, default=1, help="how many, told apart by their grant tokens")
+    parser.add_argument(
+        "--sold-every", type=int, default=SOLD_EVERY, help="one in this many invoices names a salesperson"
+    )
+    parser.add_argument("--until", type=date.fromisoformat, default=LAST_DAY, help="day of the last invoice")
     parser.add_argument("--base-currency", default="DKK")
     parser.add_argument("--app-secret-token", default=APP_SECRET_TOKEN)
     parser.add_argument("--agreement-grant-token", default=AGREEMENT_GRANT_TOKEN)
@@ -38,7 +44,7 @@ def main(words: list[str]) -> int:
     chosen = arguments(words)
     tokens = chosen.app_secret_token, chosen.agreement_grant_token
     found = companies(Company(chosen.agreement, chosen.company, chosen.seed, *tokens), chosen.companies)
-    size = chosen.invoices, chosen.employees, chosen.base_currency
+    size = chosen.invoices, chosen.employees, chosen.base_currency, chosen.sold_every, chosen.until
     server = Server(chosen.port, found[0].ledger(*size), Tokens(*tokens), chosen.bind)
     for other in found[1:]:
         server.admit(other.ledger(*size), Tokens(other.app_secret_token, other.agreement_grant_token))

@@ -13,6 +13,7 @@ from simulator.vocabulary import Terms
 
 LAST_DAY = date(2026, 10, 30)
 YEARS = 7
+SOLD_EVERY = 3
 FIRST_NUMBER = 10001
 UNITS_OF_RATE = 100_000_000  # an exchange rate is the price of 100 units, kept in millionths
 
@@ -92,12 +93,25 @@ def due_date(issued: int, terms: Terms) -> int:
 
 
 class Books:
-    """Draws customers, employees and invoices; holds nothing that changes."""
+    """Draws customers, employees and invoices; holds nothing that changes.
 
-    def __init__(self, invoices: int, employees: int, seed: int, base_currency: str = "DKK") -> None:
+    :param sold_every: one in this many invoices names a salesperson; 1: all of them.
+    :param until: the day of the last invoice.
+    """
+
+    def __init__(
+        self,
+        invoices: int,
+        employees: int,
+        seed: int,
+        base_currency: str = "DKK",
+        sold_every: int = SOLD_EVERY,
+        until: date = LAST_DAY,
+    ) -> None:
         if base_currency not in vocabulary.KRONER_FOR_100:
             raise ValueError(f"no exchange rates are known for the base currency {base_currency}")
         self.seed, self.size, self.base_currency = seed, invoices, base_currency
+        self.sold_every, self.until = sold_every, until
         self.customers = [self._customer(index) for index in range(max(5, min(3000, invoices // 25)))]
         self.staff = [self._employee(index, employees) for index in range(employees)]
         # One employee has left and is gone from the list, but the invoices still name the number.
@@ -125,7 +139,7 @@ class Books:
         credit = dice.chance(28)
         net = -net if credit else net
         vat = (abs(net) * buyer.vat_percent + 50) // 100 * (-1 if credit else 1)
-        recent = LAST_DAY.toordinal() - day < 45
+        recent = self.until.toordinal() - day < 45
         is_open = dice.chance(600 if recent else 9) or issued is not None
         terms = vocabulary.AGREED_DATE if dice.chance(150 if is_open and not issued else 4) else buyer.terms
         due = None if dice.chance(15) and not issued else iso(due_date(day, terms))
@@ -135,8 +149,8 @@ class Books:
             if portion < 4:  # part-paid; one in twenty has paid too much
                 remainder = remainder * (portion + 1) // 7 if portion else -(abs(remainder) // 50)
         sales_person = None
-        if (index + self.seed) % 25 == 0:
-            sales_person = self._sellers[index // 25 % len(self._sellers)]
+        if (index + self.seed) % self.sold_every == 0:
+            sales_person = self._sellers[index // self.sold_every % len(self._sellers)]
         age = min(4, index * 5 // max(1, self.size))
         return Invoice(
             number, index, iso(day), due, buyer, currency, self._rate(currency, dice), net, vat, remainder,
@@ -145,7 +159,7 @@ class Books:
 
     def _day(self, index: int) -> int:
         span = YEARS * 365
-        return LAST_DAY.toordinal() - span + (span * (index + 1)) // max(1, self.size)
+        return self.until.toordinal() - span + (span * (index + 1)) // max(1, self.size)
 
     def _rate(self, currency: str, dice: Dice) -> int:
         if currency == self.base_currency:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
 
-from simulator.books import Books
+from simulator.books import LAST_DAY, SOLD_EVERY, Books
 from simulator.ledger import Ledger
 
 
@@ -18,9 +19,17 @@ class Company:
     app_secret_token: str
     agreement_grant_token: str
 
-    def ledger(self, invoices: int, employees: int, base_currency: str) -> Ledger:
+    def ledger(
+        self,
+        invoices: int,
+        employees: int,
+        base_currency: str,
+        sold_every: int = SOLD_EVERY,
+        until: date = LAST_DAY,
+    ) -> Ledger:
         """Its books, of that size."""
-        return Ledger(Books(invoices, employees, self.seed, base_currency), self.agreement, self.name)
+        books = Books(invoices, employees, self.seed, base_currency, sold_every, until)
+        return Ledger(books, self.agreement, self.name)
 
 
 def companies(first: Company, count: int) -> list[Company]:

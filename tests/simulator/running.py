@@ -15,7 +15,7 @@ from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
 
-from simulator.books import Books
+from simulator.books import SOLD_EVERY, Books
 from simulator.faults import Step
 from simulator.ledger import Ledger
 from simulator.routes import Tokens
@@ -132,10 +132,10 @@ class OwnProcess(Simulator):
 def running(
     *, invoices: int = 2500, employees: int = 10, seed: int = 1, agreement: int = AGREEMENT, company: str = COMPANY,
     base_currency: str = "DKK", app_secret_token: str = APP_SECRET_TOKEN,
-    agreement_grant_token: str = AGREEMENT_GRANT_TOKEN, port: int = 0,
+    agreement_grant_token: str = AGREEMENT_GRANT_TOKEN, port: int = 0, sold_every: int = SOLD_EVERY,
 ) -> Iterator[InProcess]:  # fmt: skip
     """Run a simulator in a thread of this process."""
-    ledger = Ledger(Books(invoices, employees, seed, base_currency), agreement, company)
+    ledger = Ledger(Books(invoices, employees, seed, base_currency, sold_every), agreement, company)
     server = Server(port, ledger, Tokens(app_secret_token, agreement_grant_token))
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -152,6 +152,7 @@ def process(
     *, invoices: int = 22500, employees: int = 10, seed: int = 1, agreement: int = AGREEMENT, company: str = COMPANY,
     base_currency: str = "DKK", app_secret_token: str = APP_SECRET_TOKEN,
     agreement_grant_token: str = AGREEMENT_GRANT_TOKEN, port: int = 0, companies: int = 1,
+    sold_every: int = SOLD_EVERY,
 ) -> Iterator[OwnProcess]:  # fmt: skip
     """Run a simulator as a process of its own, and stop that process at the end.
 
@@ -160,7 +161,7 @@ def process(
     options = {
         "--port": port, "--invoices": invoices, "--employees": employees, "--seed": seed, "--agreement": agreement,
         "--company": company, "--base-currency": base_currency, "--app-secret-token": app_secret_token,
-        "--agreement-grant-token": agreement_grant_token, "--companies": companies,
+        "--agreement-grant-token": agreement_grant_token, "--companies": companies, "--sold-every": sold_every,
     }  # fmt: skip
     arguments = [str(word) for option in options.items() for word in option]
     folder = str(Path(__file__).resolve().parents[1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import requests
 
 import simulator
+from simulator.books import LAST_DAY, Books
 
 INVOICES = 1300
 REAL_HOST = "https://restapi.e-conomic.com"
@@ -139,13 +141,24 @@ def test_past_the_end_is_empty_but_counts(client: Client) -> None:
 # documents
 
 
+def test_the_books_end_and_are_sold_as_asked() -> None:
+    usual, asked = Books(300, 5, 1), Books(300, 5, 1, sold_every=1, until=date(2030, 2, 1))
+    assert {one.sales_person is None for one in usual.invoices()} == {True, False}
+    assert {one.sales_person is None for one in asked.invoices()} == {False}
+    assert "2030-01-01" < max(one.date for one in asked.invoices()) <= "2030-02-01"
+    later = (date(2030, 2, 1) - LAST_DAY).days
+    for before, after in zip(usual.invoices(), asked.invoices(), strict=True):
+        assert date.fromisoformat(after.date) - date.fromisoformat(before.date) == timedelta(days=later)
+        assert (after.number, after.net, after.customer) == (before.number, before.net, before.customer)
+
+
 def test_the_documents_look_like_a_companys_books(client: Client) -> None:
     items = client.all("booked")
     sold = [item for item in items if "salesPerson" in item.get("references", {})]
     sellers = {item["references"]["salesPerson"]["employeeNumber"] for item in sold}
     text = json.dumps(items, ensure_ascii=False, default=str)
     assert len(items) == INVOICES
-    assert 0.03 < len(sold) / INVOICES < 0.05
+    assert 0.3 < len(sold) / INVOICES < 0.4
     assert {"DKK", "EUR", "SEK", "USD", "NOK"} == {item["currency"] for item in items}
     for missing in ("dueDate", "orderNumber", "notes", "references"):
         assert 0 < sum(missing not in item for item in items) < INVOICES, missing
