@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from psycopg.types.json import Jsonb
 
@@ -21,6 +21,9 @@ _FEWEST_GONE = 10
 _SHARE_GONE = Decimal("0.005")
 """If more invoices than this disappear at once, assume a bad answer and mark none: booked invoices do not vanish."""
 _MOST_LOGGED = 100
+_CENT = Decimal("0.01")
+_ALL_DIGITS = Context(prec=150_000)
+"""Enough for the largest sum that PostgreSQL's numeric holds."""
 
 _IN_THE_LOG = {
     True: "The copy agrees with e-conomic's totals.",
@@ -145,7 +148,7 @@ def compare(theirs: Totals, ours: HeldTotals, *, complete: bool, unmarked: bool)
     :param unmarked: whether invoices are gone from e-conomic's list that were not marked missing: then nothing agrees.
     """
     count = theirs.invoice_count - ours.invoice_count - ours.unheld_count
-    net = theirs.net_amount_base - ours.net_amount_base
+    net = _cents(theirs.net_amount_base) - _cents(ours.net_amount_base)
     if not (count or net or ours.rejected_count or unmarked):
         agreed = f"Agrees with e-conomic: {counted(ours.invoice_count, 'invoice')}, net {_money(ours.net_amount_base, ours)}."
         return True, agreed + _unpaid(theirs, ours)
@@ -190,9 +193,14 @@ def _reason(count: int, ours: HeldTotals, *, complete: bool, unmarked: bool) -> 
 
 
 def _unpaid(theirs: Totals, ours: HeldTotals) -> str:
-    if theirs.remainder_base is None or theirs.remainder_base == ours.remainder_base:
+    if theirs.remainder_base is None or _cents(theirs.remainder_base) == _cents(ours.remainder_base):
         return ""
     return f" Unpaid there {_money(theirs.remainder_base, ours)}, here {_money(ours.remainder_base, ours)}."
+
+
+def _cents(amount: Decimal) -> Decimal:
+    """Round to cents: e-conomic's totals have two decimals, amounts of invoices may have more."""
+    return amount.quantize(_CENT, ROUND_HALF_UP, _ALL_DIGITS)
 
 
 def _money(amount: Decimal, ours: HeldTotals) -> str:

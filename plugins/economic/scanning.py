@@ -26,6 +26,8 @@ from economic.store import Rejection
 log = logging.getLogger(__name__)
 
 MOST_SCANS = 2
+MOST_TAILS = 3
+"""How often the end of the books is read again because the totals count more than was seen."""
 
 
 def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, Any]:
@@ -38,13 +40,12 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
     if attempt.staged() is None:
         _start_again(attempt, "the staged pages were lost")
     drift = Drift()
-    complete, count = _scan_to_the_end(attempt, client, page_size, drift)
+    complete, count, totals = _scan_to_the_totals(attempt, client, page_size, drift)
     while not complete and attempt.run.scan_number < MOST_SCANS:
         _start_again(attempt, "invoices were booked or removed among those read")
         drift = Drift()
-        complete, count = _scan_to_the_end(attempt, client, page_size, drift)
+        complete, count, totals = _scan_to_the_totals(attempt, client, page_size, drift)
     drift.tell()
-    totals = _totals(client) if attempt.run.scope == "full" else None
     counts = attempt.counts + attempt.spent("fetch_seconds")
     words = "all of them" if complete else "not proven to be all"
     attempt.write(
@@ -69,6 +70,29 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
         "requests": counts.requests,
         "complete": complete,
     }
+
+
+def _scan_to_the_totals(
+    attempt: Attempt, client: Client, page_size: int, drift: Drift
+) -> tuple[bool, int, Totals | None]:
+    """Scan until neither e-conomic's count nor its totals count more invoices than were seen.
+
+    :return: whether the scan is proven complete, e-conomic's count, and its totals if they were read.
+    """
+    complete, count = _scan_to_the_end(attempt, client, page_size, drift)
+    if attempt.run.scope != "full":
+        return complete, count, None
+    totals = _totals(client)
+    for _ in range(MOST_TAILS):
+        seen = attempt.run.scan_seen
+        if totals is None or not complete or totals.invoice_count <= seen:
+            break
+        # Booked after the count: above the cursor, so they only need to be read as well.
+        complete, count = _scan_to_the_end(attempt, client, page_size, drift)
+        if attempt.run.scan_seen == seen:
+            break
+        totals = _totals(client)
+    return complete, count, totals
 
 
 def _scan_to_the_end(attempt: Attempt, client: Client, page_size: int, drift: Drift) -> tuple[bool, int]:

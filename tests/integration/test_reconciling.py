@@ -240,18 +240,43 @@ def test_a_refusal_that_a_complete_scan_no_longer_shows_is_resolved(company: Com
     assert company.value("select count(*) from economic.rejected_invoice where resolved_at is null") == 0
 
 
-def test_what_was_booked_between_scan_and_totals_is_said_in_words(company: Company) -> None:
-    # the pages, the page that proves the end, the closing count: then the totals
-    company.books.when(
-        1, {"action": "book", "count": 2, "net": "500", "date": "2026-06-01"}, match="/invoices/totals"
-    )
-    company.books.fault("/invoices/totals", "status", status=503, at=1)
+def book_before_totals(company: Company, times: int) -> None:
+    """Book two invoices after each of the first closing counts: three pages and a count, then a page and a count."""
+    for closing_count in range(4, 4 + 2 * times, 2):
+        company.books.when(closing_count, {"action": "book", "count": 2, "net": "500", "date": "2026-06-01"})
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_invoices_booked_before_the_totals_are_read_too(company: Company, times: int) -> None:
+    book_before_totals(company, times)
     statistics = company.sync()
-    assert (statistics["complete"], statistics["reconciled"]) == (True, False)
+    assert (statistics["fetched"], statistics["complete"]) == (250 + 2 * times, True)
+    assert (statistics["reconciled"], statistics["discarded"]) == (True, 0)
+
+
+def test_books_that_never_stop_growing_end_the_reading(company: Company) -> None:
+    book_before_totals(company, 20)
+    statistics = company.sync()
+    assert (statistics["fetched"], statistics["complete"], statistics["reconciled"]) == (256, True, False)
     verdict = last_sync(company)["verdict"]
     assert verdict.startswith("Differs from e-conomic: 2 invoices, ")
     assert "DKK more in e-conomic than here: its totals count more than its list shows" in verdict
-    assert company.sync()["reconciled"] is True
+    assert company.sync()["fetched"] > 256
+
+
+def test_an_invoice_booked_below_the_end_before_the_totals_is_read(company: Company) -> None:
+    company.books.when(4, {"action": "book", "number": 9000})
+    statistics = company.sync()
+    assert (statistics["complete"], statistics["reconciled"]) == (True, True)
+    assert statistics["discarded"] == 250
+
+
+def test_totals_that_always_count_more_cost_one_more_reading(company: Company) -> None:
+    counting(company, 300)
+    statistics = company.sync()
+    paths = [entry["path"] for entry in company.books.requests()]
+    assert paths.count("/invoices/totals") == 1
+    assert (statistics["complete"], statistics["reconciled"], statistics["discarded"]) == (True, False, 0)
 
 
 def test_what_is_held_is_kept_with_the_sync(company: Company) -> None:
@@ -334,6 +359,7 @@ NOTHING = HeldTotals(
             False,
             "Differs from e-conomic: 1 invoice, 10.00 DKK more here than in e-conomic: the scan was not proven complete; the next sync reads again.",
         ),
+        (Totals(10, Decimal("99.996")), True, False, "Agrees with e-conomic: 10 invoices, net 100.00 DKK."),
         (
             Totals(10, Decimal("99.99")),
             True,
