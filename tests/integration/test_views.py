@@ -8,6 +8,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from economic.statements import sql_folder
 from tests.integration.conftest import Company
@@ -122,6 +123,65 @@ def test_aging_adds_up_and_never_mixes_currencies(company: Company) -> None:
     assert found == {currency: total for currency, total in by_currency.items() if currency in found}
     assert company.books.ledger.item(foreign)["currency"] in found
     assert len(found) > 1
+
+
+def test_aging_names_a_customer_by_the_newest_invoice(company: Company) -> None:
+    """The newest invoice may be paid; the alphabet decides nothing, and neither does an invoice that is missing."""
+    company.sync()
+    numbers = sorted(company.books.ledger.items())
+    company.connection.execute(
+        "update economic.invoice set customer_number = 7, customer_name = 'Zeta', remainder = 0"
+    )
+    for number, name, remainder in (
+        (numbers[5], "Old Ltd", 5),
+        (numbers[-3], "New Ltd", 0),
+        (numbers[-2], None, 1),
+    ):
+        company.connection.execute(
+            "update economic.invoice set customer_name = %s, remainder = %s where invoice_number = %s",
+            (name, remainder, number),
+        )
+    company.connection.execute(
+        "update economic.invoice set missing_since = now() where invoice_number > %s", (numbers[-2],)
+    )
+    found = company.rows("select distinct customer_number, customer_name from economic.receivables_aging")
+    assert found == [{"customer_number": 7, "customer_name": "New Ltd"}]
+    company.connection.execute("update economic.invoice set customer_number = null")
+    found = company.rows("select distinct customer_number, customer_name from economic.receivables_aging")
+    assert found == [{"customer_number": None, "customer_name": "New Ltd"}]
+
+
+@pytest.mark.parametrize(
+    ("base", "rate", "currency", "paid"),
+    [
+        ("74.60", "746", "EUR", "30.00"),  # as e-conomic gives it
+        (None, "746", "EUR", "29.84"),  # by the price of 100
+        (None, None, "DKK", "4.00"),
+        (None, None, "EUR", None),
+    ],
+)
+def test_base_amounts_are_computed_where_they_are_absent(
+    company: Company, base: str | None, rate: str | None, currency: str, paid: str | None
+) -> None:
+    company.sync()
+    number = company.value("select min(invoice_number) from economic.invoice")
+    after = None if base is None else Decimal(base) - Decimal("30.00")
+    company.connection.execute(
+        "update economic.invoice set remainder = 4, remainder_base = %s, exchange_rate = %s, currency = %s,"
+        " customer_number = -1 where invoice_number = %s",
+        (base, rate, currency, number),
+    )
+    values = {"remainder": 8, **({} if base is None else {"remainder_base": base})}
+    changed = {"remainder": 4, **({} if after is None else {"remainder_base": str(after)})}
+    company.connection.execute(
+        "insert into economic.invoice_history (agreement_number, invoice_number, sync_id, old_values, new_values)"
+        " values (1234567, %s, 1, %s, %s)",
+        (number, Jsonb(values), Jsonb(changed)),
+    )
+    (payment,) = company.rows("select amount, amount_base from economic.payments")
+    assert payment == {"amount": Decimal(4), "amount_base": paid and Decimal(paid)}
+    owed = company.value("select remainder_base from economic.receivables_aging where customer_number = -1")
+    assert owed == (Decimal(base) if base else paid and Decimal(paid))
 
 
 def test_sync_status_says_who_runs_and_who_has_stalled(company: Company) -> None:
