@@ -9,6 +9,7 @@ from typing import Any
 
 from economic import schedules
 from economic.errors import ConfigurationError
+from economic.outside_text import bounded, listed, quoted
 
 DAG_ID = "economic_invoice_sync"
 
@@ -43,8 +44,9 @@ def read_agreements(
         return [], ()
     try:
         entries = json.loads(text)
-    except ValueError as error:
-        return [], (f"ECONOMIC_AGREEMENTS is no JSON ({error}).",)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return [], (f"ECONOMIC_AGREEMENTS is not JSON: {bounded(reason, 200)}.",)
     if not isinstance(entries, list):
         return [], ('ECONOMIC_AGREEMENTS is no list, such as [{"name": "north"}].',)
     found: list[AgreementDag] = []
@@ -55,9 +57,9 @@ def read_agreements(
         try:
             one = _agreement(entry, where, schedule)
             if one.dag_id in dag_ids:
-                raise ConfigurationError(f"{where}: the name {entry['name']!r} is taken.")
+                raise ConfigurationError(f"{where}: the name {quoted(entry['name'])} is taken.")
             if one.conn_id in conn_ids:
-                raise ConfigurationError(f"{where}: the connection {one.conn_id!r} is used already.")
+                raise ConfigurationError(f"{where}: the connection {quoted(one.conn_id)} is used already.")
             found.append(one)
             dag_ids.add(one.dag_id)
             conn_ids.add(one.conn_id)
@@ -72,20 +74,22 @@ def _agreement(entry: Any, where: str, schedule: str) -> AgreementDag:
     unknown = sorted(set(entry) - _ENTRY_KEYS)
     if unknown:
         raise ConfigurationError(
-            f"{where} has unknown keys: {', '.join(unknown)}.",
+            f"{where} has unknown keys: {listed(unknown)}.",
             hint=f"Known are {', '.join(sorted(_ENTRY_KEYS))}.",
         )
     name = entry.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigurationError(
-            f"{where} has the name {name!r}.",
+            f"{where} has the name {quoted(name)}.",
             hint="Give it one of up to 40 small letters, digits and underscores.",
         )
     conn_id = entry.get("conn_id", f"economic_{name}")
     if not isinstance(conn_id, str) or not conn_id.strip():
-        raise ConfigurationError(f"{where} has the conn_id {conn_id!r}.", hint="Name an Airflow connection.")
+        raise ConfigurationError(
+            f"{where} has the conn_id {quoted(conn_id)}.", hint="Name an Airflow connection."
+        )
     own = entry.get("schedule")
     if own is not None and not isinstance(own, str):
-        raise ConfigurationError(f"{where} has the schedule {own!r}.", hint="Write it as text.")
+        raise ConfigurationError(f"{where} has the schedule {quoted(own)}.", hint="Write it as text.")
     chosen = schedules.spread(schedule, name) if own is None else schedules.checked(own, f"{where}, schedule")
     return AgreementDag(f"{DAG_ID}__{name}", conn_id.strip(), chosen)

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from economic.errors import ConfigurationError
+from economic.outside_text import bounded, quoted
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +26,13 @@ def load(path: str, variable: str) -> Callable[..., Any]:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
-            f"{variable} is {path!r}, which cannot be imported ({error}).",
+            f"{variable} is {quoted(path, 200)}, which cannot be imported ({bounded(str(error), 200)}).",
             hint="Set it to the path of a function that the DAG processor and the workers can import.",
         ) from None
     if not callable(found):
-        raise ConfigurationError(f"{variable} is {path!r}, which is no function.", hint="Name a function.")
+        raise ConfigurationError(
+            f"{variable} is {quoted(path, 200)}, which is no function.", hint="Name a function."
+        )
     return found  # type: ignore[no-any-return]  # callable, as was just seen
 
 

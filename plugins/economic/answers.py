@@ -7,14 +7,17 @@ answers with text or HTML, was seen in recorded answers. So nothing here relies 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from economic.errors import CredentialsRefused, EconomicError, RateLimited, RequestRefused, ServerFault
+from economic.outside_text import LONGEST, bounded, harmless
 
-_LONGEST_MESSAGE = 500
+_LONGEST_ID = 100
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +41,23 @@ def describe(body: bytes, scrub: Callable[[str], str]) -> Said:
     if not isinstance(value, dict):
         return Said()
 
-    def plain(text: str) -> str:
-        # Scrubbed while whole, cut before the slow part. What cannot be printed may not be storable either.
-        shown = (c if c.isprintable() else " " for c in scrub(text)[: 4 * _LONGEST_MESSAGE])
-        return " ".join("".join(shown).split())[:_LONGEST_MESSAGE]
-
-    def text(key: str) -> str | None:
+    def text(key: str) -> str:
         found = value.get(key)
-        return (plain(found) or None) if isinstance(found, str) else None
+        return found if isinstance(found, str) else ""
 
-    message = text("message") or ""
+    def shown(found: str, longest: int) -> str:
+        # Scrubbed once it is harmless, for what is taken out may be what a token was broken up with; cut last, never through a token.
+        return bounded(scrub(harmless(found)), longest)
+
+    message = text("message")
     errors = value.get("errors")
     if isinstance(errors, list):
-        details = "; ".join(e for e in errors if isinstance(e, str))
-        message = plain(f"{message} {details}")
-    return Said(message, text("errorCode"), text("logId"))
+        message = " ".join((message, "; ".join(e for e in errors if isinstance(e, str))))
+    return Said(
+        shown(message, LONGEST),
+        shown(text("errorCode"), _LONGEST_ID) or None,
+        shown(text("logId"), _LONGEST_ID) or None,
+    )
 
 
 def refusal(status: int, path: str, said: Said, asked: float | None) -> EconomicError:
@@ -85,14 +90,14 @@ def refusal(status: int, path: str, said: Said, asked: float | None) -> Economic
 
 
 def retry_after(header: str | None, now: datetime | None = None) -> float | None:
-    """Seconds to wait, from a ``Retry-After`` header: whole seconds or an HTTP date; anything else counts as absent.
+    """Seconds to wait, from a ``Retry-After`` header: seconds or an HTTP date; anything else counts as absent.
 
-    RFC 9110, section 10.2.3. e-conomic's own use of it is unconfirmed.
+    RFC 9110, section 10.2.3, has whole seconds; equal numbers such as ``1.0`` are read as well. e-conomic's own use of it is unconfirmed.
     """
     if header is None:
         return None
     value = header.strip()
-    if value.isascii() and value.isdigit():
+    if _SECONDS.fullmatch(value):
         return float(value[:9])
     try:
         at = parsedate_to_datetime(value)

@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from economic.errors import ConfigurationError, DatabaseUnavailable, EconomicError, FatalError, SchemaMismatch
+from economic.outside_text import bounded
 from economic.statements import statement
 
 Connection = psycopg.Connection[Any]
@@ -94,7 +95,7 @@ def translated() -> Iterator[None]:
 
 def said(error: psycopg.Error) -> str:
     """What PostgreSQL or the driver said, in a line. Without detail and context: those hold values of rows, which belong into no log and on no page."""
-    return " ".join((error.diag.message_primary or str(error)).split())[:300]
+    return bounded(error.diag.message_primary or str(error), 300)
 
 
 def explain(error: psycopg.Error) -> EconomicError:

@@ -15,6 +15,7 @@ from economic.documented import BookedInvoice
 from economic.envelope import Item
 from economic.errors import RecordError
 from economic.models import NUL_ESCAPE, invoice_number
+from economic.outside_text import bounded
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class Drift:
         """Write it to the log, if there is something."""
         if self._fields:
             often = sorted(self._fields.items(), key=lambda field: (-field[1], field[0]))
-            shown = [f"{_inert(name)} ({n})" for name, n in often[:_MOST_SHOWN]]
+            shown = [f"{bounded(name, _LONGEST_NAME)} ({n})" for name, n in often[:_MOST_SHOWN]]
             log.info(
                 "e-conomic delivers fields that this version does not know; they are kept in raw_data: %s%s.",
                 ", ".join(shown),
@@ -125,12 +126,6 @@ def _repeats_a_key(raw: str) -> bool:
         # It was read before with a little more room; what it repeats stays unsaid.
         return False
     return found
-
-
-def _inert(name: str) -> str:
-    """A field's name, harmless in a log whatever it is."""
-    cut = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..."
-    return cut if cut.isprintable() else repr(cut)[1:-1]
 
 
 def _and_more(count: int) -> str:

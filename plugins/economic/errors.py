@@ -26,19 +26,23 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from economic.outside_text import bounded
+
+_LONGEST_MESSAGE = 2000
+
 
 class EconomicError(Exception):
     """Base of all errors of this package.
 
-    :param message: what happened and where. Never holds a token.
+    :param message: what happened and where. Never holds a token. Made one harmless line, since it often quotes text from outside.
     :param hint: what a person can do about it; the class has a default.
     """
 
     default_hint: ClassVar[str] = ""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = bounded(message, _LONGEST_MESSAGE)
+        super().__init__(self.message)
         self.hint = self.default_hint if hint is None else hint
 
     def __str__(self) -> str:

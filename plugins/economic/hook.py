@@ -20,8 +20,10 @@ from economic.answers import describe, refusal, retry_after
 from economic.envelope import Envelope, read_document, read_envelope
 from economic.errors import ConfigurationError, EconomicError
 from economic.models import Agreement, Totals, read_agreement, read_totals
-from economic.session import PinnedSession, Tokens
+from economic.outside_text import bounded, listed
+from economic.session import PinnedSession
 from economic.settings import SMALLEST_INTERVAL_MS
+from economic.tokens import Tokens
 from economic.transport import Limits, Traffic, Transport
 
 T = TypeVar("T")
@@ -173,7 +175,7 @@ class EconomicHook(HttpHook):
             self.log.warning(
                 "The connection %s has extras that are not used: %s.",
                 self.economic_conn_id,
-                ", ".join(unknown),
+                listed(unknown),
             )
         return session
 
@@ -217,7 +219,7 @@ class EconomicHook(HttpHook):
             ) from None
         if (connection.conn_type or "") not in CONNECTION_TYPES:
             raise ConfigurationError(
-                f"The connection {self.economic_conn_id} is of type {connection.conn_type}.",
+                f"The connection {self.economic_conn_id} is of type {bounded(str(connection.conn_type), 60)}.",
                 hint="e-conomic needs one of type economic (or http, generic).",
             )
         return connection

@@ -29,12 +29,15 @@ from economic.fields import (
     read_text,
     refuse,
 )
+from economic.outside_text import bounded
 
 NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _VERSION = hashlib.blake2b(__version__.encode(), digest_size=4).digest()
 MOST_DIGITS = 16_000
 """PostgreSQL's numeric takes 16,383 digits behind the point. Only an item with a longer text can hold more."""
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MOST_DIGITS}}}", re.ASCII)
+
+_LONGEST_COMPANY = 200
 
 
 class Invoice(NamedTuple):
@@ -247,7 +250,9 @@ def read_agreement(value: dict[str, Any]) -> Agreement:
     if number is None:
         raise BrokenResponse("/self names no agreement number.")
     try:
-        name = read_text("company.name", company)
+        text = read_text("company.name", company)
+        # It identifies nothing, it is only shown: so it is kept as it may be shown.
+        name = None if text is None else bounded(text, _LONGEST_COMPANY) or None
     except RecordError:
         # Which company it is the number says; a name that cannot be stored must not stop the sync.
         name = None

@@ -11,6 +11,7 @@ from typing import Any
 from economic import schedules
 from economic.attempt import Order
 from economic.errors import ConfigurationError
+from economic.outside_text import listed, quoted
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def read_order(asked: AskedFor, *, conn_id: str, schedule: str | None, attempt: 
     unknown = sorted(set(asked.conf) - KNOWN_CONF)
     if unknown:
         raise ConfigurationError(
-            f"The conf has unknown keys: {', '.join(unknown)}.",
+            f"The conf has unknown keys: {listed(unknown)}.",
             hint=f"Known are {', '.join(sorted(KNOWN_CONF))}.",
         )
     date_from, date_to = _day(asked.params, "date_from"), _day(asked.params, "date_to")
@@ -89,4 +90,4 @@ def _day(params: Mapping[str, Any], key: str) -> date | None:
     try:
         return date.fromisoformat(value)
     except (TypeError, ValueError):
-        raise ConfigurationError(f"{key} is {value!r}.", hint="Give a day as YYYY-MM-DD.") from None
+        raise ConfigurationError(f"{key} is {quoted(value)}.", hint="Give a day as YYYY-MM-DD.") from None

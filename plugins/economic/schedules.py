@@ -7,6 +7,7 @@ import zlib
 from datetime import UTC, datetime
 
 from economic.errors import ConfigurationError
+from economic.outside_text import quoted
 
 DEFAULT = "0 */6 * * *"
 PRESETS = {
@@ -38,7 +39,7 @@ def checked(text: str, where: str) -> str:
 
     if len(text.split()) != 5 or not croniter.is_valid(text) or not _falls_due(text):
         raise ConfigurationError(
-            f"{where} is {text!r}, which is no schedule.",
+            f"{where} is {quoted(text)}, which is no schedule.",
             hint=f"Set it to five cron fields such as {DEFAULT!r}, or one of {', '.join(PRESETS)}.",
         )
     return text

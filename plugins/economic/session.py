@@ -11,10 +11,9 @@ import socket
 import time
 import weakref
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import urlsplit
 
 import requests
-from requests.auth import AuthBase
 from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -22,31 +21,6 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from economic.errors import ConfigurationError, RequestRefused
 
 log = logging.getLogger(__name__)
-
-
-class Tokens(AuthBase):
-    """Puts e-conomic's two token headers on a request.
-
-    Being the session's ``auth``, it also keeps ``requests`` from reading credentials out of ``.netrc``.
-    """
-
-    def __init__(self, app_secret: str, agreement_grant: str) -> None:
-        self._headers = {"X-AppSecretToken": app_secret, "X-AgreementGrantToken": agreement_grant}
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._headers)
-        return request
-
-    def __repr__(self) -> str:
-        return "Tokens(***)"
-
-    def scrub(self, text: str) -> str:
-        """``text`` without the tokens, should an answer repeat them (the public ``demo`` ones are no secret)."""
-        for token in self._headers.values():
-            if token != "demo":  # noqa: S105  # e-conomic's public demo token, documented
-                for spelling in (token, quote(token), quote(token, safe=""), quote_plus(token)):
-                    text = text.replace(spelling, "***")
-        return text
 
 
 class PinnedSession(requests.Session):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from economic import schedules
 from economic.agreements import DAG_ID, AgreementDag, read_agreements
 from economic.errors import ConfigurationError
+from economic.outside_text import quoted
 
 DEFAULT_CONN_ID = "economic_default"
 DEFAULT_POSTGRES_CONN_ID = "economic_postgres"
@@ -117,7 +118,7 @@ def _switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
         return False
     if not value:
         return default
-    raise ConfigurationError(f"{name} is {value!r}.", hint="Set it to true or false.")
+    raise ConfigurationError(f"{name} is {quoted(value)}.", hint="Set it to true or false.")
 
 
 def _number(given: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -126,7 +127,7 @@ def _number(given: Mapping[str, str], name: str, default: int, least: int, most:
         return default
     if not (value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most):
         raise ConfigurationError(
-            f"{name} is {value!r}.", hint=f"Set it to a whole number from {least} to {most}."
+            f"{name} is {quoted(value)}.", hint=f"Set it to a whole number from {least} to {most}."
         )
     return int(value)
 
@@ -135,6 +136,6 @@ def _callable(given: Mapping[str, str], name: str) -> str | None:
     value = given.get(name, "").strip()
     if value and not _CALLABLE.fullmatch(value):
         raise ConfigurationError(
-            f"{name} is {value!r}.", hint="Set it to the path of a function: package.module.function."
+            f"{name} is {quoted(value)}.", hint="Set it to the path of a function: package.module.function."
         )
     return value or None

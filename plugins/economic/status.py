@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 from economic.database import Connection, Row, one, rows
+from economic.outside_text import bounded
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 """Exit codes as monitoring programs understand them."""
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 
+_LONGEST_LINE = 1000
 
 _UNBOUND = "unbound:"
 """What an agreement's connection id begins with once ``unbind`` has let go of it."""
@@ -73,7 +75,7 @@ def health(found: Row, oldest: timedelta) -> Health:
         who = f"connection {found['conn_id']}"
     if found["last_synced_at"] is None:
         why = f"; the last sync FAILED: {found['outcome_message']}" if _failed(found) else ""
-        return Health(CRITICAL, f"{who}: never synced{why}{_now(found)}")
+        return Health(CRITICAL, bounded(f"{who}: never synced{why}{_now(found)}", _LONGEST_LINE))
     age = timedelta(seconds=found["age_seconds"])
     words = [f"synced {ago(age)} ago", f"{found['invoices'] or 0:,} invoices"]
     words.append("complete" if found["complete"] else "NOT PROVEN COMPLETE")
@@ -93,7 +95,7 @@ def health(found: Row, oldest: timedelta) -> Health:
     if age > oldest:
         words[0] = f"NOT synced for {ago(age)}"
         level = CRITICAL
-    return Health(level, f"{who}: {', '.join(words)}{_now(found)}")
+    return Health(level, bounded(f"{who}: {', '.join(words)}{_now(found)}", _LONGEST_LINE))
 
 
 def _failed(found: Row) -> bool:

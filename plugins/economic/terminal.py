@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from economic.database import Row
+from economic.outside_text import bounded
 from economic.status import ago, is_unbound, trigger
 
 _BAR = 40
@@ -23,7 +24,7 @@ def status_lines(found: Row, syncs: Sequence[Row], refused: Sequence[Row]) -> It
         yield f"  complete     {'yes' if found['complete'] else 'not proven'}"
         yield f"  {found['verdict'] or _compared(found['reconciled'])}"
     if found["warning"]:
-        yield f"  LOOK: {found['warning']}"
+        yield f"  LOOK: {bounded(found['warning'])}"
     if found["held"]:
         yield from _held(found["held"], found["base_currency"])
     if found["running"]:
@@ -47,7 +48,7 @@ def status_lines(found: Row, syncs: Sequence[Row], refused: Sequence[Row]) -> It
         )
         failed = next((sync for sync in syncs if sync["status"] == "failed"), None)
         if failed is not None:
-            yield f"  sync {failed['sync_id']} failed: {failed['message']}"
+            yield f"  sync {failed['sync_id']} failed: {bounded(failed['message'])}"
     if refused:
         yield ""
         yield from _table(
@@ -69,7 +70,9 @@ def _name(found: Row) -> str:
     if found["agreement_number"] is None:
         return f"connection {found['conn_id']}, which has not reached its agreement yet"
     reached_by = "no connection any more" if is_unbound(found) else f"connection {found['conn_id']}"
-    return f"{found['company_name'] or 'no name'} (agreement {found['agreement_number']}, {reached_by})"
+    return (
+        f"{bounded(found['company_name'] or 'no name')} (agreement {found['agreement_number']}, {reached_by})"
+    )
 
 
 def _held(held: Row, currency: str | None) -> Iterator[str]:
@@ -94,7 +97,7 @@ def _running(found: Row) -> Iterator[str]:
     state = (
         "STALLED" if found["stalled"] else f"running for {ago(timedelta(seconds=found['running_seconds']))}"
     )
-    yield f"  sync {found['last_sync_id']} {state}: {bar} {found['last_percentage']} %  {found['last_message']}"
+    yield f"  sync {found['last_sync_id']} {state}: {bar} {found['last_percentage']} %  {bounded(found['last_message'])}"
     if found["stalled"]:
         yield "  Its process is gone. The next sync takes over by itself; a forced one at once."
 
@@ -113,6 +116,7 @@ def _moment(at: datetime) -> str:
 
 
 def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> Iterator[str]:
+    body = [[bounded(cell) for cell in row] for row in body]
     widths = [max(len(row[column]) for row in (head, *body)) for column in range(len(head))]
     for row in (head, *body):
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -20,7 +20,8 @@ import urllib3
 
 from economic.answers import describe, refusal, retry_after
 from economic.errors import BrokenResponse, ConfigurationError, ConnectionLost, RetriableError
-from economic.session import PinnedSession, Tokens, WatchedAdapter
+from economic.session import PinnedSession, WatchedAdapter
+from economic.tokens import Tokens
 
 log = logging.getLogger(__name__)
 

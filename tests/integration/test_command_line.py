@@ -169,3 +169,21 @@ def test_printed_migration_holds_missing_steps_only(database: str, empty_databas
     assert economic(empty_database, "migrate").stdout == "The tables are up to date.\n"
     assert economic(database, "migrate", "--print").stdout == ""
     assert economic("", "migrate", "--print").stdout == printed
+
+
+def test_no_text_in_the_tables_forges_a_line(company: Company, database: str) -> None:
+    company.sync()
+    hostile = "Evil\nCRITICAL: agreement 1 (Other)\x1b[2J\u202e ApS" + "x" * 10_000
+    company.connection.execute("update economic.agreement set company_name = %s", [hostile])
+    company.connection.execute(
+        "update economic.sync_run set status = 'failed', message = %s, warning = %s", [hostile] * 2
+    )
+    for command in ("check", "status"):
+        shown = economic(database, command).stdout
+        assert "Evil CRITICAL: agreement 1 (Other) ApSxxx" in shown
+        for line in shown.splitlines():
+            assert line.isprintable()
+            assert len(line) < 1200
+        assert len([line for line in shown.splitlines() if line.startswith("CRITICAL")]) == (
+            command == "check"
+        )

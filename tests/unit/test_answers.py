@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from html import unescape
+from urllib.parse import quote, unquote
 
 import pytest
 
 from economic.answers import Said, describe, refusal, retry_after
 from economic.errors import CredentialsRefused, RateLimited, RequestRefused, ServerFault
+from economic.tokens import Tokens
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -74,6 +82,71 @@ def test_a_long_message_is_cut_and_secrets_are_taken_out() -> None:
     assert "SECRET" not in said.message
 
 
+SECRET, GRANT = "abcdefghijklmnop1234+/=XYZ", "grant.token~0123456789"
+SPELLED = {
+    "as it is": lambda token: token,
+    "in capitals": str.upper,
+    "wrapped": lambda token: f"{token[:9]}\r\n\t{token[9:]}",
+    "wrapped in escapes": lambda token: f"{token[:9]}\\n{token[9:12]}\\\\r\\\\n{token[12:]}",
+    "wrapped for HTML": lambda token: f"{token[:9]}<br />{token[9:12]}<wbr>{token[12:]}",
+    "with invisible characters": lambda token: f"{token[:9]}\u200b\x1b[31m{token[9:]}",
+    "for a URL": lambda token: quote(token, safe=""),
+    "for a URL, in small letters": lambda token: quote(token, safe="").lower(),
+    "for a URL, each character": lambda token: "".join(f"%{ord(c):02x}" for c in token),
+    "for a URL, twice": lambda token: quote(quote(token, safe=""), safe=""),
+    "as HTML numbers": lambda token: "".join(f"&#{ord(c)};" for c in token),
+    "as HTML hexadecimal": lambda token: "".join(f"&#x{ord(c):X}" + ";" for c in token),
+    "as HTML names": lambda token: (
+        token.replace("+", "&plus;").replace("/", "&sol;").replace("=", "&equals;")
+    ),
+    "as HTML of HTML": lambda token: "".join(f"&amp;#{ord(c)};" for c in token),
+    "as JSON in JSON": lambda token: json.dumps(token).replace("/", r"\/"),
+    "as JSON escapes": lambda token: "".join(rf"\u{ord(c):04x}" for c in token),
+    "in hexadecimal": lambda token: token.encode().hex(),
+    "in base64": lambda token: base64.b64encode(token.encode()).decode(),
+    "in base64 for a URL": lambda token: base64.urlsafe_b64encode(b"?" + token.encode()).decode(),
+    "in base64 with the other": lambda token: base64.b64encode(f"{token}:{GRANT}".encode()).decode(),
+    "in base64 of JSON": lambda token: base64.b64encode(
+        json.dumps({"a": token, "b": GRANT}).encode()
+    ).decode(),
+    "in base64 of lines": lambda token: base64.encodebytes(f"{token} {token} {token}".encode()).decode(),
+    "in base64 for a URL parameter": lambda token: quote(base64.b64encode(f"12{token}".encode()), safe=""),
+}
+
+
+def hidden(text: str) -> bool:
+    """Whether no piece of five characters of a token is in a text, nor of what its base64 holds."""
+    texts = [text, unquote(unquote(text)), unescape(unescape(text))]
+    for word in re.findall(r"[\w+/-]+", text):
+        for start in range(4):
+            piece = word[start : start + (len(word) - start) // 4 * 4]
+            texts.append(
+                base64.urlsafe_b64decode(piece.translate(str.maketrans("+/", "-_"))).decode("latin-1")
+            )
+    pieces = {token[at : at + 5].lower() for token in (SECRET, GRANT) for at in range(len(token) - 4)}
+    return not any(piece in each.lower() for each in texts for piece in pieces)
+
+
+@pytest.mark.parametrize("token", [SECRET, GRANT])
+@pytest.mark.parametrize("spell", SPELLED.values(), ids=SPELLED)
+def test_a_repeated_token_is_hidden_in_every_spelling(spell: Callable[[str], str], token: str) -> None:
+    """What stands around it stays readable, save for base64 that holds both."""
+    body = json.dumps({"message": f"before {spell(token)} after", "logId": spell(token)}).encode()
+    said = describe(body, Tokens(SECRET, GRANT).scrub)
+    assert said.message.startswith("before ")
+    assert said.message.endswith(" after")
+    assert hidden(said.message), said.message
+    assert hidden(said.log_id or ""), said.log_id
+    assert describe(body, Tokens("demo", "demo").scrub).message != said.message
+
+
+@pytest.mark.parametrize("piece", ["\\", "%25", "&amp;", "%2561", SECRET[:-1], "&#", "a", " "])
+def test_a_long_answer_is_searched_in_short_time(piece: str) -> None:
+    began = time.process_time()
+    Tokens(SECRET, GRANT).scrub(piece * (200_000 // len(piece)))
+    assert time.process_time() - began < 2
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
@@ -84,7 +157,13 @@ def test_a_long_message_is_cut_and_secrets_are_taken_out() -> None:
         ("86400", 86400.0),
         ("soon", None),
         ("-5", None),
-        ("1.5", None),
+        ("1.0", 1.0),
+        ("1.5", 1.5),
+        ("1.", 1.0),
+        ("1e2", None),
+        (".5", None),
+        ("inf", None),
+        ("1_0", None),
         ("", None),
         ("９", None),
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
@@ -93,5 +172,5 @@ def test_a_long_message_is_cut_and_secrets_are_taken_out() -> None:
         ("9" * 400, 999999999.0),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_and_nothing_else(header: str | None, seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
     assert retry_after(header, NOW) == seconds

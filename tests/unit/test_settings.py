@@ -95,11 +95,17 @@ def test_an_unusable_value_is_refused_by_name_with_what_would_do(name: str, valu
 @pytest.mark.parametrize(
     ("entries", "said"),
     [
-        ("{", "ECONOMIC_AGREEMENTS is no JSON"),
+        ("{", "ECONOMIC_AGREEMENTS is not JSON"),
+        ("[" * 100_000, "ECONOMIC_AGREEMENTS is not JSON: it is nested too deeply."),
+        ('{"a":' * 100_000, "ECONOMIC_AGREEMENTS is not JSON: it is nested too deeply."),
+        ("9" * 5000, "ECONOMIC_AGREEMENTS is not JSON"),
         ('{"name": "a"}', "ECONOMIC_AGREEMENTS is no list"),
         ('["a"]', "entry 1 is no object"),
         ('[{"conn_id": "a"}]', "entry 1 has the name None"),
         ('[{"name": "a b"}]', "entry 1 has the name 'a b'"),
+        ('[{"name": "a\\nb"}]', "entry 1 has the name 'a b'"),
+        (f'[{{"name": "{"x" * 10_000}"}}]', "entry 1 has the name 'xxxx"),
+        (f'[{{"{"x" * 10_000}": 1}}]', "entry 1 has unknown keys: xxxx"),
         ('[{"name": "a", "conn_id": ""}]', "entry 1 has the conn_id ''"),
         ('[{"name": "a", "shedule": "@daily"}]', "entry 1 has unknown keys: shedule"),
         ('[{"name": "a", "schedule": "@never"}]', "entry 1, schedule is '@never'"),
@@ -113,6 +119,7 @@ def test_an_agreement_that_cannot_be_used_is_left_out_and_named(entries: str, sa
     found = Settings.from_environment({"ECONOMIC_AGREEMENTS": entries})
     (refused,) = found.refused
     assert said in refused
+    assert len(refused) < 300
     assert len(found.agreements) == 1 + entries.count('"name": "a"}, {')
 
 
