@@ -486,8 +486,14 @@ select
     history.changed_at as seen_at,
     (history.old_values ->> 'remainder')::numeric - (history.new_values ->> 'remainder')::numeric as amount,
     invoice.currency,
-    (history.old_values ->> 'remainder_base')::numeric
-    - (history.new_values ->> 'remainder_base')::numeric as amount_base,
+    coalesce(
+        (history.old_values ->> 'remainder_base')::numeric - (history.new_values ->> 'remainder_base')::numeric,
+        round(
+            ((history.old_values ->> 'remainder')::numeric - (history.new_values ->> 'remainder')::numeric)
+            * case when invoice.currency = agreement.base_currency then 100 else invoice.exchange_rate end / 100,
+            2
+        )
+    ) as amount_base,
     (history.new_values ->> 'remainder')::numeric as remainder_after,
     invoice.customer_number,
     invoice.customer_name,
@@ -497,13 +503,25 @@ inner join economic.invoice
     on
         history.agreement_number = invoice.agreement_number
         and history.invoice_number = invoice.invoice_number
+inner join economic.agreement on history.agreement_number = agreement.agreement_number
 where history.new_values ? 'remainder';
 
 create view economic.receivables_aging as
+with latest as (
+    select
+        invoice.agreement_number,
+        -- 0 for none, so that the join can be a hash join
+        coalesce(invoice.customer_number, 0) as customer_number,
+        max(invoice.invoice_number) as invoice_number
+    from economic.invoice
+    where invoice.customer_name is not null and invoice.missing_since is null
+    group by invoice.agreement_number, coalesce(invoice.customer_number, 0)
+)
+
 select
     overview.agreement_number,
     overview.customer_number,
-    max(overview.customer_name) as customer_name,
+    max(named.customer_name) as customer_name,
     overview.currency,
     count(*) as invoices,
     sum(overview.remainder) as remainder,
@@ -515,8 +533,25 @@ select
     coalesce(sum(overview.remainder) filter (where overview.days_overdue between 61 and 90), 0) as overdue_61_to_90,
     coalesce(sum(overview.remainder) filter (where overview.days_overdue > 90), 0) as overdue_over_90,
     coalesce(sum(overview.remainder) filter (where overview.remainder < 0), 0) as credit,
-    sum(overview.remainder_base) as remainder_base
+    sum(
+        coalesce(
+            overview.remainder_base,
+            round(
+                overview.remainder
+                * case when overview.currency = overview.base_currency then 100 else overview.exchange_rate end / 100,
+                2
+            )
+        )
+    ) as remainder_base
 from economic.invoice_overview as overview
+left join latest
+    on
+        overview.agreement_number = latest.agreement_number
+        and coalesce(overview.customer_number, 0) = latest.customer_number
+left join economic.invoice as named
+    on
+        latest.agreement_number = named.agreement_number
+        and latest.invoice_number = named.invoice_number
 where overview.remainder <> 0 and overview.missing_since is null
 group by overview.agreement_number, overview.customer_number, overview.currency;
 
@@ -553,7 +588,7 @@ comment on table economic.invoice is
 'Every booked invoice and credit note, as e-conomic delivered it last. Rows are never deleted.';
 
 comment on table economic.invoice_history is
-'What changed on an invoice, when it was seen: above all remainder, the only record of payments there is.';
+'What changed on an invoice, when it was seen: above all remainder, from which payments are read.';
 
 comment on table economic.employee is 'Employees by number, for their names; asked of e-conomic once an hour at most.';
 
@@ -576,7 +611,8 @@ comment on view economic.invoice_overview is
 
 comment on view economic.payments is
 'Changes of remainder, as two syncs saw them: a positive amount was paid or matched with a credit note, a '
-'negative one was taken back.';
+'negative one was taken back. What was paid before an invoice was first stored is not here: nothing from before the '
+'first sync.';
 
 comment on view economic.receivables_aging is
 'What customers owe, by customer and currency, by how long it is overdue. Currencies are never added together.';
@@ -796,7 +832,8 @@ comment on column economic.sync_status.reconciled is
 comment on column economic.sync_status.verdict is
 'How it compared, in words and sums; null for a role that may not read sums.';
 comment on column economic.sync_status.warning is 'What a person should look at, in words.';
-comment on column economic.sync_status.booked is 'How many invoices e-conomic counted then; null when it was not asked.';
+comment on column economic.sync_status.booked is
+'How many invoices e-conomic counted then; null when it was not asked.';
 comment on column economic.sync_status.last_sync_id is 'The newest sync, whatever became of it.';
 comment on column economic.sync_status.last_dag_id is 'Its DAG.';
 comment on column economic.sync_status.last_run_id is 'Its DAG run.';
@@ -880,7 +917,8 @@ comment on column economic.payments.seen_at is 'When the change was seen; it hap
 comment on column economic.payments.amount is
 'By how much the remainder went down, in currency; negative when it went up again.';
 comment on column economic.payments.currency is 'e-conomic: currency; ISO 4217 code of the amounts without _base.';
-comment on column economic.payments.amount_base is 'The same in the base currency.';
+comment on column economic.payments.amount_base is
+'The same in the base currency; by the exchange rate where e-conomic gave no remainder in it; null without either.';
 comment on column economic.payments.remainder_after is 'What was still owed afterwards, in currency.';
 comment on column economic.payments.customer_number is 'e-conomic: customer.customerNumber.';
 comment on column economic.payments.customer_name is
@@ -889,7 +927,8 @@ comment on column economic.payments.sync_id is 'The sync that saw it.';
 
 comment on column economic.receivables_aging.agreement_number is 'The company.';
 comment on column economic.receivables_aging.customer_number is 'e-conomic: customer.customerNumber.';
-comment on column economic.receivables_aging.customer_name is 'One of the names printed on the invoices.';
+comment on column economic.receivables_aging.customer_name is
+'The name printed on the customer''s newest invoice, paid ones included.';
 comment on column economic.receivables_aging.currency is 'ISO 4217 code of the amounts without _base.';
 comment on column economic.receivables_aging.invoices is 'Invoices and credit notes with something left.';
 comment on column economic.receivables_aging.remainder is 'What is left in all, credits taken off.';
@@ -900,7 +939,8 @@ comment on column economic.receivables_aging.overdue_61_to_90 is 'Overdue by 61 
 comment on column economic.receivables_aging.overdue_over_90 is 'Overdue by more than 90 days.';
 comment on column economic.receivables_aging.credit is
 'Negative remainders: credit notes not matched yet, overpayments.';
-comment on column economic.receivables_aging.remainder_base is 'What is left in all, in the base currency.';
+comment on column economic.receivables_aging.remainder_base is
+'What is left in all, in the base currency; by the exchange rate where e-conomic gave no remainder in it.';
 
 comment on column economic.invoices.invoice_number is
 'e-conomic: bookedInvoiceNumber. Unique within an agreement; gaps are normal.';
