@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from dev import copies
 from dev.parts import PartFailed, Parts
 
 REAL_TOKENS = ("ECONOMIC_APP_SECRET_TOKEN", "ECONOMIC_AGREEMENT_GRANT_TOKEN")
@@ -49,10 +50,13 @@ class Account:
         }
 
 
-def account(parts: Parts, invoices: int) -> Account:
-    """The real account if both of its tokens are set, else a simulator with that many invoices, which becomes a part.
+def account(parts: Parts, home: Path, invoices: int | None) -> Account:
+    """The real account if both of its tokens are set, else a simulator, which becomes a part.
 
+    :param home: the folder of the copy, where it is noted.
+    :param invoices: how many the simulator has; None for as many as it had, or the usual number.
     :raises PartFailed: one of the two is set alone.
+    :raises RuntimeError: the copy is of a simulated account of another size.
     """
     given = [name for name in REAL_TOKENS if os.environ.get(name)]
     if len(given) == 1:
@@ -63,9 +67,10 @@ def account(parts: Parts, invoices: int) -> Account:
     if given:
         app_secret, grant = (os.environ[name] for name in REAL_TOKENS)
         base_url = os.environ.get("ECONOMIC_BASE_URL", "https://restapi.e-conomic.com")
+        copies.note_real(home)
         described = f"the real account behind {REAL_TOKENS[0]} and {REAL_TOKENS[1]}"
         return Account("economic_live", base_url, app_secret, grant, described)
-    return _simulated(parts, invoices)
+    return _simulated(parts, copies.note_simulated(home, invoices))
 
 
 def _simulated(parts: Parts, invoices: int) -> Account:

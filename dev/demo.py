@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from dev import embedded_postgres
+from dev import embedded_postgres, options
 from dev.account import account
 from dev.airflow_settings import (
     AIRFLOW,
@@ -30,11 +30,14 @@ from dev.embedded_postgres import Server
 from dev.interruption import Interrupted, Interruption
 from dev.keys import keys
 from dev.local_airflow import prepare
-from dev.parts import Parts
+from dev.parts import PartFailed, Parts
 from dev.terminal import say
+from economic.errors import ConfigurationError
+from economic.settings import Settings
 
 _POLL_SECONDS = 0.25
 _BAR = 30
+_RETRY = "Airflow tries again by itself, three times, after one to ten minutes each. Ctrl-C stops it."
 
 SHOWN = (
     ("status", "status"),
@@ -60,7 +63,11 @@ SHOWN = (
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; 0 when the sync succeeded."""
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
-    parser.add_argument("--invoices", type=int, default=22_500, help="how many the simulator has")
+    parser.add_argument(
+        "--invoices",
+        type=options.positive,
+        help="how many the simulator has; default: as before, at first 22,500",
+    )
     given = parser.parse_args(arguments)
     with Interruption() as interruption:
         try:
@@ -73,24 +80,23 @@ def main(arguments: list[str] | None = None) -> int:
         except Interrupted as request:
             say("Stopped.")
             return request.exit_code
-        except RuntimeError as error:
+        except (RuntimeError, ConfigurationError) as error:
             say(f"The demo could not run: {error}")
             return 1
 
 
-def sync_once(server: Server, parts: Parts, interruption: Interruption, invoices: int) -> int:
+def sync_once(server: Server, parts: Parts, interruption: Interruption, invoices: int | None) -> int:
     """Run the DAG once and show what it did; 0 when it succeeded."""
-    read = account(parts, invoices)
+    read = account(parts, HOME, invoices)
     say(f"e-conomic is {read.description}.")
     connections = {read.conn_id: read.connection, POSTGRES_CONN_ID: invoice_database(server)}
     environment = configuration(HOME, server, read.conn_id, keys(HOME)) | as_connection_variables(connections)
+    # Airflow itself would only say that it does not find the DAG.
+    Settings.from_environment(environment)
     prepare(HOME, parts, environment)
     before = written_by(server)
     say(f"Running the DAG {DAG_ID} through Airflow (its own start takes a while) ...")
     code, sync_id = run_dag(server, parts, interruption, environment)
-    if sync_id is None:
-        say(f"No sync began. Airflow's log is in {parts.logs}.")
-        return code or 1
     show(server, sync_id, before)
     return code
 
@@ -102,8 +108,11 @@ def server_version(server: Server) -> str:
 
 def run_dag(
     server: Server, parts: Parts, interruption: Interruption, environment: Mapping[str, str]
-) -> tuple[int, int | None]:
-    """Run the DAG in a process of its own and show its progress; its exit code, and the sync it began."""
+) -> tuple[int, int]:
+    """Run the DAG in a process of its own and show its progress; its exit code, and the sync it began.
+
+    :raises PartFailed: it began none.
+    """
     with psycopg.connect(server.dsn(INVOICES), autocommit=True, row_factory=dict_row) as connection:
         known = newest_sync(connection)
         last = known["sync_id"] if known else 0
@@ -116,7 +125,7 @@ def run_dag(
                 progress.show(found)
         found = newest_sync(connection)
         if not found or found["sync_id"] <= last:
-            return part.exit_code(), None
+            raise PartFailed(f"No sync began. The end of Airflow's log, {part.log}:\n{part.said()}")
         progress.show(found)
         progress.end()
         # `airflow dags test` ends with 0 when the run has failed, too.
@@ -135,6 +144,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._said = ""
+        self._told_of_retry = False
         self._moving = sys.stdout.isatty()
 
     def show(self, sync: Mapping[str, Any]) -> None:
@@ -143,6 +153,9 @@ class Progress:
         if line == self._said:
             return
         self._said = line
+        if "will be tried again" in line.lower() and not self._told_of_retry:
+            self._told_of_retry = True
+            line += f"\n{_RETRY}"
         sys.stdout.write(f"\r\x1b[2K{line}" if self._moving else f"{line}\n")
         sys.stdout.flush()
 
@@ -191,11 +204,12 @@ def show(server: Server, sync_id: int, before: Mapping[int, str]) -> None:
     for row in sample:
         say(
             f"  {row['invoice_number']}  {row['invoice_date']}  {row['customer_name'][:26]:26} {row['gross_amount']:>12,} "
-            f"{row['currency']}  open {row['remainder']:>12,}  {row['employee_name']}"
+            f"{row['currency']}  remainder {row['remainder']:>12,}  {row['employee_name']}"
         )
     say()
-    say("Look further:   make psql     (then: select * from invoice limit 10;)")
-    say("Run it again:   make demo     (an unchanged invoice is not written)")
+    say("Look further:   ./run psql              (then: select * from invoice_overview limit 1 \\gx)")
+    say("                ./run economic status   (how fresh and complete the copy is)")
+    say("Run it again:   ./run demo              (an unchanged invoice is not written)")
 
 
 def shown(value: object) -> str:

@@ -129,6 +129,14 @@ def running(data: Path) -> Server | None:
     return _Cluster(data).running() if data.exists() else None
 
 
+def holder(data: Path) -> str | None:
+    """Which command has a server running on that data, in words; None when there is none."""
+    if not data.exists():
+        return None
+    cluster = _Cluster(data)
+    return cluster.holder() if cluster.pid() else None
+
+
 class _Cluster:
     def __init__(self, work: Path) -> None:
         root = ownership.is_root()

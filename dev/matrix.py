@@ -45,7 +45,7 @@ class Row:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen parts; 0 when nothing that ran has failed."""
-    parser = argparse.ArgumentParser(prog="./run matrix", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./run test --matrix", description=__doc__)
     parts = {"python": on_pythons, "postgres": on_servers, "oldest": on_oldest, "airflow": on_older_airflows}
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all by default")
     chosen = parser.parse_args(arguments).parts or list(parts)

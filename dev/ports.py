@@ -15,12 +15,17 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there."""
+    """Whether a server could listen there.
+
+    :raises PermissionError: only root may listen there.
+    """
     with socket.socket() as tried:
         # As servers do: a connection that was closed a moment ago is no obstacle.
         tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             tried.bind((LOOPBACK, port))
+        except PermissionError:
+            raise
         except OSError:
             return False
         return True

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dev import embedded_postgres, started
+from dev import embedded_postgres, options, started
 from dev.account import account
 from dev.airflow_settings import (
     DAG_ID,
@@ -40,8 +40,14 @@ _WATCH_SECONDS = 1.0
 def main(arguments: list[str] | None = None) -> int:
     """Start everything, watch over it and stop it when asked to; 0 when it had been ready and was then asked, 1 when a part fails."""
     parser = argparse.ArgumentParser(prog="./run start", description=__doc__)
-    parser.add_argument("--invoices", type=int, default=22_500, help="how many the simulator has")
-    parser.add_argument("--port", type=int, help=f"of the web server; default: {USUAL_PORT}, or a free one")
+    parser.add_argument(
+        "--invoices",
+        type=options.positive,
+        help="how many the simulator has; default: as before, at first 22,500",
+    )
+    parser.add_argument(
+        "--port", type=options.port, help=f"of the web server; default: {USUAL_PORT}, or a free one"
+    )
     given = parser.parse_args(arguments)
     ready = False
     with Interruption() as interruption:
@@ -68,14 +74,19 @@ def main(arguments: list[str] | None = None) -> int:
 def web_port(wanted: int | None) -> int:
     """The wanted port, or the usual one, or a free one.
 
-    :raises RuntimeError: the wanted one is in use.
+    :raises RuntimeError: the wanted one is in use, or only root may have it.
     """
-    if wanted is not None and not is_free(wanted):
-        raise RuntimeError(f"Port {wanted} is in use. Choose another one, or leave --port out.")
+    try:
+        if wanted is not None and not is_free(wanted):
+            raise RuntimeError(f"Port {wanted} is in use. Choose another one, or leave --port out.")
+    except PermissionError:
+        raise RuntimeError(
+            f"Only root may serve on port {wanted}. Choose one from 1024 to 65535, or leave --port out."
+        ) from None
     return wanted or (USUAL_PORT if is_free(USUAL_PORT) else free_port())
 
 
-def _start(stack: ExitStack, interruption: Interruption, invoices: int, port: int) -> Parts:
+def _start(stack: ExitStack, interruption: Interruption, invoices: int | None, port: int) -> Parts:
     began = time.monotonic()
     server = stack.enter_context(
         embedded_postgres.server([METADATA, INVOICES], data=HOME / "postgres", held_by="./run start")
@@ -85,7 +96,7 @@ def _start(stack: ExitStack, interruption: Interruption, invoices: int, port: in
     parts = stack.enter_context(Parts(HOME / "logs", interruption))
     stack.callback(say, "\nStopping ...")
     parts.watch("postgresql", server.pid, server.log)
-    read = account(parts, invoices)
+    read = account(parts, HOME, invoices)
     say(f"e-conomic is {read.description}.")
     secrets = keys(HOME)
     environment = configuration(HOME, server, read.conn_id, secrets) | serving(port, secrets)
@@ -101,14 +112,20 @@ def _start(stack: ExitStack, interruption: Interruption, invoices: int, port: in
 
 def _show(airflow: LocalAirflow, secrets: Keys) -> None:
     dag = airflow.api.get(f"dags/{DAG_ID}")
+    begun = [
+        run
+        for state in ("queued", "running")
+        for run in airflow.api.get(f"dags/{DAG_ID}/dagRuns", run_type="scheduled", state=state)["dag_runs"]
+    ]
     command = f"./run airflow dags trigger {DAG_ID}"
     for label, text in (
         ("web", airflow.api.url),
         ("login", f"{ADMIN} / {secrets.admin_password}   (kept in {_shown(secrets.passwords_file)})"),
-        ("DAG", f"{DAG_ID} is {_state(dag)}"),
+        ("DAG", f"{DAG_ID} is {_state(dag, begun)}"),
         ("sync now", command),
         ("force", f"{command} --conf '{{\"force\": true}}'"),
-        ("invoices", "./run psql   (then: select * from invoice limit 10;)"),
+        ("invoices", "./run psql   (then: select * from invoice_overview limit 1 \\gx)"),
+        ("status", "./run economic status"),
         (
             "logs",
             f"{_shown(HOME / 'logs')} of the processes, {_shown(HOME / 'airflow' / 'logs')} of the tasks",
@@ -118,14 +135,16 @@ def _show(airflow: LocalAirflow, secrets: Keys) -> None:
     say("\nCtrl-C stops everything.")
 
 
-def _state(dag: dict[str, Any]) -> str:
+def _state(dag: dict[str, Any], begun: list[Any]) -> str:
     if dag["is_paused"]:
         return "paused: switch it on in the web"
     if dag["next_dagrun_run_after"] is None:
         return "on, without a schedule"
     due = datetime.fromisoformat(dag["next_dagrun_run_after"])
     when = "now" if due <= datetime.now(UTC) else f"{due:%Y-%m-%d %H:%M} UTC"
-    return f"on; the next sync by itself begins {when}"
+    # Airflow makes up for the schedule's last tick as soon as its scheduler runs.
+    now = "a sync has begun, and " if begun else ""
+    return f"on; {now}the next sync by itself begins {when}"
 
 
 def _shown(path: Path) -> str:

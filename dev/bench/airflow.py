@@ -1,4 +1,4 @@
-"""`make bench-airflow`: what Airflow itself adds: seconds around and between the tasks, reading the DAG file, memory of a task.
+"""`./run bench airflow`: what Airflow itself adds: seconds around and between the tasks, reading the DAG file, memory of a task.
 
 A whole Airflow on embedded parts with the pauses between requests that the product makes towards e-conomic.
 """
@@ -64,7 +64,7 @@ print(time.perf_counter() - began, time.process_time() - used)
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and write the report."""
-    parser = argparse.ArgumentParser(prog="./run bench-airflow", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./run bench airflow", description=__doc__)
     parser.add_argument("n", nargs="?", type=int, default=int(os.environ.get("N", 22_500)))
     parser.add_argument("--repetitions", type=int, default=5)
     given = parser.parse_args(arguments)

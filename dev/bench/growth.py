@@ -1,4 +1,4 @@
-"""`make bench-growth`: tables, indexes and write-ahead log over 100 syncs in which nothing changes and 100 in which one per cent does."""
+"""`./run bench growth`: tables, indexes and write-ahead log over 100 syncs in which nothing changes and 100 in which one per cent does."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIZES = """
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and write the report."""
-    parser = argparse.ArgumentParser(prog="./run bench-growth", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./run bench growth", description=__doc__)
     parser.add_argument("n", nargs="?", type=int, default=int(os.environ.get("N", 22_500)))
     parser.add_argument("--syncs", type=int, default=100, help="of each kind")
     given = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""`make bench-killed`: one sync of very many invoices, its process killed while it reads and again while it stores; each next attempt goes on."""
+"""`./run bench killed`: one sync of very many invoices, its process killed while it reads and again while it stores; each next attempt goes on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SO_FAR = """
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and write the report."""
-    parser = argparse.ArgumentParser(prog="./run bench-killed", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./run bench killed", description=__doc__)
     parser.add_argument("n", nargs="?", type=int, default=int(os.environ.get("N", 1_000_000)))
     given = parser.parse_args(arguments)
     half = given.n // 2

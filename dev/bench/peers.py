@@ -1,4 +1,4 @@
-"""`make bench-peers`: what dlt takes for the same books, and what Airbyte's connector takes to read them; in one run with ours, interleaved."""
+"""`./run bench peers`: what dlt takes for the same books, and what Airbyte's connector takes to read them; in one run with ours, interleaved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DLT = ("dlt, default", "dlt, tuned", "dlt, Arrow pages")
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, and write the report."""
-    parser = argparse.ArgumentParser(prog="./run bench-peers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./run bench peers", description=__doc__)
     parser.add_argument("n", nargs="?", type=int, default=int(os.environ.get("N", 22_500)))
     parser.add_argument("--repetitions", type=int, default=3)
     given = parser.parse_args(arguments)

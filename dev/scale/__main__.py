@@ -38,7 +38,7 @@ class Wrong(RuntimeError):
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and keep the figures; 0 when every company's copy is complete and its own."""
-    parser = argparse.ArgumentParser(prog="./run scale", description=__doc__)
+    parser = argparse.ArgumentParser(prog="./run bench scale", description=__doc__)
     parser.add_argument("--agreements", type=int, default=200)
     parser.add_argument("--invoices", type=int, default=5000, help="of each")
     parser.add_argument("--workers", type=int, default=2)

@@ -1,6 +1,6 @@
 """Backfills as a user types them, beside full syncs that fall due meanwhile: everything is read, nobody is lost, and how long it takes.
 
-Half an hour and more: `make test-backfill`, not part of `make test`.
+Half an hour and more: `./run test --backfill`, not part of `make test`.
 """
 
 from __future__ import annotations

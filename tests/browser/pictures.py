@@ -1,4 +1,4 @@
-"""Takes the pictures of the documents anew: `./run pictures`.
+"""Takes the pictures of the documents anew: `./run test --pictures`.
 
 A real Airflow with a real sync of 22,540 invoices from the simulator; the ten days before it, and the other companies, are rows made up for the pictures.
 """

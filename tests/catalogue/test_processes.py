@@ -381,7 +381,7 @@ def test_R08_a_process_without_memory_fails_and_is_tried_again(case: Case, runs:
 
 
 def test_R01_a_sample_of_the_sweep_is_healed_by_the_next_sync_alone(tmp_path: Path) -> None:
-    """A request, a commit that never arrives, one that nobody hears of, and the last one; all of them: ``make soak ARGS=--sweep``."""
+    """A request, a commit that never arrives, one that nobody hears of, and the last one; all of them: ``./run test --soak --sweep``."""
 
     def some(points: list[Point]) -> list[Point]:
         commits = [point for point in points if point.what == "commit"]

@@ -1,6 +1,6 @@
 """A soak: everything that can go wrong goes wrong for minutes on end, while syncs of every kind run at once and the books change all the time.
 
-``./run soak --minutes 10 --seed 1`` runs it, ``./run soak --sweep`` kills a sync at every request and at every commit instead, one after the
+``./run test --soak --minutes 10 --seed 1`` runs it, ``./run test --soak --sweep`` kills a sync at every request and at every commit instead, one after the
 other. The product's times are shortened a hundred times (:data:`tests.soak.ground.SHORTENED`), so that ten minutes are most of a day.
 
 =============  ==========================================================================================

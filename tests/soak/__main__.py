@@ -20,7 +20,8 @@ SHORTEST_STRESS_SECONDS = 20.0
 
 def arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="./run soak", description="Let everything go wrong for a while, and see that nothing is lost."
+        prog="./run test --soak",
+        description="Let everything go wrong for a while, and see that nothing is lost.",
     )
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument(

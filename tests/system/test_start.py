@@ -20,6 +20,7 @@ import psutil
 import pytest
 import requests
 
+from dev import clean
 from dev.airflow_api import AirflowApi
 from dev.ports import free_port
 
@@ -138,6 +139,13 @@ def test_a_wanted_port_that_is_in_use_is_refused_by_number(place: Place) -> None
     assert list(place.home.iterdir()) == []
 
 
+def test_demo_names_the_setting_that_is_unusable(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUTO_SYNC_ENABLED", "nonsense")
+    refused = place.command("demo", "--invoices", str(INVOICES))
+    assert refused.returncode == 1
+    assert "The demo could not run: AUTO_SYNC_ENABLED" in refused.stdout
+
+
 def test_ctrl_c_in_the_middle_of_the_first_start_leaves_nothing_behind(
     place: Place, started: list[Started]
 ) -> None:
@@ -150,20 +158,34 @@ def test_ctrl_c_in_the_middle_of_the_first_start_leaves_nothing_behind(
     assert begun.left() == []
 
 
-def test_a_started_airflow_can_be_used_as_it_says_and_stopped(place: Place, started: list[Started]) -> None:
+def api_of(shown: dict[str, str]) -> AirflowApi:
+    return AirflowApi(shown["web"], shown["login"].split()[2])
+
+
+def test_a_started_airflow_can_be_used_as_it_says_and_stopped(
+    place: Place,
+    started: list[Started],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     port = free_port()
     running = place.start("--port", str(port))
     started.append(running)
     shown = running.is_ready()
     assert shown["web"] == f"http://127.0.0.1:{port}"
-    assert f"{DAG_ID} is on" in shown["DAG"]
+    # Airflow makes up for the schedule's last tick at once: it has begun, or does now.
+    assert re.search(
+        rf"{DAG_ID} is on; (a sync has begun, and )?the next sync by itself begins", shown["DAG"]
+    )
+    scheduled = api_of(shown).get(f"dags/{DAG_ID}/dagRuns", run_type="scheduled")["dag_runs"]
+    assert not scheduled or "a sync has begun" in shown["DAG"] or "begins now" in shown["DAG"]
 
     name, password = shown["login"].split()[0], shown["login"].split()[2]
     assert name == "admin"
     assert requests.get(f"{shown['web']}/api/v2/dags", timeout=30).status_code == 401
     wrong = {"username": name, "password": password + "x"}
     assert requests.post(f"{shown['web']}/auth/token", json=wrong, timeout=30).status_code == 401
-    api = AirflowApi(shown["web"], password)
+    api = api_of(shown)
     for secret in ("keys.json", "passwords.json", "started.json"):
         assert (place.home / secret).stat().st_mode & 0o077 == 0
 
@@ -181,6 +203,13 @@ def test_a_started_airflow_can_be_used_as_it_says_and_stopped(place: Place, star
     assert '"state": "success"' in waited[-1]
     counted = place.command("database_command", "psql", "-Atc", "select count(*) from invoice")
     assert counted.stdout.strip() == str(INVOICES), counted.stderr
+    status = place.command("database_command", "economic", "status")
+    assert f"holds        {INVOICES} invoices" in status.stdout, status.stderr
+
+    monkeypatch.setattr(clean, "ROOT", place.home / "nothing")
+    monkeypatch.setenv("ECONOMIC_DEMO_DATA", str(place.home))
+    assert clean.main(["--yes"]) == 1
+    assert f"started already, by process {running.process.pid}" in capsys.readouterr().out
 
     second = place.command("start")
     assert second.returncode == 1
@@ -204,7 +233,7 @@ def test_a_part_that_dies_ends_the_others_and_a_next_start_finds_the_data(
     running = place.start()
     started.append(running)
     shown = running.is_ready()
-    api = AirflowApi(shown["web"], shown["login"].split()[2])
+    api = api_of(shown)
     assert api.get(f"dags/{DAG_ID}/dagRuns", run_type="manual")["total_entries"] == 1
     (scheduler,) = (
         child

@@ -23,7 +23,7 @@ def test_one_token_alone_is_no_reason_for_a_simulator(
         Parts(tmp_path / "logs", Interruption()) as parts,
         pytest.raises(PartFailed, match="set both") as caught,
     ):
-        account(parts, 10)
+        account(parts, tmp_path, 10)
     assert all(name in str(caught.value) for name in REAL_TOKENS)
     assert "CANARY" not in str(caught.value)
 
@@ -35,7 +35,7 @@ def test_with_both_tokens_it_is_the_real_account_under_an_id_of_its_own(
         monkeypatch.setenv(name, f"token-of-{name}")
     monkeypatch.delenv("ECONOMIC_BASE_URL", raising=False)
     with Parts(tmp_path / "logs", Interruption()) as parts:
-        found = account(parts, 10)
+        found = account(parts, tmp_path, 10)
         assert list(parts.running) == []
     assert (found.conn_id, found.base_url) == ("economic_live", "https://restapi.e-conomic.com")
     assert (found.app_secret_token, found.agreement_grant_token) == tuple(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from dev.verbs import VERBS
 from economic import errors, reading
 from economic.__main__ import _parser
 from economic.orders import KNOWN_CONF
@@ -72,24 +74,40 @@ def test_every_statement_says_what_it_does_and_takes(path: Path) -> None:
         assert "Returns:" in said
 
 
-def targets() -> set[str]:
-    return set(re.findall(r"(?m)^([a-z][a-z-]*):", (ROOT / "Makefile").read_text()))
-
-
-def test_every_make_target_explains_itself_and_is_a_verb_of_run() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    run = (ROOT / "run").read_text()
+def test_every_verb_and_option_of_run_is_explained() -> None:
     contributing = (ROOT / "CONTRIBUTING.md").read_text()
-    for target in targets() - {"help"}:
-        assert re.search(rf"(?m)^{target}:.*## \w", makefile), target
-        assert re.search(rf"(?m)^\./run {target}\b", run), target
-        assert f"`make {target}`" in contributing, target
+    for name, verb in VERBS.items():
+        assert f"`./run {name}" in contributing, name
+        for option in verb.options:
+            assert f"`./run {name} {option}" in contributing, option
 
 
-def test_no_document_names_a_make_target_that_does_not_exist() -> None:
-    for document in DOCUMENTS:
-        said = re.findall(r"(?:`|^)make ([a-z][a-z-]*)", document.read_text(), re.M)
-        assert set(said) <= targets(), document.name
+def test_no_document_names_a_verb_that_does_not_exist() -> None:
+    for document in (*DOCUMENTS, ROOT / ".github/workflows/ci.yml", ROOT / "docker-compose.yaml"):
+        named = re.findall(
+            r"(?:`|^|run: )(?:make|(?:python3 |\./)run) ([a-z][a-z-]*)(?: ([a-z-]+)\b)?",
+            document.read_text(),
+            re.M,
+        )
+        for name, word in named:
+            assert name in VERBS, (document.name, name)
+            assert not VERBS[name].options or word == "" or word in VERBS[name].options, (
+                document.name,
+                name,
+                word,
+            )
+
+
+def test_make_takes_every_verb_and_its_words() -> None:
+    for command in (
+        ["make", "clean", "ARGS=--nosuch"],
+        ["make", "dist", "ARGS=--nosuch"],
+        ["make", "nosuch"],
+    ):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode != 0
+        assert "'--nosuch' is not known here" in done.stderr or "'nosuch' is not a verb" in done.stderr
+    assert "\n  demo " in subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True).stdout
 
 
 def test_every_command_and_option_of_the_command_line_is_written_down() -> None:

@@ -1,4 +1,4 @@
-"""What `./run matrix` tries."""
+"""What `./run test --matrix` tries."""
 
 from __future__ import annotations
 

@@ -160,26 +160,6 @@ def test_every_locked_package_has_hashes(name: str) -> None:
     assert all("--hash=sha256:" in entry for entry in entries)
 
 
-def test_the_documents_name_only_verbs_that_exist() -> None:
-    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
-    assert len(documents) > 5
-    for document in documents:
-        named = set(
-            re.findall(r"`make ([a-z][a-z-]*)|^make ([a-z][a-z-]*)", document.read_text(), re.MULTILINE)
-        )
-        assert {one or other for one, other in named} <= targets, document.name
-
-
-def test_every_verb_of_make_is_one_of_run() -> None:
-    shown = subprocess.run(
-        [sys.executable, str(ROOT / "run")], capture_output=True, text=True, check=True
-    ).stdout
-    makefile = (ROOT / "Makefile").read_text()
-    called = set(re.findall(r"python3 run ([a-z-]+)", makefile))
-    assert called == set(re.findall(r"\./run ([a-z-]+)", shown))
-
-
 def test_the_example_settings_are_the_defaults() -> None:
     from economic.settings import Settings
 

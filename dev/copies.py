@@ -1,0 +1,57 @@
+"""The note of what the data folder of demo and start holds a copy of: a real account, a simulated one of some size, or both."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from dev.keys import write_private
+
+_REAL, _SIMULATED = "real account", "simulated invoices"
+_USUAL_SIZE = 22_500
+
+
+def note_real(home: Path) -> None:
+    """Note that the real account is copied."""
+    write_private(_note(home), _noted(home) | {_REAL: 1})
+
+
+def note_simulated(home: Path, wanted: int | None) -> int:
+    """Note that a simulated account is copied, and return how many invoices it has: the wanted, the earlier or the usual number.
+
+    :raises RuntimeError: the copy there is of another size: most of its invoices would turn up as missing, or as new.
+    """
+    known = _noted(home).get(_SIMULATED)
+    size = wanted or known or _USUAL_SIZE
+    if known not in (None, size):
+        raise RuntimeError(
+            f"{home} holds the copy of a simulated account with {known:,} invoices, not {size:,}. Leave --invoices out, "
+            f"choose another folder (ECONOMIC_DEMO_DATA=/some/folder), or delete this one (./run clean)."
+        )
+    write_private(_note(home), _noted(home) | {_SIMULATED: size})
+    return size
+
+
+def holds_real(home: Path) -> bool:
+    """Whether the real account was copied there."""
+    return _REAL in _noted(home)
+
+
+def describe(home: Path) -> str:
+    """What is there, in words."""
+    noted = _noted(home)
+    kinds = []
+    if _REAL in noted:
+        kinds.append("the copy of the real account, with the history of its invoices")
+    if _SIMULATED in noted:
+        kinds.append(f"the copy of a simulated account ({noted[_SIMULATED]:,} invoices)")
+    return " and ".join(kinds) or "no copy"
+
+
+def _noted(home: Path) -> dict[str, int]:
+    noted: dict[str, int] = json.loads(_note(home).read_text()) if _note(home).exists() else {}
+    return noted
+
+
+def _note(home: Path) -> Path:
+    return home / "copies.json"
