@@ -68,8 +68,6 @@ def connect(conn_id: str, *, within: int | None = None) -> Connection:
         "keepalives_count": 3,
         "tcp_user_timeout": 60_000,
         "application_name": "airflow-provider-economic",
-        # Whatever the environment or the role prefer: names are UTF-8 here and there.
-        "client_encoding": "UTF8",
         # Of several hosts the one that can be written to; of a standby alone, an error that is tried again.
         "target_session_attrs": "read-write",
     } | connection.extra_dejson

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from economic.errors import ConfigurationError, DatabaseUnavailable, EconomicError, FatalError, SchemaMismatch
@@ -33,18 +34,20 @@ _STOPPING = {"53100": "The database's disk is full.", "53200": "The database is 
 def prepare(connection: Connection) -> Connection:
     """Make a connection fit for the functions of this package: every transaction is opened on purpose, and nothing outlives it.
 
-    No prepared statements: behind a transaction-pooling pgbouncer they would belong to another client's session.
+    No prepared statements: behind a transaction-pooling pgbouncer they would belong to another client's session. The lease
+    counts on reading what others have committed, whatever isolation the server or the role prefers.
     """
     connection.autocommit = True
     connection.prepare_threshold = None
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
     return connection
 
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """One transaction, bounded in time by settings of its own."""
+    """Open one transaction, with its own limits and with the settings that this package relies on."""
     with connection.transaction():
-        run(connection, "set_limits", statement=STATEMENT_TIMEOUT, lock=LOCK_TIMEOUT, idle=IDLE_TIMEOUT)
+        run(connection, "set_transaction", statement=STATEMENT_TIMEOUT, lock=LOCK_TIMEOUT, idle=IDLE_TIMEOUT)
         yield
 
 
@@ -53,20 +56,31 @@ def reading(connection: Connection) -> Iterator[None]:
     """One transaction that can write nothing, short enough for somebody who waits for it."""
     connection.read_only = True
     with connection.transaction():
-        run(connection, "set_limits", statement=READING_TIMEOUT, lock=READING_TIMEOUT, idle=READING_TIMEOUT)
+        limits = dict.fromkeys(("statement", "lock", "idle"), READING_TIMEOUT)
+        run(connection, "set_transaction", **limits)
+        yield
+
+
+@contextmanager
+def _limited(connection: Connection) -> Iterator[None]:
+    """Open a transaction for a statement that is run outside one: no statement is without limits."""
+    if connection.info.transaction_status == TransactionStatus.IDLE:
+        with transaction(connection):
+            yield
+    else:
         yield
 
 
 def run(connection: Connection, name: str, /, **parameters: Any) -> int:
     """Execute the statement ``name``; how many rows it returned or wrote."""
-    with connection.cursor() as cursor:
+    with _limited(connection), connection.cursor() as cursor:
         cursor.execute(statement(name), parameters or None)
         return cursor.rowcount
 
 
 def row(connection: Connection, name: str, /, **parameters: Any) -> Row | None:
     """Execute the statement ``name``; its first row by column name, None when there is none."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with _limited(connection), connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement(name), parameters or None).fetchone()
 
 
@@ -80,7 +94,7 @@ def one(connection: Connection, name: str, /, **parameters: Any) -> Row:
 
 def rows(connection: Connection, name: str, /, **parameters: Any) -> list[Row]:
     """Execute the statement ``name``; all its rows by column name."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with _limited(connection), connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement(name), parameters or None).fetchall()
 
 

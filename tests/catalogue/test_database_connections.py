@@ -194,7 +194,7 @@ def test_D04_the_connection_breaks_at_any_commit(case: Case, proxy: PostgresProx
             proxy.reset()
 
         proxy.heal()
-        proxy.trip(b"commit", cut, at=commits + 1, fate=fate)
+        proxy.trip(b"commit\0", cut, at=commits + 1, fate=fate)
         case.books.pay(numbers[commits], "0.01")
         outcome = case.run()
         assert outcome.state == "success", (commits, outcome.errors)

@@ -93,6 +93,22 @@ def test_D06_a_deadlock_is_done_again(case: Case) -> None:
 
 def test_D07_a_serialization_failure_is_done_again(case: Case) -> None:
     case.synced()
+    change_books(case)
+    # a sync chooses its isolation itself, so the failure is a trigger's, the first time only
+    as_admin(
+        case,
+        "create sequence public.times",
+        "create function public.fail_once() returns trigger language plpgsql as $$ begin"
+        " if nextval('public.times') = 1 then raise exception 'again' using errcode = '40001'; end if; return new; end $$",
+        "create trigger fails_once before update on economic.invoice for each row execute function public.fail_once()",
+    )
+    assert unnoticed(case.run())["updated"] == 2
+    assert "40001" in case.witness.log()
+    case.heals()
+
+
+def test_D07_isolation_is_the_syncs_own(case: Case) -> None:
+    case.synced()
     number, _ = change_books(case)
     set_for_all(case, "set default_transaction_isolation = 'repeatable read'")
     touch = f"update economic.invoice set last_changed_at = last_changed_at where invoice_number = {number}"  # noqa: S608  # a number of the books
@@ -100,7 +116,7 @@ def test_D07_a_serialization_failure_is_done_again(case: Case) -> None:
         case.reach_database_at(psycopg.conninfo.make_conninfo(case.database, port=proxy.port))
         proxy.trip(b"insert into economic.invoice", lambda: as_admin(case, touch))
         assert unnoticed(case.run())["updated"] == 2
-        assert "40001" in case.witness.log()
+        assert "40001" not in case.witness.log()
         case.heals()
 
 

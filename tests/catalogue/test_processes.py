@@ -159,7 +159,7 @@ def test_R01_a_task_that_dies_is_tried_again_and_the_sync_is_whole(
     if moment.asks:
         case.books.when(moment.at, runs.kill, match=moment.asks)
     else:
-        proxy.trip(moment.writes, lambda: proxy.trip(b"commit", runs.kill, fate=moment.fate), at=moment.at)
+        proxy.trip(moment.writes, lambda: proxy.trip(b"commit\0", runs.kill, fate=moment.fate), at=moment.at)
     outcome = runs.run(Asked("manual__2"))
     assert outcome.state == "success", outcome.errors
     assert {task: outcome.tried(task) for task in TASKS} == {
@@ -175,7 +175,7 @@ def test_R01_a_task_that_dies_when_all_is_stored_has_stored_it(
     case: Case, runs: ProcessRuns, proxy: PostgresProxy
 ) -> None:
     """The sync has ended and Airflow has not heard of it: the next try finds nothing left to do, writes nothing and says so."""
-    proxy.trip(ENDED, lambda: proxy.trip(b"commit", runs.kill, fate="unanswered"))
+    proxy.trip(ENDED, lambda: proxy.trip(b"commit\0", runs.kill, fate="unanswered"))
     outcome = runs.run(Asked("manual__1"))
     assert outcome.state == "failed"
     assert "Sync 1 has ended as completed" in str(outcome.error)
@@ -339,7 +339,7 @@ def test_R06_a_forced_sync_gets_past_a_frozen_transaction_within_a_minute(
         number = sorted(case.books.ledger.items())[100]
         proxy.trip(f'"bookedinvoicenumber":{number}'.encode(), freeze, fate="held back")
     else:
-        proxy.trip(STAGED, lambda: proxy.trip(b"commit", freeze, fate="held back"), at=2)
+        proxy.trip(STAGED, lambda: proxy.trip(b"commit\0", freeze, fate="held back"), at=2)
     frozen = runs.start(Asked("manual__1"))
     state = "active" if where == "in the middle of a page" else "idle in transaction"
     until(

@@ -1,4 +1,4 @@
-"""Faults from outside: what breaks a sync without a hook in the product.
+r"""Faults from outside: what breaks a sync without a hook in the product.
 
 ============================== ============================================================================
 faults of e-conomic's answers  the simulator's own script: ``simulated.fault(match, kind, at=…)`` (:mod:`simulator.faults`)
@@ -10,7 +10,7 @@ a server to be mistreated      :mod:`tests.injection.clusters`: restart, crash, 
 processes                      :mod:`tests.injection.processes`: kill, stop and go on, by process id
 ============================== ============================================================================
 
-``simulated.when(k, function)`` calls a function at request k; ``proxy.trip(b"commit", function, at=k)`` at the k-th statement with that text.
+``simulated.when(k, function)`` calls a function at request k; ``proxy.trip(b"commit\0", function, at=k)`` at the k-th statement with that text.
 """
 
 from __future__ import annotations

@@ -65,9 +65,9 @@ class PostgresProxy(Proxy):
         super().__init__(target, window=window)
 
     def trip(self, text: bytes, do: Callable[[], object], *, at: int = 1, fate: Fate = "passed on") -> Trip:
-        """Call a function once, when a statement (or a piece of a COPY) that holds ``text`` comes by for the ``at``-th time from now.
+        r"""Call a function once, when a statement (or a piece of a COPY) that holds ``text`` comes by for the ``at``-th time from now.
 
-        :param text: part of the statement, in lower case; ``b"commit"`` is each transaction's last.
+        :param text: part of the statement, in lower case; ``b"commit\0"`` is each transaction's last.
         :param fate: what becomes of the statement: passed on after the call, held back, or passed on and its answer held back until
             PostgreSQL has given it, and then the call.
         :return: what was set up; it knows how often the text has come by.

@@ -108,7 +108,7 @@ def _measured(place: Ground, bookkeeper: Bookkeeper) -> Sweep:
     """How many requests and commits such a sync has."""
     _changed(place, bookkeeper)
     place.books.reset()
-    commits = place.postgres.trip(b"commit", lambda: None, at=_NEVER)
+    commits = place.postgres.trip(b"commit\0", lambda: None, at=_NEVER)
     tries = _started(place, "scheduled__0").wait()
     assert [one.state for one in tries] == ["success"] * len(TASKS), tries
     place.postgres.heal()
@@ -134,7 +134,7 @@ def _killed(place: Ground, point: Point, run_id: str) -> str:
     if point.what == "request":
         place.books.when(point.at, kill, match="/")
     else:
-        place.postgres.trip(b"commit", kill, at=point.at, fate=point.fate)
+        place.postgres.trip(b"commit\0", kill, at=point.at, fate=point.fate)
     place.books.reset()
     processes.append(_started(place, run_id))
     tries: list[Try] = processes[0].wait()

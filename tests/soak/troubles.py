@@ -143,7 +143,7 @@ class Troubles:
         fates: tuple[Fate, ...] = ("held back", "unanswered")
         fate = self._dice.choice(fates)
         self.ground.postgres.trip(
-            b"commit", self.ground.postgres.reset, at=self._dice.randrange(1, 20), fate=fate
+            b"commit\0", self.ground.postgres.reset, at=self._dice.randrange(1, 20), fate=fate
         )
         self._pause(0.3, 1.0)
         self.ground.postgres.heal()

@@ -182,7 +182,7 @@ def test_a_commit_can_be_cut_before_it_arrives(
     guarded: tuple[PostgresProxy, psycopg.Connection], empty_database: str
 ) -> None:
     proxy, connection = guarded
-    proxy.trip(b"commit", proxy.reset, at=2, fate="held back")
+    proxy.trip(b"commit\0", proxy.reset, at=2, fate="held back")
     insert(connection, 1)
     with pytest.raises(psycopg.OperationalError):
         insert(connection, 2)
@@ -193,7 +193,7 @@ def test_a_commit_can_be_cut_after_it_was_done(
     guarded: tuple[PostgresProxy, psycopg.Connection], empty_database: str
 ) -> None:
     proxy, connection = guarded
-    proxy.trip(b"commit", proxy.reset, at=2, fate="unanswered")
+    proxy.trip(b"commit\0", proxy.reset, at=2, fate="unanswered")
     insert(connection, 1)
     with pytest.raises(psycopg.OperationalError):
         insert(connection, 2)
