@@ -5,13 +5,14 @@ Kept light at import: the DAG file imports the tasks, which import this, and eve
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 from economic.errors import ConfigurationError, DatabaseUnavailable
+from economic.extras import read_extra
 
 if TYPE_CHECKING:
     from economic.database import Connection
@@ -20,6 +21,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 120.0
+_AIRFLOWS_OWN = frozenset(
+    [
+        "iam",
+        "redshift",
+        "redshift-serverless",
+        "cursor",
+        "cluster-identifier",
+        "workgroup-name",
+        "aws_conn_id",
+        "sqlalchemy_scheme",
+        "sqlalchemy_query",
+        "azure_conn_id",
+    ]
+)
+"""Extras that the Postgres provider knows and libpq does not."""
+
+_PG_HOSTS = frozenset({"PGHOST", "PGHOSTADDR", "PGSERVICE"})
 
 
 def connect_patiently(conn_id: str) -> Connection:
@@ -44,24 +62,33 @@ def connect(conn_id: str, *, within: int | None = None) -> Connection:
 
     :param within: how many seconds at most until it stands, and until data that is sent is known to have arrived; by default as the connection's
         extra says, else 10 and 60.
-    :raises ConfigurationError: the connection is not defined.
+    :raises ConfigurationError: the connection is not defined, or something in it cannot be used, or the server refuses the login.
     :raises DatabaseUnavailable: the server cannot be reached.
     """
-    import psycopg
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
     from airflow.sdk import BaseHook
 
-    from economic import database
+    from economic.opening import open_connection
 
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
         raise ConfigurationError(
-            f"The connection {conn_id} is not defined in Airflow.",
+            f"The connection {conn_id} is not defined in Airflow, or its definition cannot be read.",
             hint="Add a Postgres connection of that id, or set ECONOMIC_POSTGRES_CONN_ID to the one to use.",
         ) from None
-    # Without these a cut network cable is noticed after hours; a user's own values win.
-    extra = {
+    extra = read_extra(connection.extra, conn_id)
+    login, password, port = connection.login, connection.password, connection.port
+    if extra.get("iam"):
+        from airflow.providers.postgres.hooks.postgres import PostgresHook
+
+        login, password, port = PostgresHook(connection=connection).get_iam_token(connection)
+    options = {
+        "host": connection.host,
+        "port": port,
+        "user": login,
+        "password": password,
+        "dbname": connection.schema,
+        # Without these a cut network cable is noticed after hours; a user's own values win.
         "connect_timeout": 10,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
@@ -70,16 +97,18 @@ def connect(conn_id: str, *, within: int | None = None) -> Connection:
         "application_name": "airflow-provider-economic",
         # Of several hosts the one that can be written to; of a standby alone, an error that is tried again.
         "target_session_attrs": "read-write",
-    } | connection.extra_dejson
-    extra.pop("cursor", None)
-    if within is not None:
-        extra |= {"connect_timeout": within, "tcp_user_timeout": within * 1000}
-    connection.extra = json.dumps(extra)
-    with database.translated():
-        opened = PostgresHook(connection=connection).get_conn()
-    if not isinstance(opened, psycopg.Connection):
+    }
+    options |= {
+        name: value for name, value in extra.items() if value is not None and name not in _AIRFLOWS_OWN
+    }
+    reached = {name for name, value in options.items() if value} | {
+        name for name in os.environ if name in _PG_HOSTS
+    }
+    if not reached & {"host", "hostaddr", "service", *_PG_HOSTS}:
         raise ConfigurationError(
-            "The Postgres provider uses psycopg2 here.",
-            hint="Install psycopg 3: pip install 'psycopg[binary]'.",
+            f"The connection {conn_id} names no host.",
+            hint="Fill in its host; for a local socket, the folder that holds it, such as /var/run/postgresql.",
         )
-    return database.prepare(opened)
+    if within is not None:
+        options |= {"connect_timeout": within, "tcp_user_timeout": within * 1000}
+    return open_connection(f"connection {conn_id}", options)

@@ -23,7 +23,6 @@ LOCK_TIMEOUT = "45s"
 IDLE_TIMEOUT = "30s"
 READING_TIMEOUT = "5s"
 
-_REFUSED_LOGINS = ("password authentication failed", "no password supplied", "no pg_hba.conf entry")
 _OBSTRUCTED = {"40001", "40P01", "55P03"}
 """Serialization failure, deadlock, lock timeout."""
 _GONE = {"25006", "25P03", "57P01", "57P02", "57P03", "57P05"}
@@ -115,7 +114,7 @@ def said(error: psycopg.Error) -> str:
 def explain(error: psycopg.Error) -> EconomicError:
     """What a driver error means: whether trying again can help, and who must do what if not.
 
-    SQLSTATE classes: PostgreSQL's appendix "Error Codes". A refused connection carries none, only its text.
+    SQLSTATE classes: PostgreSQL's appendix "Error Codes". A refused connection carries none: see :mod:`economic.opening`.
     """
     code = error.sqlstate or ""
     words = said(error)
@@ -124,7 +123,7 @@ def explain(error: psycopg.Error) -> EconomicError:
             f"The database role may not do what the sync needs: {words}.",
             hint="Let the owner of the database run `python -m economic migrate`, then include/sql/grants/grant_writer.sql.",
         )
-    if code[:2] in {"28", "3D"} or _login_refused(code, words):
+    if code[:2] in {"28", "3D"}:
         return ConfigurationError(
             f"PostgreSQL refused the connection: {words}.",
             hint="Check host, database, login and password of the PostgreSQL connection.",
@@ -150,8 +149,3 @@ def is_lost(connection: Connection, error: psycopg.Error) -> bool:
 def is_obstructed(error: psycopg.Error) -> bool:
     """Whether an error means that a transaction was broken off because of others, and may go through when it is done again."""
     return error.sqlstate in _OBSTRUCTED
-
-
-def _login_refused(code: str, said: str) -> bool:
-    gone = "does not exist" in said and ("database" in said or "role" in said)
-    return not code and (gone or any(words in said for words in _REFUSED_LOGINS))
