@@ -22,6 +22,7 @@ with latest as (
 
 select
     sync_run.sync_id,
+    sync_run.conn_id,
     sync_run.dag_id,
     sync_run.run_id,
     sync_run.run_type,

@@ -2,11 +2,12 @@
 -- `last_` is the sync at work, the one that holds the lease before those that wait; else the newest one. `outcome_`
 -- is the newest that ended by itself, well or not: one that was skipped, or displaced by a forced one, says nothing
 -- about the copy. A sync that failed before it knew whose accounts it reads (refused tokens) counts for its
--- connection.
+-- connection. Syncs of another agreement never count, also where another Airflow gave its connection the same id.
 -- Parameters: conn_ids (null: every connection that is bound to an agreement, or has
 -- failed to reach one in the last 7 days).
 -- Returns: a row a connection: the view sync_status, e-conomic's own count at the last success, how many seconds ago
--- that was, and how long the last sync has been running; without an agreement when the connection has reached none.
+-- that was, how long the last sync has been running, and how many syncs wait for one another; without an agreement
+-- when the connection has reached none.
 with wanted as (
     select conn_id
     from economic.agreement
@@ -35,7 +36,9 @@ select
     standing.verdict,
     standing.warning,
     standing.booked,
+    standing.booked_net,
     last_sync.sync_id as last_sync_id,
+    last_sync.conn_id as last_conn_id,
     last_sync.dag_id as last_dag_id,
     last_sync.run_id as last_run_id,
     last_sync.run_type as last_run_type,
@@ -54,10 +57,24 @@ select
     last_sync.finished_at as last_finished_at,
     coalesce(last_sync.status = 'running', false) as running,
     coalesce(choice.stalled, false) as stalled,
+    (
+        select count(*)
+        from economic.sync_run as waiting
+        where
+            waiting.conn_id = wanted.conn_id
+            and waiting.status = 'running'
+            and waiting.phase = 'waiting'
+            and (waiting.agreement_number is null or waiting.agreement_number = standing.agreement_number)
+    ) as waiting,
     outcome.sync_id as outcome_sync_id,
+    outcome.conn_id as outcome_conn_id,
+    outcome.dag_id as outcome_dag_id,
     outcome.status as outcome_status,
     outcome.message as outcome_message,
+    outcome.warning as outcome_warning,
     outcome.finished_at as outcome_finished_at,
+    (outcome.statistics ->> 'fetched')::bigint as outcome_fetched,
+    (outcome.statistics ->> 'failed')::bigint as outcome_rejected,
     standing.held,
     standing.invoices,
     standing.missing,
@@ -67,12 +84,13 @@ select
 from wanted
 left join economic.sync_status as standing on wanted.conn_id = standing.conn_id
 left join lateral (
-    select nameless.sync_id
-    from economic.sync_run as nameless
-    where nameless.agreement_number is null and nameless.conn_id = wanted.conn_id
-    order by nameless.sync_id desc
+    select early.sync_id
+    from economic.sync_run as early
+    where early.agreement_number is null and early.conn_id = wanted.conn_id
+    order by early.sync_id desc
     limit 1
-) as refused on true
+) as nameless on true
+left join economic.sync_lease as held_by on standing.agreement_number = held_by.agreement_number
 left join lateral (
     select
         candidate.sync_id,
@@ -82,8 +100,14 @@ left join lateral (
             array(
                 select working.sync_id
                 from economic.sync_run as working
-                where working.conn_id = wanted.conn_id and working.status = 'running'
-            ) || standing.last_sync_id || refused.sync_id
+                where
+                    working.conn_id = wanted.conn_id
+                    and working.status = 'running'
+                    and (
+                        working.agreement_number is null
+                        or working.agreement_number = standing.agreement_number
+                    )
+            ) || held_by.holder || standing.last_sync_id || nameless.sync_id
         ) as found (sync_id)
     inner join economic.sync_run as candidate on found.sync_id = candidate.sync_id
     left join economic.sync_lease as lease on candidate.sync_id = lease.holder
@@ -107,9 +131,13 @@ left join lateral (
     (
         select
             ended.sync_id,
+            ended.conn_id,
+            ended.dag_id,
             ended.status,
             ended.message,
-            ended.finished_at
+            ended.warning,
+            ended.finished_at,
+            ended.statistics
         from economic.sync_run as ended
         where
             ended.agreement_number = standing.agreement_number
@@ -121,9 +149,13 @@ left join lateral (
     (
         select
             ended.sync_id,
+            ended.conn_id,
+            ended.dag_id,
             ended.status,
             ended.message,
-            ended.finished_at
+            ended.warning,
+            ended.finished_at,
+            ended.statistics
         from economic.sync_run as ended
         where
             ended.agreement_number is null

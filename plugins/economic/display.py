@@ -1,7 +1,7 @@
-"""What the page is told of each row, as JSON: facts that were picked one by one, never a whole row.
+"""The page's JSON: facts picked from rows one by one, never a whole row.
 
-Whoever may read a DAG's runs sees the page, which is not the right to read receivables: amounts, sentences that hold amounts, and refused values are
-told only when the settings say so.
+The right to read a DAG's runs, which opens the page, is not the right to read receivables. Amounts
+and rejected values are included only when the settings allow it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,20 @@ from economic.database import Row
 LATE_AFTER = timedelta(hours=1)
 """How long after a sync fell due the copy counts as late: syncs wait for each other and are tried again."""
 
-_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
-_COUNTS = ("fetched", "created", "updated", "unchanged", "failed", "missing", "duplicates", "discarded")
+MOST_MONTHS_BACK = 35
+MOST_MONTHS_AHEAD = 12
+"""Bounds of the months shown, from the current one: an invoice may be dated in another century."""
+
+_MONTH = re.compile(r"[12]\d{3}-(0[1-9]|1[0-2])", re.ASCII)
+_CREDENTIALS = re.compile(r"\b40[13]\b", re.ASCII)
+_COUNTS = {"rejected": "failed"} | {
+    name: name
+    for name in ("fetched", "created", "updated", "unchanged", "missing", "duplicates", "discarded")
+}
 _PHASES = ("fetch", "upsert", "names")
 _HELD = {
     "invoices": "invoice_count",
-    "open": "open_count",
+    "not_due": "open_count",
     "overdue": "overdue_count",
     "credit": "credit_count",
     "missing": "missing_count",
@@ -56,12 +64,12 @@ def standing_json(found: Row, dag: AgreementDag, *, amounts: bool, months: bool 
         "complete": found["complete"],
         "reconciled": found["reconciled"],
         "booked": found["booked"],
-        "verdict": found["verdict"] if amounts else None,
+        "booked_net": str(found["booked_net"]) if amounts and found["booked_net"] is not None else None,
         "warning": found["warning"],
-        "refused": found["rejected"],
+        "rejected": found["rejected"],
         "held": _held_json(found["held"], amounts=amounts, months=months),
         "sync": _last_json(found, dag) if found["last_sync_id"] is not None else None,
-        "outcome": _outcome_json(found),
+        "outcome": _outcome_json(found, dag),
     }
 
 
@@ -85,18 +93,19 @@ def sync_json(found: Row, dag: AgreementDag) -> dict[str, Any]:
         **_order_json(found, dag, ""),
         "sync_id": found["sync_id"],
         "status": found["status"],
+        "phase": found["phase"],
         "percentage": float(found["percentage"]),
-        "message": found["message"],
+        "warning": found["warning"] if _is_ours(found, dag, "") else None,
         "started": _moment(found["started_at"]),
         "finished": _moment(found["finished_at"]),
         "seconds": found["seconds"],
         "phases": {phase: statistics.get(f"{phase}_seconds", 0) for phase in _PHASES},
-        "counts": {count: statistics.get(count, 0) for count in _COUNTS},
+        "counts": {name: statistics.get(key, 0) for name, key in _COUNTS.items()},
     }
 
 
 def rejection_json(found: Row, *, amounts: bool) -> dict[str, Any]:
-    """One item that was set aside.
+    """One rejected item.
 
     :param found: a row of :func:`economic.status.rejections`.
     """
@@ -108,14 +117,14 @@ def rejection_json(found: Row, *, amounts: bool) -> dict[str, Any]:
         "first_seen": _moment(found["first_seen_at"]),
         "last_seen": _moment(found["last_seen_at"]),
         "seen": found["seen_count"],
-        "healed": _moment(found["resolved_at"]),
+        "resolved": _moment(found["resolved_at"]),
     }
 
 
 def reason_words(reason: str) -> str:
     """A reason code in words; the codes are made of them."""
     if reason.startswith("sqlstate_"):
-        return f"refused by the database ({reason.removeprefix('sqlstate_')})"
+        return f"rejected by the database ({reason.removeprefix('sqlstate_')})"
     return reason.replace("_", " ")
 
 
@@ -126,9 +135,26 @@ def _held_json(held: dict[str, Any] | None, *, amounts: bool, months: bool) -> d
     if amounts:
         told |= {name: held.get(key) for name, key in _HELD_AMOUNTS.items()}
     if months:
-        counted: dict[str, int] = held.get("months") or {}
-        told["months"] = [[month, counted[month]] for month in sorted(counted) if _MONTH.fullmatch(month)]
+        told["months"] = months_json(held.get("months") or {}, datetime.now(UTC))
     return told
+
+
+def months_json(counted: dict[str, int], now: datetime) -> list[tuple[str, int]]:
+    """Return a count for each month from the first that has invoices to the current one.
+
+    :param counted: by YYYY-MM; months without invoices are left out.
+    """
+    this_month = _month_number(f"{now:%Y-%m}")
+    by_number = {_month_number(month): counted[month] for month in counted if _MONTH.fullmatch(month)}
+    shown = [n for n in by_number if -MOST_MONTHS_BACK <= n - this_month <= MOST_MONTHS_AHEAD]
+    if not shown:
+        return []
+    every = range(min([*shown, this_month]), max([*shown, this_month]) + 1)
+    return [(f"{number // 12}-{number % 12 + 1:02}", by_number.get(number, 0)) for number in every]
+
+
+def _month_number(month: str) -> int:
+    return int(month[:4]) * 12 + int(month[5:]) - 1
 
 
 def _last_json(found: Row, dag: AgreementDag) -> dict[str, Any]:
@@ -142,7 +168,7 @@ def _last_json(found: Row, dag: AgreementDag) -> dict[str, Any]:
         "percentage": float(found["last_percentage"]),
         "current": found["last_current"],
         "total": found["last_total"],
-        "message": found["last_message"],
+        "waiting": found["waiting"],
         "seconds": found["running_seconds"],
         "started": _moment(found["last_started_at"]),
         "updated": _moment(found["last_updated_at"]),
@@ -150,22 +176,42 @@ def _last_json(found: Row, dag: AgreementDag) -> dict[str, Any]:
     }
 
 
-def _outcome_json(found: Row) -> dict[str, Any] | None:
+def _outcome_json(found: Row, dag: AgreementDag) -> dict[str, Any] | None:
     if found["outcome_sync_id"] is None:
         return None
+    ours = _is_ours(found, dag, "outcome_")
+    failed = ours and found["outcome_status"] == "failed"
+    message = found["outcome_message"]
     return {
         "sync_id": found["outcome_sync_id"],
         "status": found["outcome_status"],
-        "message": found["outcome_message"],
+        "message": message if ours else None,
+        "warning": found["outcome_warning"] if ours else None,
         "finished": _moment(found["outcome_finished_at"]),
+        "fetched": found["outcome_fetched"],
+        "rejected": found["outcome_rejected"],
+        # Where the reason can be mended, when it is the tokens or the connection.
+        "connection": dag.conn_id
+        if failed and (_CREDENTIALS.search(message) or dag.conn_id in message)
+        else None,
     }
 
 
+def _is_ours(found: Row, dag: AgreementDag, prefix: str) -> bool:
+    """Whether this DAG's own connection made the sync.
+
+    Another Airflow may write to the same database. Its run ids and messages are not shown here: they
+    may name its connections and companies.
+    """
+    return bool(found[f"{prefix}dag_id"] == dag.dag_id and found[f"{prefix}conn_id"] == dag.conn_id)
+
+
 def _order_json(found: Row, dag: AgreementDag, prefix: str) -> dict[str, Any]:
-    """What began a sync. The run is named only when it is one of this DAG: another Airflow may write to the same database."""
-    ours = found[f"{prefix}dag_id"] == dag.dag_id
+    """What began a sync, and what it said of itself."""
+    ours = _is_ours(found, dag, prefix)
     return {
         "run_id": found[f"{prefix}run_id"] if ours else None,
+        "message": found[f"{prefix}message"] if ours else None,
         "trigger": found[f"{prefix}run_type"],
         "forced": found[f"{prefix}force"],
         "range": [_day(found[f"{prefix}date_from"]), _day(found[f"{prefix}date_to"])]

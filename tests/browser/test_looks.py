@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import psycopg
 import pytest
 from playwright.sync_api import Page, expect
+from psycopg.types.json import Jsonb
 
-from tests.browser.conftest import Browser, another_company
+from tests.browser.conftest import Browser, another_company, cell
 from tests.live.live import Live
 from tests.page import history
 
@@ -72,7 +75,7 @@ def eventful(live: Live) -> Iterator[psycopg.Connection]:
         history.add_rejection(connection, 20117, number=AGREEMENT, seen=lately)
         history.add_rejection(connection, 19988, number=AGREEMENT, seen=history.REFUSED, healed=True)
         for status, message in (
-            ("failed", "e-conomic answered 503."),
+            ("failed", "22,000 of 22,540 invoices are unusable since 2026-01-31 14:05 UTC."),
             ("skipped", "Skipped: sync 3 runs."),
             ("abandoned", "Abandoned."),
         ):
@@ -88,7 +91,20 @@ def eventful(live: Live) -> Iterator[psycopg.Connection]:
             message="Fetched 20,000 of 22,540 invoices (page 20)",
         )
         history.add_lease(connection, running, AGREEMENT)
+        for number in (AGREEMENT, None):
+            history.add_sync(
+                connection,
+                number,
+                ended=None,
+                phase="waiting",
+                run_type="backfill",
+                scope="range",
+                date_from="2026-10-01",
+                date_to="2026-10-01",
+                message="Waiting: another sync runs.",
+            )
         yield connection
+        connection.execute("delete from economic.sync_run where agreement_number is null")
 
 
 def shown(browser: Browser, theme: str = "light") -> Page:
@@ -200,7 +216,7 @@ def test_everything_is_reached_by_the_keyboard_and_the_focus_is_seen(
         assert told[2] == "solid", told
         assert told[3] >= 2, told
         reached.append(told[1])
-    assert {"economic_invoice_sync", "Force sync…", "Show all 44"} <= set(reached)
+    assert {"economic_invoice_sync", "Force sync…", "Show all 46"} <= set(reached)
     assert sum(re.match(r"\d+ \w{3} \d{4}", name) is not None for name in reached) >= 10
 
 
@@ -218,7 +234,7 @@ def test_a_screen_reader_finds_its_way(admin: Browser, eventful: psycopg.Connect
     expect(page.locator("[aria-current=step]")).to_have_text("Fetch")
     expect(page.get_by_role("status")).to_contain_text("44.4 %: Fetched 20,000")
     expect(page.get_by_role("status")).to_have_attribute("aria-live", "polite")
-    for name in ("Latest syncs", "Refused invoices"):
+    for name in ("Latest syncs", "Rejected invoices"):
         table = page.get_by_role("table", name=name)
         assert table.get_by_role("columnheader").count() >= 7
     for chart in page.get_by_role("img").all():
@@ -246,3 +262,129 @@ def test_progress_is_spoken_by_quarters_not_at_every_step(
         admin.look_again()
         expect(page.locator(".progress")).to_contain_text(f"{percentage}.0 %")
     assert page.evaluate("() => window.spoken") == ["51.0 %: Fetched 51"]
+
+
+@pytest.mark.parametrize(
+    ("locale", "numbers", "began", "range_", "sentence"),
+    [
+        (
+            "en-US",
+            "22,540",
+            r"[A-Z][a-z]{2} \d+, 20\d\d, \d\d:\d\d",
+            "Oct 1, 2026",
+            "22,000 of 22,540 invoices are unusable since Jan 31, 2026, 15:05 GMT+1.",
+        ),
+        (
+            "da-DK",
+            "22.540",
+            r"\d+\. [a-z]{3}\.? 20\d\d,? \d\d\.\d\d",
+            "1. okt. 2026",
+            "22.000 of 22.540 invoices are unusable since 31. jan. 2026, 15.05 CET.",
+        ),
+    ],
+)
+def test_numbers_and_times_follow_the_viewer(
+    admin: Browser,
+    eventful: psycopg.Connection,
+    locale: str,
+    numbers: str,
+    began: str,
+    range_: str,
+    sentence: str,
+) -> None:
+    """Stored sentences too: "22,000" reads as 22 in Denmark. Hours are 24 everywhere."""
+    context = admin.page.context.browser.new_context(locale=locale, timezone_id="Europe/Copenhagen")  # type: ignore[union-attr]  # the page has a browser
+    context.add_cookies(admin.page.context.cookies())  # type: ignore[arg-type]  # what it gave it takes
+    page = context.new_page()
+    page.goto(f"{admin.url}/economic/")
+    expect(page.get_by_role("table", name="Latest syncs")).to_be_visible()
+    expect(page.locator("tr.explanation").filter(has_text="unusable")).to_have_text(sentence)
+    expect(page.locator(".held dd").first).to_have_text(numbers)
+    expect(page.locator(".progress")).to_contain_text(f"of {numbers} invoices")
+    expect(cell(page, "Latest syncs", 0, 1)).to_have_text(re.compile(f"^{began}$"))
+    expect(page.locator(".fact").first.locator(".small")).to_have_text(re.compile(f"^read from {began} "))
+    expect(cell(page, "Latest syncs", 0, 3)).to_have_text(f"Backfill {range_}")
+    assert not re.search(r"\d [AP]M\b", page.locator("main").inner_text())
+    context.close()
+
+
+def test_waiting_syncs_do_not_hide_the_one_at_work(admin: Browser, eventful: psycopg.Connection) -> None:
+    page = shown(admin)
+    for row, status in enumerate(("Waiting", "Waiting", "Running", "Abandoned", "Skipped", "Failed")):
+        expect(cell(page, "Latest syncs", row, 2)).to_have_text(status)
+    expect(page.locator(".progress .pill")).to_have_text("Running")
+    expect(page.locator(".progress")).to_contain_text("44.4 %")
+    expect(page.locator(".progress")).to_contain_text("2 more syncs wait")
+    expect(page.locator("#why-not")).to_have_text("A sync is running.")
+    eventful.execute("delete from economic.sync_lease where agreement_number = %s", (AGREEMENT,))
+    eventful.execute("delete from economic.sync_run where status = 'running' and phase <> 'waiting'")
+    admin.look_again()
+    expect(page.locator(".progress .pill")).to_have_text("Waiting")
+    expect(page.locator(".progress")).to_contain_text("2 syncs wait")
+    expect(page.locator("#why-not")).to_have_text("A sync is waiting.")
+
+
+def test_seconds_of_a_sync_add_up(admin: Browser, eventful: psycopg.Connection) -> None:
+    page = shown(admin)
+    page.get_by_role("button", name="Show all").click()
+    for row in range(6, 46):
+        seconds = [cell(page, "Latest syncs", row, column).inner_text() for column in range(4, 9)]
+        *parts, total = [0.0 if text == "–" else float(text) for text in seconds]
+        if cell(page, "Latest syncs", row, 2).inner_text() != "Failed":
+            assert sum(parts) == pytest.approx(total, abs=0.3), row
+
+
+def test_page_has_one_word_for_rejected_and_no_table_names(
+    admin: Browser, eventful: psycopg.Connection
+) -> None:
+    page = shown(admin)
+    page.get_by_role("button", name="Show all").click()
+    text = page.locator("body").inner_text()
+    assert "1 rejected" in text
+    assert not re.search(r"refused|kept aside|set aside|rejected_invoice|sync_run|economic\.", text)
+    for chart in ("Working time by phase", "Created and updated"):
+        expect(page.get_by_role("img", name=re.compile(chart))).to_be_visible()
+
+
+def test_edges_are_aligned(admin: Browser, eventful: psycopg.Connection) -> None:
+    """The dialog reads from the left, figures stand below each other, explanations are not cut."""
+    for width in (1280, 400):
+        admin.page.set_viewport_size({"width": width, "height": 860})
+        page = shown(admin)
+        columns = page.evaluate(
+            """() => [".facts", ".held"].map((grid) =>
+                [...new Set([...document.querySelectorAll(`${grid} > div`)].map((one) => one.getBoundingClientRect().left))])"""
+        )
+        assert columns[0] == columns[1]
+        assert len(columns[0]) == (4 if width == 1280 else 2)
+        page.get_by_role("region", name="Latest syncs").evaluate("(one) => { one.scrollLeft = 300; }")
+        for explanation in page.locator("tr.explanation span").all():
+            box = explanation.bounding_box()
+            assert box is not None
+            assert box["x"] > 0
+            assert box["x"] + box["width"] <= width
+        page.get_by_role("button", name="Force sync…").click()
+        assert page.get_by_role("dialog").evaluate("(one) => getComputedStyle(one).textAlign") == "start"
+        page.keyboard.press("Escape")
+
+
+def test_charts_have_even_scales_and_every_month(admin: Browser, eventful: psycopg.Connection) -> None:
+    gap = {"2026-01": 3, "2026-04": 7}
+    eventful.execute(
+        "update economic.sync_run set held = jsonb_set(held, '{months}', %s) where held is not null and agreement_number = %s",
+        (Jsonb(gap), AGREEMENT),
+    )
+    page = shown(admin)
+    page.wait_for_function("() => window.Chart && Object.keys(window.Chart.instances).length === 3")
+    charts = page.evaluate(
+        """() => Object.values(window.Chart.instances).map((chart) => ({
+            labels: chart.data.labels, ticks: chart.scales.y.ticks.map((tick) => tick.value) }))"""
+    )
+    for chart in charts:
+        steps = [after - before for before, after in pairwise(chart["ticks"])]
+        assert steps == pytest.approx([steps[0]] * len(steps))
+    (months,) = [chart["labels"] for chart in charts if not chart["labels"][0].isdigit()]
+    assert months[:4] == ["Jan 26", "Feb 26", "Mar 26", "Apr 26"]
+    now = datetime.now(UTC)
+    assert len(months) == (now.year - 2026) * 12 + now.month
+    expect(page.get_by_role("img", name=re.compile("Feb 26: 0, Mar 26: 0, Apr 26: 7"))).to_be_visible()

@@ -47,14 +47,14 @@ def test_the_first_sync_is_started_watched_to_its_end_and_listed(admin: Browser,
     expect(frame.locator("header .pill")).to_have_text("Fresh and complete")
     expect(frame.get_by_role("status")).to_contain_text(f"Completed. Synced {INVOICES} invoices")
     expect(frame.locator("#problem")).to_be_empty()
-    expect(cell(frame, "Latest syncs", 0, 1)).to_have_text("Completed")
-    expect(cell(frame, "Latest syncs", 0, 2)).to_have_text("Manual")
-    for column, count in ((7, INVOICES), (8, INVOICES), (9, 0), (10, 0), (11, 0), (12, 0)):
+    expect(cell(frame, "Latest syncs", 0, 2)).to_have_text("Completed")
+    expect(cell(frame, "Latest syncs", 0, 3)).to_have_text("Manual")
+    for column, count in ((9, INVOICES), (10, INVOICES), (11, 0), (12, 0), (13, 0), (14, 0)):
         expect(cell(frame, "Latest syncs", 0, column)).to_have_text(str(count))
     expect(frame.locator(".held dd").first).to_have_text(str(INVOICES))
     expect(frame.get_by_text("Proven")).to_be_visible()
     expect(frame.get_by_text("count and net sum are equal")).to_be_visible()
-    expect(frame.get_by_role("img", name=re.compile("Duration by phase"))).to_be_visible()
+    expect(frame.get_by_role("img", name=re.compile("Working time by phase"))).to_be_visible()
     assert live.rows("select run_type, force from economic.sync_run") == [
         {"run_type": "manual", "force": False}
     ]
@@ -127,8 +127,8 @@ def test_force_says_what_it_does_and_does_it_only_when_confirmed(admin: Browser,
     opener.press("Enter")
     admin.page.keyboard.press("Tab")
     admin.page.keyboard.press("Enter")
-    expect(cell(frame, "Latest syncs", 0, 2)).to_have_text("Manual, forced", timeout=60_000)
-    expect(cell(frame, "Latest syncs", 0, 1)).to_have_text("Completed", timeout=60_000)
+    expect(cell(frame, "Latest syncs", 0, 3)).to_have_text("Manual, forced", timeout=60_000)
+    expect(cell(frame, "Latest syncs", 0, 2)).to_have_text("Completed", timeout=60_000)
     (asked,) = [request for request in admin.requests if request.method == "POST"]
     assert asked.post_data_json == {"logical_date": None, "conf": {"force": True}}
     assert live.rows("select force from economic.sync_run order by sync_id desc limit 1") == [{"force": True}]
@@ -140,7 +140,7 @@ def test_it_is_reached_again_by_its_address_and_a_sync_leads_to_its_run_out_of_t
     frame = admin.through_the_menu()
     expect(frame.get_by_role("heading", level=1)).to_have_text(COMPANY)
     admin.page.reload()
-    cell(frame, "Latest syncs", 0, 0).get_by_role("link").click()
+    cell(frame, "Latest syncs", 0, 1).get_by_role("link").click()
     admin.page.wait_for_url(re.compile(r"/dags/economic_invoice_sync/runs/manual__"))
     expect(admin.page.get_by_text("fetch-pages").first).to_be_visible()
     assert admin.page.locator("iframe").count() == 0
@@ -153,8 +153,13 @@ def test_a_failed_sync_is_said_with_its_reason(admin: Browser, live: Live) -> No
     frame = admin.directly()
     expect(frame.locator("header .pill")).to_have_text("Last sync failed")
     expect(frame.locator(".finding.bad")).to_contain_text("e-conomic answered 401")
-    expect(cell(frame, "Latest syncs", 0, 1)).to_have_text("Failed")
+    expect(cell(frame, "Latest syncs", 0, 2)).to_have_text("Failed")
     expect(frame.locator("tr.explanation").first).to_contain_text("app_secret_token")
+    link = frame.locator(".finding.bad").get_by_role("link", name="Open the connection economic_default")
+    admin.page.goto(link.evaluate("(one) => one.href"))
+    expect(admin.page.get_by_role("cell", name="economic_default", exact=True)).to_be_visible()
+    expect(admin.page.get_by_role("cell", name="economic_postgres", exact=True)).to_have_count(0)
+    frame = admin.directly()
     live.books.faults()
     assert live.ended(live.trigger()) == "success"
     admin.look_again()
@@ -166,13 +171,13 @@ def test_a_refused_invoice_is_shown_until_it_heals_and_after(admin: Browser, liv
     live.books.spoil(number, "dueDate", value="2026-02-30")
     assert live.ended(live.trigger()) == "success"
     frame = admin.directly()
-    expect(frame.locator("header .pill")).to_have_text("1 refused")
+    expect(frame.locator("header .pill")).to_have_text("1 rejected")
     for column, text in ((0, str(number)), (1, "dueDate"), (2, "not a date"), (6, "Open")):
-        expect(cell(frame, "Refused invoices", 0, column)).to_have_text(text)
+        expect(cell(frame, "Rejected invoices", 0, column)).to_have_text(text)
     live.books.heal(number)
     assert live.ended(live.trigger()) == "success"
     admin.look_again()
-    expect(cell(frame, "Refused invoices", 0, 6)).to_have_text("Healed")
+    expect(cell(frame, "Rejected invoices", 0, 6)).to_have_text("Resolved")
     expect(frame.locator("header .pill")).to_have_text("Fresh and complete")
 
 
@@ -201,7 +206,7 @@ def test_a_stalled_sync_is_said(admin: Browser, live: Live) -> None:
 
 def test_what_was_known_stays_in_sight_while_the_database_is_away(admin: Browser, live: Live) -> None:
     frame = admin.directly()
-    expect(cell(frame, "Latest syncs", 0, 1)).to_be_visible()
+    expect(cell(frame, "Latest syncs", 0, 2)).to_be_visible()
     stored = live.api.get("connections/economic_postgres")
 
     def on_port(port: int) -> None:
@@ -211,7 +216,7 @@ def test_what_was_known_stays_in_sight_while_the_database_is_away(admin: Browser
     try:
         admin.look_again()
         expect(frame.get_by_role("alert").first).to_contain_text("cannot be reached")
-        expect(cell(frame, "Latest syncs", 0, 1)).to_be_visible()
+        expect(cell(frame, "Latest syncs", 0, 2)).to_be_visible()
         expect(frame.get_by_text("Proven")).to_be_visible()
     finally:
         on_port(stored["port"])
@@ -296,7 +301,7 @@ def test_it_asks_ever_more_seldom_while_airflow_does_not_answer(admin: Browser) 
         "window.setTimeout = (what, delay) => { window.delays.push(delay); return plan(what, Math.min(delay, 50)); };"
     )
     page = admin.directly()
-    expect(cell(page, "Latest syncs", 0, 1)).to_be_visible()
+    expect(cell(page, "Latest syncs", 0, 2)).to_be_visible()
     page.route("**/economic/api/**", lambda route: route.abort())
     assert planned(page, 7, after_calm=True)[:7] == [4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]
     expect(page.get_by_role("alert").first).to_contain_text("Airflow cannot be reached.")
@@ -438,9 +443,9 @@ def test_many_companies_are_listed_the_worst_first_and_found_by_their_name(
     expect(rows).to_have_count(11)
     expect(page).to_have_title("e-conomic sync")
     assert page.evaluate("document.activeElement === document.body")
-    expect(page.get_by_text("11 companies · 3 to look at")).to_be_visible()
+    expect(page.get_by_text("11 companies · 3 need attention")).to_be_visible()
     states = rows.locator(".pill").all_inner_texts()
-    assert states == ["1 refused"] * 3 + ["Not synced yet"] * 8
+    assert states == ["1 rejected"] * 3 + ["Not synced yet"] * 8
     page.get_by_role("searchbox", name="Find a company").fill("SOUTH")
     expect(rows).to_have_count(1)
     expect(rows.first).to_contain_text("Company south")

@@ -41,9 +41,9 @@ HELD = {
 OCTOBER = MONTHS["2026-10"]
 WITH_ONE_REFUSED: dict[str, Any] = {
     "status": "completed_with_errors",
-    "message": "Synced 22,540 invoices; 1 invoice refused (see rejected_invoice)",
+    "message": "Synced 22,540 invoices; 1 invoice rejected (see rejected_invoice)",
     "reconciled": False,
-    "verdict": "Differs from e-conomic: 1 invoice refused and kept aside.",
+    "verdict": "Differs from e-conomic: 1 invoice rejected.",
     "held": HELD | {"rejected_count": 1},
 }
 """Of a sync that refused a new version of an invoice of which an earlier one is held."""

@@ -31,10 +31,10 @@ def test_the_copy_of_a_company_is_told_in_full(site: Site, past: psycopg.Connect
     )
     assert 11 * 60 < standing["age_seconds"] < 14 * 60
     assert (standing["complete"], standing["reconciled"], standing["booked"]) == (True, True, 22_540)
-    assert (standing["refused"], standing["warning"], standing["missed_due"]) == (0, None, None)
+    assert (standing["rejected"], standing["warning"], standing["missed_due"]) == (0, None, None)
     held = standing["held"]
-    assert (held["invoices"], held["open"], held["overdue"], held["credit"]) == (22_540, 412, 87, 19)
-    assert held["months"] == [[month, history.MONTHS[month]] for month in sorted(history.MONTHS)]
+    assert (held["invoices"], held["not_due"], held["overdue"], held["credit"]) == (22_540, 412, 87, 19)
+    assert held["months"][: len(history.MONTHS)] == sorted(map(list, history.MONTHS.items()))
     assert standing["sync"]["running"] is False
     alone = site.told(DAG)["agreement"]
     for one in (told, alone):
@@ -67,10 +67,10 @@ def test_the_past_that_the_pictures_show_does_not_contradict_itself(
     history.add_past(connection, refused=history.REFUSED)
     history.add_rejection(connection, 19_988, seen=history.REFUSED, healed=True)
     syncs = site.told(f"{DAG}/syncs")["syncs"]
-    refusing = [sync for sync in syncs if sync["counts"]["failed"]]
+    refusing = [sync for sync in syncs if sync["counts"]["rejected"]]
     assert {sync["status"] for sync in refusing} == {"completed_with_errors"}
     (item,) = site.told(f"{DAG}/rejections")["rejections"]
-    assert item["seen"] == sum(sync["counts"]["failed"] for sync in refusing) == len(refusing)
+    assert item["seen"] == sum(sync["counts"]["rejected"] for sync in refusing) == len(refusing)
     for seen, sync in ((item["first_seen"], refusing[-1]), (item["last_seen"], refusing[0])):
         apart = datetime.fromisoformat(seen) - datetime.fromisoformat(sync["finished"])
         assert abs(apart) < timedelta(minutes=1)
@@ -80,16 +80,79 @@ def test_the_past_that_the_pictures_show_does_not_contradict_itself(
     for sync in syncs:
         counts = sync["counts"]
         if sync["status"] != "failed":
-            parts = ("created", "updated", "unchanged", "failed")
+            parts = ("created", "updated", "unchanged", "rejected")
             assert counts["fetched"] == sum(counts[part] for part in parts)
 
 
-def test_a_run_of_another_airflow_is_not_named(site: Site, past: psycopg.Connection) -> None:
-    history.add_sync(past, dag_id="somebody_elses", run_id="manual__theirs")
+@pytest.mark.parametrize("whose", [{"dag_id": "theirs_of_a_dag"}, {"conn_id": "theirs_by_id"}])
+@pytest.mark.parametrize("status", ["completed_with_errors", "failed", "abandoned", "running", "waiting"])
+def test_run_of_another_airflow_shows_no_text(
+    site: Site, past: psycopg.Connection, whose: dict[str, str], status: str
+) -> None:
+    """It writes to the same company's copy; its run ids, connections and messages stay its own."""
+    running = status in {"running", "waiting"}
+    sync_id = history.add_sync(
+        past,
+        ended=None if running else timedelta(0),
+        run_id="theirs_as_a_run",
+        message="theirs in words",
+        warning="theirs as a warning",
+        status="running" if running else status,
+        phase="waiting" if status == "waiting" else "fetch" if running else "ended",
+        complete=False,
+        **whose,
+    )
+    if status == "running":
+        history.add_lease(past, sync_id)
     first, second = site.told(f"{DAG}/syncs")["syncs"][:2]
-    assert first["run_id"] is None
+    assert (first["sync_id"], first["run_id"], first["message"]) == (sync_id, None, None)
     assert second["run_id"].startswith("scheduled__")
-    assert "manual__theirs" not in site.page(DAG).text
+    standing = site.told(DAG)["agreement"]["standing"]
+    if status == "running":
+        assert (standing["sync"]["sync_id"], standing["sync"]["running"]) == (sync_id, True)
+    for path in ("api/agreements", DAG, f"{DAG}/syncs"):
+        # The warning belongs to the copy, which is this company's, whichever Airflow synced it last.
+        assert "theirs" not in site.page(path).text.replace("theirs as a warning", "")
+
+
+def test_another_companys_sync_is_not_shown_for_an_equal_connection_id(
+    site: Site, past: psycopg.Connection
+) -> None:
+    """Two Airflows on one database may give two companies the same connection id."""
+    history.add_agreement(past, 99, conn_id="economic_aside", company="Somebody else")
+    theirs = history.add_sync(past, 99, ended=None, percentage=70, message="Fetched 7 of 10 invoices")
+    history.add_lease(past, theirs, 99)
+    history.add_sync(past, 99, ended=None, phase="waiting", message="Waiting")
+    sync = site.told(DAG)["agreement"]["standing"]["sync"]
+    assert (sync["running"], sync["waiting"]) == (False, 0)
+    assert theirs not in {sync["sync_id"] for sync in site.told(f"{DAG}/syncs")["syncs"]}
+
+
+def test_waiting_syncs_are_counted_beside_the_one_at_work(site: Site, past: psycopg.Connection) -> None:
+    at_work = history.add_sync(past, ended=None, percentage=44.4)
+    history.add_lease(past, at_work)
+    for number in (history.AGREEMENT, None, None):
+        history.add_sync(past, number, ended=None, phase="waiting", run_type="backfill")
+    sync = site.told(DAG)["agreement"]["standing"]["sync"]
+    assert (sync["sync_id"], sync["phase"], sync["waiting"]) == (at_work, "fetch", 3)
+    listed = site.told(f"{DAG}/syncs")["syncs"][:4]
+    assert [sync["phase"] for sync in listed] == ["waiting"] * 3 + ["fetch"]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("e-conomic answered 401 to GET /self (E02250).", "economic_default"),
+        ("e-conomic answered 403 to GET /self.", "economic_default"),
+        ("The connection economic_default has no host.", "economic_default"),
+        ("e-conomic answered 503 to GET /invoices/booked (logId 4f1c401a9e).", None),
+    ],
+)
+def test_failure_of_the_connection_names_the_one_to_open(
+    site: Site, past: psycopg.Connection, message: str, expected: str | None
+) -> None:
+    history.add_sync(past, ended=timedelta(0), status="failed", complete=False, held=None, message=message)
+    assert site.told(DAG)["agreement"]["standing"]["outcome"]["connection"] == expected
 
 
 def test_refused_invoices_are_told_without_their_raw_text_the_open_ones_first(
@@ -100,11 +163,11 @@ def test_refused_invoices_are_told_without_their_raw_text_the_open_ones_first(
     history.add_rejection(past, 9, reason="sqlstate_23514", field="(item)")
     answer = site.page(f"{DAG}/rejections")
     told = answer.json()["rejections"]
-    assert [item["healed"] is None for item in told] == [True, True, False]
-    assert {item["reason"] for item in told} == {"not a date", "missing", "refused by the database (23514)"}
+    assert [item["resolved"] is None for item in told] == [True, True, False]
+    assert {item["reason"] for item in told} == {"not a date", "missing", "rejected by the database (23514)"}
     assert "raw item" not in answer.text
     assert "2026-02-30" not in answer.text
-    assert site.told(DAG)["agreement"]["standing"]["refused"] == 2
+    assert site.told(DAG)["agreement"]["standing"]["rejected"] == 2
 
 
 def test_the_invoices_themselves_are_never_read(site: Site, past: psycopg.Connection, database: str) -> None:
@@ -137,7 +200,7 @@ def test_amounts_are_told_only_when_the_setting_says_so(
         "1830422.75",
         "301944.50",
     )
-    assert "204,949,866.44" in site.told(DAG)["agreement"]["standing"]["verdict"]
+    assert site.told(DAG)["agreement"]["standing"]["booked_net"] == "204949866.44"
     assert "2026-02-30" in site.told(f"{DAG}/rejections")["rejections"][0]["message"]
 
 

@@ -64,7 +64,7 @@ def test_nothing_is_late_without_a_schedule_before_the_first_sync_or_while_one_i
     [
         ("not_a_date", "not a date"),
         ("amount_out_of_range", "amount out of range"),
-        ("sqlstate_23514", "refused by the database (23514)"),
+        ("sqlstate_23514", "rejected by the database (23514)"),
     ],
 )
 def test_reasons_are_told_in_words(reason: str, words: str) -> None:
@@ -81,3 +81,29 @@ def test_a_dag_is_named_after_its_agreement() -> None:
     }
     default = AgreementDag("economic_invoice_sync", "economic_default", "@daily")
     assert display.dag_json(default, may_trigger=False)["name"] == ""
+
+
+@pytest.mark.parametrize(
+    ("counted", "expected"),
+    [
+        ({}, []),
+        ({"2026-03": 5}, [("2026-03", 5)]),
+        (
+            {"2025-11": 4, "2026-01": 7},
+            [("2025-11", 4), ("2025-12", 0), ("2026-01", 7), ("2026-02", 0), ("2026-03", 0)],
+        ),
+        ({"2026-04": 1}, [("2026-03", 0), ("2026-04", 1)]),
+        ({"2026-02": 1, "2062-02": 1, "1826-02": 1}, [("2026-02", 1), ("2026-03", 0)]),
+        ({"2026-13": 1, "0000-01": 1, "2026-3": 1, "<b>": 1, "\u0662026-01": 1}, []),
+    ],
+    ids=["nothing", "this month", "gaps", "the future", "typing errors", "no months"],
+)
+def test_months_run_to_the_current_one_without_gaps(
+    counted: dict[str, int], expected: list[tuple[str, int]]
+) -> None:
+    assert display.months_json(counted, NOW) == expected
+
+
+def test_months_are_three_years_at_most() -> None:
+    counted = {f"{year}-{month:02}": 1 for year in range(2000, 2040) for month in range(1, 13)}
+    assert len(display.months_json(counted, NOW)) == 35 + 1 + 12

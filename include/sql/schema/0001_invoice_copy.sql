@@ -353,6 +353,7 @@ select
     case when reader.sees_sums then success.verdict end as verdict,
     success.warning,
     (success.totals ->> 'invoice_count')::bigint as booked,
+    case when reader.sees_sums then (success.totals ->> 'net_amount_base')::numeric end as booked_net,
     last_run.sync_id as last_sync_id,
     last_run.dag_id as last_dag_id,
     last_run.run_id as last_run_id,
@@ -834,6 +835,8 @@ comment on column economic.sync_status.verdict is
 comment on column economic.sync_status.warning is 'What a person should look at, in words.';
 comment on column economic.sync_status.booked is
 'How many invoices e-conomic counted then; null when it was not asked.';
+comment on column economic.sync_status.booked_net is
+'e-conomic''s net sum then, in base currency; null for a role that may not read sums.';
 comment on column economic.sync_status.last_sync_id is 'The newest sync, whatever became of it.';
 comment on column economic.sync_status.last_dag_id is 'Its DAG.';
 comment on column economic.sync_status.last_run_id is 'Its DAG run.';

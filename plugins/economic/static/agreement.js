@@ -7,7 +7,7 @@ import { progress } from "./progress.js";
 import * as server from "./server.js";
 import { starting } from "./starting.js";
 import { rejectionTable, syncTable } from "./tables.js";
-import { age, agreementWithSource, completeness, findings, nextDue, state, status, title as called } from "./words.js";
+import { age, agreementWithSource, completeness, findings, nextDue, result, state, status, title as called } from "./words.js";
 
 const QUICK = 2000;
 const SLOW = 20000;
@@ -17,6 +17,16 @@ function fact(label) {
   const main = el("span", { class: "value" });
   const more = el("span", { class: "muted small" });
   return { element: el("div", { class: "fact" }, el("dt", {}, label), el("dd", {}, main, more)), main, more };
+}
+
+function finding({ level, text, todo, connection }) {
+  return el(
+    "div",
+    { class: `finding ${level}` },
+    el("strong", {}, text),
+    todo && el("span", {}, ` ${todo}`),
+    connection && [" ", el("a", { href: server.connectionAddress(connection), onclick: server.leave }, `Open the connection ${connection}`)],
+  );
 }
 
 // `fresh` is what has just been told of it, if anything has: it is shown before more is asked. `name` is what it was called last.
@@ -36,8 +46,8 @@ export function agreementView(dagId, { several, fresh, name }) {
   });
   const drawn = charts();
   const syncs = syncTable(dagId);
-  const refused = rejectionTable();
-  const ready = el("div", { hidden: true }, el("section", { class: "card" }, el("dl", { class: "facts" }, Object.values(facts).map((one) => one.element)), held), drawn.element, syncs.element, refused.element);
+  const rejected = rejectionTable();
+  const ready = el("div", { hidden: true }, el("section", { class: "card" }, el("dl", { class: "facts" }, Object.values(facts).map((one) => one.element)), held), drawn.element, syncs.element, rejected.element);
   const element = el(
     "div",
     {},
@@ -79,13 +89,13 @@ export function agreementView(dagId, { several, fresh, name }) {
 
   async function lists(standing) {
     const { sync, outcome } = standing;
-    const key = JSON.stringify([sync?.sync_id, sync?.status, sync?.phase, outcome?.sync_id, standing.refused]);
+    const key = JSON.stringify([sync?.sync_id, sync?.status, sync?.phase, outcome?.sync_id, standing.rejected]);
     if (key === listed) return;
     const [latest, aside] = await Promise.all([server.page(`agreements/${dagId}/syncs`), server.page(`agreements/${dagId}/rejections`)]);
     listed = key;
     syncs.update(latest.syncs);
     drawn.update(latest.syncs);
-    refused.update(aside);
+    rejected.update(aside);
   }
 
   // Asks and shows; resolves to the milliseconds until it should be asked again, and what is wrong if something is.
@@ -116,15 +126,15 @@ export function agreementView(dagId, { several, fresh, name }) {
       standing?.agreement ? `Agreement ${standing.agreement} · ` : "",
       el("a", { href: server.dagAddress(dagId), onclick: server.leave }, dagId),
     ]);
-    buttons.update({ told, dag, running: Boolean(sync && !sync.stalled) || Boolean(queued) });
+    buttons.update({ told, dag, waits: sync && !sync.stalled ? (sync.phase === "waiting" ? "A sync is waiting." : "A sync is running.") : queued ? "A sync is queued." : "" });
     working.update(sync, queued);
     show(ready, Boolean(standing));
     if (!standing) return;
     // Before the first sync there is nothing to draw or to list.
-    for (const part of [drawn, refused]) show(part.element, Boolean(standing.sync));
+    for (const part of [drawn, rejected]) show(part.element, Boolean(standing.sync));
     announceEnd(standing, sync);
     const shown = findings(told);
-    fill(look, shown, () => shown.map(({ level: how, text: said, todo }) => el("div", { class: `finding ${how}` }, el("strong", {}, said), todo && el("span", {}, ` ${todo}`))));
+    fill(look, shown, () => shown.map(finding));
     drawHeld(standing);
     if (standing.held?.months) drawn.updateMonths(standing.held.months);
     for (const [where, words] of [[facts.complete, completeness(standing)], [facts.source, agreementWithSource(standing)]]) {
@@ -136,7 +146,7 @@ export function agreementView(dagId, { several, fresh, name }) {
   }
 
   function announceEnd(standing, sync) {
-    if (wasRunning !== null && !sync && standing.outcome?.sync_id >= wasRunning) speak(`Sync ${standing.outcome.sync_id}: ${status(standing.outcome.status).text}. ${standing.outcome.message}`);
+    if (wasRunning !== null && !sync && standing.outcome?.sync_id >= wasRunning) speak(`Sync ${standing.outcome.sync_id}: ${status(standing.outcome).text}. ${result(standing.outcome)}`);
     wasRunning = sync ? sync.sync_id : null;
   }
 
@@ -144,7 +154,7 @@ export function agreementView(dagId, { several, fresh, name }) {
     const { held: now, currency } = standing;
     fill(held, [now, currency], () => {
       if (!now) return [];
-      const figures = [["Invoices held", now.invoices], ["Open", now.open], ["Overdue", now.overdue], ["Credit", now.credit]];
+      const figures = [["Invoices held", now.invoices], ["Not due", now.not_due], ["Overdue", now.overdue], ["Credit", now.credit]];
       if (now.missing) figures.push(["Missing", now.missing]);
       const made = figures.map(([label, value]) => el("div", {}, el("dt", {}, label), el("dd", { class: "figure" }, number(value))));
       for (const [label, value] of [["Net, all", now.net], ["Unpaid", now.unpaid], ["Of it overdue", now.overdue_unpaid]]) {
@@ -161,7 +171,7 @@ export function agreementView(dagId, { several, fresh, name }) {
     if (!standing) return;
     const { last_synced: synced } = standing;
     say(facts.synced.main, synced ? ago(age(standing)) : "Never");
-    say(facts.synced.more, synced ? moment(synced) : "no full sync has ended yet");
+    say(facts.synced.more, synced ? `read from ${moment(synced)}` : "no full sync has ended yet");
     const next = nextDue(told, dag);
     say(facts.next.main, next.due ? until(next.due) : next.text);
     say(facts.next.more, [next.due ? moment(next.due) : next.more, next.schedule].filter(Boolean).join(" · "));

@@ -14,13 +14,18 @@ function chartLibrary() {
 }
 
 const TOO_TALL = 10;
+const STEPS = 4;
 
-// One bar that dwarfs all others, as the first sync's does, goes beyond the scale: the height for the rest, and which it is.
-function scale(series) {
+// The scale ends with a step. One bar that dwarfs all others, as the first sync's does, goes beyond it: which one that is.
+function scale(series, least) {
   const heights = (series[0]?.[2] ?? []).map((_, place) => series.reduce((sum, [, , values]) => sum + values[place], 0));
   const tallest = heights.indexOf(Math.max(...heights));
   const next = Math.max(0, ...heights.filter((_, place) => place !== tallest));
-  return next > 0 && heights[tallest] > TOO_TALL * next ? { max: next * 1.25, place: tallest, height: heights[tallest] } : null;
+  const beyond = next > 0 && heights[tallest] > TOO_TALL * next;
+  const top = (beyond ? next : heights[tallest]) || least;
+  const power = 10 ** Math.floor(Math.log10(top / STEPS));
+  const step = Math.max(least, [1, 2, 5, 10].find((each) => each * power * STEPS >= top) * power);
+  return { step, max: Math.ceil(top / step) * step, beyond: beyond ? { place: tallest, height: heights[tallest] } : null };
 }
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
@@ -28,8 +33,8 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 function card(title, empty) {
   const canvas = el("canvas", { role: "img" });
   const none = el("p", { class: "muted" }, empty);
-  const frame = el("div", { class: "chart" }, canvas);
-  const beyond = el("p", { class: "muted small" });
+  const frame = el("div", { class: "chart", hidden: true }, canvas);
+  const beyond = el("p", { class: "muted small", hidden: true });
   const element = el("section", { class: "card" }, el("h2", {}, title), frame, beyond, none);
   let drawn = null;
   let last = null;
@@ -39,13 +44,13 @@ function card(title, empty) {
     show(frame, data.labels.length > 0);
     show(none, data.labels.length === 0);
     if (!data.labels.length) return;
-    const tall = scale(data.series);
+    const { beyond: tall, ...axis } = scale(data.series, data.least);
     show(beyond, Boolean(tall));
-    if (tall) say(beyond, `${data.labels[tall.place]} goes beyond the scale: ${data.format(tall.height)}`);
+    if (tall) say(beyond, `${data.names[tall.place]} goes beyond the scale: ${data.format(tall.height)}`);
     canvas.setAttribute("aria-label", `${title}. ${data.summary}`);
     const Chart = await chartLibrary();
     if (data !== last) return;
-    const described = config(data, tall?.max);
+    const described = config(data, axis);
     if (drawn) {
       drawn.data = described.data;
       drawn.options = described.options;
@@ -56,7 +61,7 @@ function card(title, empty) {
   return { element, draw, redraw: () => last && draw(last), end: () => drawn?.destroy() };
 }
 
-function config({ labels, series, titles, legend, format, tick = format, precision }, max) {
+function config({ labels, series, titles, legend, format, tick = format, axis }, { max, step }) {
   const text = colour("fg-muted");
   const font = { family: getComputedStyle(document.body).fontFamily, size: 11 };
   return {
@@ -72,8 +77,8 @@ function config({ labels, series, titles, legend, format, tick = format, precisi
       maintainAspectRatio: false,
       interaction: { mode: "index", intersect: false },
       scales: {
-        x: { stacked: true, grid: { display: false }, border: { color: colour("border") }, ticks: { color: text, font, maxRotation: 0, autoSkipPadding: 14 } },
-        y: { stacked: true, beginAtZero: true, max, border: { display: false }, grid: { color: colour("border") }, ticks: { color: text, font, maxTicksLimit: 5, precision, callback: tick } },
+        x: { stacked: true, grid: { display: false }, border: { color: colour("border") }, ticks: { color: text, font, maxRotation: 0, autoSkipPadding: 14 }, title: { display: Boolean(axis), text: axis, color: text, font, padding: 0 } },
+        y: { stacked: true, beginAtZero: true, max, border: { display: false }, grid: { color: colour("border") }, ticks: { color: text, font, stepSize: step, callback: tick } },
       },
       plugins: {
         legend: { display: legend, align: "start", labels: { color: text, font, boxWidth: 10, boxHeight: 10, padding: 12 } },
@@ -87,7 +92,7 @@ function config({ labels, series, titles, legend, format, tick = format, precisi
 }
 
 export function charts() {
-  const durations = card("Duration by phase", "Nothing to show yet.");
+  const durations = card("Working time by phase", "Nothing to show yet.");
   const changes = card("Created and updated", "Nothing to show yet.");
   const months = card("Invoices by month", "Nothing to show yet.");
   const cards = [durations, changes, months];
@@ -96,23 +101,25 @@ export function charts() {
 
   function update(syncs) {
     const ended = syncs.filter((sync) => sync.finished && sync.counts.fetched).reverse();
-    const titles = ended.map((sync) => `${shortMoment(sync.started)} · sync ${sync.sync_id}`);
-    const labels = ended.map((sync) => `#${sync.sync_id}`);
+    const titles = ended.map((sync) => `Sync ${sync.sync_id} · ${shortMoment(sync.started)}`);
+    const names = ended.map((sync) => `Sync ${sync.sync_id}`);
+    const labels = ended.map((sync) => String(sync.sync_id));
     durations.draw({
-      labels, titles, legend: true, format: (value) => `${seconds(value)} s`, tick: (value) => `${roundSeconds(value)} s`,
+      labels, names, titles, legend: true, axis: "Sync", least: 0.1, format: (value) => `${seconds(value)} s`, tick: (value) => `${roundSeconds(value)} s`,
       summary: `Seconds of each of the last ${number(ended.length)} syncs; the table below has the numbers.`,
       series: PHASES.map(([name, words], place) => [words, `chart-${place + 1}`, ended.map((sync) => sync.phases[name])]),
     });
     changes.draw({
-      labels, titles, legend: true, format: number, precision: 0,
+      labels, names, titles, legend: true, axis: "Sync", least: 1, format: number,
       summary: `Invoices written by each of the last ${number(ended.length)} syncs; the table below has the numbers.`,
       series: [["Created", "chart-1", ended.map((sync) => sync.counts.created)], ["Updated", "chart-4", ended.map((sync) => sync.counts.updated)]],
     });
   }
 
   function updateMonths(found) {
+    const labels = found.map(([name]) => month(name));
     months.draw({
-      labels: found.map(([name]) => month(name)), titles: found.map(([name]) => month(name)), legend: false, format: number, precision: 0,
+      labels, names: labels, titles: labels, legend: false, least: 1, format: number,
       summary: found.map(([name, count]) => `${month(name)}: ${number(count)}`).join(", "),
       series: [["Invoices", "chart-1", found.map(([, count]) => count)]],
     });

@@ -1,4 +1,5 @@
-// Numbers and times as the viewer reads them: in the browser's language, and in the time zone chosen in Airflow, else the browser's.
+// Numbers and times as the viewer reads them: in the browser's language, with 24 hours as everywhere in Airflow, and in the
+// time zone chosen in Airflow, else the browser's.
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -7,6 +8,7 @@ const cents = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maxim
 
 let zone;
 let exactly;
+let zoned;
 let shortly;
 let day;
 
@@ -19,10 +21,10 @@ export function readTimeZone() {
     chosen = undefined;
   }
   zone = chosen ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
-  exactly = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long", timeZone: zone });
-  shortly = new Intl.DateTimeFormat(undefined, {
-    year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZone: zone,
-  });
+  const minutes = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone };
+  shortly = new Intl.DateTimeFormat(undefined, minutes);
+  zoned = new Intl.DateTimeFormat(undefined, { ...minutes, timeZoneName: "short" });
+  exactly = new Intl.DateTimeFormat(undefined, { ...minutes, second: "2-digit", timeZoneName: "short" });
   day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: "UTC" });
 }
 
@@ -31,9 +33,12 @@ readTimeZone();
 export const number = (value) => (value === null || value === undefined ? "–" : whole.format(value));
 export const share = (value) => `${tenth.format(value)} %`;
 export const amount = (text, currency) => `${cents.format(text)} ${currency ?? ""}`.trim();
-export const moment = (text) => exactly.format(new Date(text));
+// To the second, for whoever points at a time; to the minute with the zone, where a time stands alone; to the minute, in lists.
+export const exactMoment = (text) => exactly.format(new Date(text));
+export const moment = (text) => zoned.format(new Date(text));
 export const shortMoment = (text) => shortly.format(new Date(text));
-export const date = (text) => day.format(new Date(`${text}T00:00:00Z`));
+// From one day to another; one date when they are the same.
+export const dates = (from, to) => day.formatRange(new Date(`${from}T00:00:00Z`), new Date(`${to}T00:00:00Z`));
 export const month = (text) =>
   new Intl.DateTimeFormat(undefined, { month: "short", year: "2-digit", timeZone: "UTC" }).format(new Date(`${text}-01T00:00:00Z`));
 
@@ -70,5 +75,14 @@ export function until(text) {
   const left = (new Date(text) - Date.now()) / 1000;
   return left <= 0 ? "due now" : `in ${calmly(left)}`;
 }
+
+const ENGLISH_NUMBER = /(?<![\d.,])\d{1,3}(?:,\d{3})+(\.\d+)?(?![\d,])/g;
+const UTC_TIME = /\b(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?) UTC\b/g;
+
+// A stored sentence, with its numbers and times as the viewer reads them: "22,540" is 22 and a half in Danish.
+export const localised = (text) =>
+  text
+    .replace(ENGLISH_NUMBER, (found, decimals) => (decimals ? cents : whole).format(found.replaceAll(",", "")))
+    .replace(UTC_TIME, (_, on, at) => zoned.format(new Date(`${on}T${at}Z`)));
 
 export const many = (count, one, more = `${one}s`) => `${number(count)} ${count === 1 ? one : more}`;

@@ -1,7 +1,7 @@
 // All agreements that the viewer may see, one a row.
 
 import { el, fill, pill, say, show } from "./elements.js";
-import { ago, many, moment, number, share, until } from "./format.js";
+import { ago, exactMoment, many, moment, number, share, until } from "./format.js";
 import * as server from "./server.js";
 import { age, nextDue, state } from "./words.js";
 
@@ -20,7 +20,7 @@ export function overview(fresh) {
   const body = el("tbody");
   const none = el("p", { class: "muted" }, "No company matches.");
   const columns = ["Company", "State", "Last synced", "Next sync"].map((words) => el("th", { scope: "col", class: "edge" }, words));
-  const figures = ["Invoices", "Overdue", "Refused"].map((words) => el("th", { scope: "col", class: "figure edge" }, words));
+  const figures = ["Invoices", "Overdue", "Rejected"].map((words) => el("th", { scope: "col", class: "figure edge" }, words));
   const element = el(
     "div",
     {},
@@ -69,7 +69,7 @@ export function overview(fresh) {
     const found = named.filter(({ told, name }) => !wanted || `${name} ${told.standing?.agreement ?? ""} ${told.dag_id}`.toLowerCase().includes(wanted));
     found.sort((a, b) => ORDER[a.state.level] - ORDER[b.state.level] || a.name.localeCompare(b.name));
     const amiss = named.filter((one) => one.state.level === "bad" || one.state.level === "warn").length;
-    say(counts, [many(all.length, "company", "companies"), amiss ? `${number(amiss)} to look at` : "", wanted ? `${number(found.length)} shown` : ""].filter(Boolean).join(" · "));
+    say(counts, [many(all.length, "company", "companies"), amiss ? `${number(amiss)} need${amiss === 1 ? "s" : ""} attention` : "", wanted ? `${number(found.length)} shown` : ""].filter(Boolean).join(" · "));
     show(searching, all.length > ENOUGH_TO_SEARCH);
     show(none, found.length === 0);
     for (const one of found) rowOf(one.told.dag_id).update(one);
@@ -112,12 +112,12 @@ function companyRow(dagId) {
     say(link, name || "e-conomic");
     say(under, standing?.agreement ? `Agreement ${standing.agreement}` : dagId);
     fill(how, [level, text, sync?.percentage], () => [pill(level, text), sync && " ", sync && pill("info", `Syncing ${share(sync.percentage)}`)]);
-    [standing?.held?.invoices, standing?.held?.overdue, standing?.refused].forEach((count, place) => say(figures[place], number(count)));
+    [standing?.held?.invoices, standing?.held?.overdue, standing?.rejected].forEach((count, place) => say(figures[place], number(count)));
   }
 
   function tick({ standing, scheduled }, dag) {
     const at = standing?.last_synced;
-    const since = at ? [at, moment(at), ago(age(standing))] : null;
+    const since = at ? [at, exactMoment(at), ago(age(standing))] : null;
     fill(synced, since, () => (since ? time(...since) : el("span", { class: "muted" }, "never")));
     const { due, text, schedule } = nextDue({ scheduled }, dag);
     const planned = due ? [due, [moment(due), schedule].filter(Boolean).join(" · "), until(due)] : null;

@@ -89,6 +89,8 @@ export const dagAddress = (dagId) => new URL(`../dags/${encodeURIComponent(dagId
 export const runAddress = (dagId, runId) =>
   new URL(`../dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(runId)}`, document.baseURI).href;
 
+export const connectionAddress = (connId) => new URL(`../connections?name_pattern=${encodeURIComponent(connId)}`, document.baseURI).href;
+
 // Follows a link out of Airflow's frame: its sandbox lets nothing inside lead the page around it elsewhere, but that page's own links may.
 export function leave(event) {
   if (window.parent === window || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -29,17 +29,16 @@ export function starting(dagId, started) {
     }
   }
 
-  let state = { told: { may_trigger: false }, dag: undefined, running: false };
+  let state = { told: { may_trigger: false }, dag: undefined, waits: "" };
 
   function update(next) {
     state = next;
     const never = reason(next);
-    const waits = next.running ? "A sync is running." : "";
-    allow(now, !busy && !never && !waits);
+    allow(now, !busy && !never && !next.waits);
     allow(force, !busy && !never);
     for (const button of [now, force]) button.setAttribute("aria-describedby", "why-not");
-    say(why, never || waits);
-    show(why, Boolean(never || waits));
+    say(why, never || next.waits);
+    show(why, Boolean(never || next.waits));
   }
 
   return { element: el("div", { class: "starting" }, el("div", { class: "buttons" }, now, force), why, failed, dialog), update };
@@ -67,11 +66,11 @@ function confirmation(confirmed) {
     el(
       "ul",
       {},
-      el("li", {}, "It takes over at once from a sync that a backfill, another Airflow or a crash left running: that one stops and writes nothing more."),
-      el("li", {}, "It reads every invoice and asks for the employees' names anew, also where the copy seems to hold the same."),
-      el("li", {}, "It does not jump Airflow's own queue: behind a run of this DAG it waits until that one has ended."),
+      el("li", {}, "It takes over at once from a sync that a backfill, another Airflow or a crash left running. That sync stops and writes nothing more."),
+      el("li", {}, "It reads every invoice and all employees' names again, also where the copy seems to hold the same."),
+      el("li", {}, "It does not jump Airflow's queue: it waits until an earlier run of this DAG has ended."),
     ),
-    el("p", {}, "Nothing is lost either way. In doubt, the plain sync is the right one."),
+    el("p", {}, "Nothing is lost either way. If in doubt, use Sync now."),
     el(
       "div",
       { class: "buttons end" },

@@ -1,13 +1,13 @@
-// The latest syncs, and the invoices that were set aside.
+// The latest syncs, and the rejected invoices.
 
 import { el, fill, pill } from "./elements.js";
-import { ago, date, many, moment, number, seconds, shortMoment } from "./format.js";
+import { exactMoment, number, seconds, shortMoment } from "./format.js";
 import { leave, runAddress } from "./server.js";
-import { PHASES, range, status, trigger } from "./words.js";
+import { PHASES, range, result, status, trigger, waited } from "./words.js";
 
 const FEW = 12;
 const COUNTS = [
-  ["fetched", "Fetched"], ["created", "Created"], ["updated", "Updated"], ["unchanged", "Unchanged"], ["failed", "Refused"], ["missing", "Missing"],
+  ["fetched", "Fetched"], ["created", "Created"], ["updated", "Updated"], ["unchanged", "Unchanged"], ["rejected", "Rejected"], ["missing", "Missing"],
 ];
 
 function table(name, head, body) {
@@ -31,34 +31,36 @@ export function syncTable(dagId) {
   let last = null;
 
   function row(sync) {
-    const { level, text } = status(sync.status);
-    const began = el("time", { datetime: sync.started, title: moment(sync.started) }, shortMoment(sync.started));
+    const { level, text } = status(sync);
+    const began = el("time", { datetime: sync.started, title: exactMoment(sync.started) }, shortMoment(sync.started));
     const shown = (count) => (count ? number(count) : el("span", { class: "muted" }, number(0)));
+    const parts = [...PHASES.map(([name]) => sync.phases[name]), waited(sync)];
     const cells = [
+      figure(String(sync.sync_id)),
       el("td", {}, sync.run_id ? el("a", { href: runAddress(dagId, sync.run_id), onclick: leave, title: `Airflow run ${sync.run_id}` }, began) : began),
       el("td", {}, pill(level, text)),
-      el("td", {}, trigger(sync), sync.range && el("span", { class: "muted" }, ` ${range(sync, date)}`)),
-      ...PHASES.map(([name]) => figure(sync.phases[name] ? seconds(sync.phases[name]) : "–", { class: "figure muted" })),
+      el("td", {}, trigger(sync), sync.range && el("span", { class: "muted" }, ` ${range(sync)}`)),
+      ...parts.map((value) => figure(value ? seconds(value) : "–", { class: "figure muted" })),
       figure(seconds(sync.seconds)),
-      ...COUNTS.map(([name]) => figure(shown(sync.counts[name]), name === "failed" && sync.counts[name] ? { class: "figure warn-text" } : {})),
+      ...COUNTS.map(([name]) => figure(shown(sync.counts[name]), name === "rejected" && sync.counts[name] ? { class: "figure warn-text" } : {})),
     ];
     const plain = sync.status === "completed" || sync.status === "running";
     const rows = [el("tr", { class: plain ? null : "explained" }, cells)];
-    if (!plain) rows.push(el("tr", { class: "explanation" }, el("td", { colspan: cells.length }, sync.message)));
+    if (!plain) rows.push(el("tr", { class: "explanation" }, el("td", { colspan: cells.length }, el("span", {}, result(sync)))));
     return rows;
   }
 
   function update(syncs) {
     last = syncs;
     fill(inside, [syncs, all], () => {
-      if (!syncs.length) return nothing("None yet. The first one reads every booked invoice; it needs the two tokens in Airflow's connection to e-conomic, and takes a minute or two.");
+      if (!syncs.length) return nothing("None yet. The first one reads every booked invoice. It needs the two tokens in Airflow's connection to e-conomic, and takes a minute or two.");
       const shown = all ? syncs : syncs.slice(0, FEW);
       const made = [
         table(
           "Latest syncs",
           [
-            el("tr", {}, head("Started", { rowspan: 2, class: "edge" }), head("Status", { rowspan: 2 }), head("Trigger", { rowspan: 2 }), group("Seconds", 4), group("Invoices", COUNTS.length)),
-            el("tr", {}, PHASES.map(([, words]) => head(words, { class: "figure" })), head("Total", { class: "figure", title: "With Airflow's pauses between the tasks" }), COUNTS.map(([, words], place) => head(words, { class: place === COUNTS.length - 1 ? "figure edge" : "figure" }))),
+            el("tr", {}, head("Sync", { rowspan: 2, class: "figure edge" }), head("Started", { rowspan: 2 }), head("Status", { rowspan: 2 }), head("Trigger", { rowspan: 2 }), group("Seconds", PHASES.length + 2), group("Invoices", COUNTS.length)),
+            el("tr", {}, PHASES.map(([, words]) => head(words, { class: "figure" })), head("Waiting", { class: "figure", title: "Until another sync ended, Airflow started the next task, or a failed attempt was repeated" }), head("Total", { class: "figure" }), COUNTS.map(([, words], place) => head(words, { class: place === COUNTS.length - 1 ? "figure edge" : "figure" }))),
           ],
           shown.flatMap(row),
         ),
@@ -81,7 +83,7 @@ export function syncTable(dagId) {
 export function rejectionTable() {
   const element = el("section", { class: "card" });
   const inside = el("div");
-  element.append(el("h2", {}, "Refused invoices"), inside);
+  element.append(el("h2", {}, "Rejected invoices"), inside);
 
   function row(item) {
     return el(
@@ -90,10 +92,10 @@ export function rejectionTable() {
       figure(item.invoice === null ? el("span", { class: "muted" }, "no number") : String(item.invoice)),
       el("td", {}, el("code", {}, item.field)),
       el("td", { class: "wide" }, item.message ?? item.reason),
-      el("td", {}, el("time", { datetime: item.first_seen, title: moment(item.first_seen) }, shortMoment(item.first_seen))),
-      el("td", {}, el("time", { datetime: item.last_seen, title: moment(item.last_seen) }, shortMoment(item.last_seen))),
+      el("td", {}, el("time", { datetime: item.first_seen, title: exactMoment(item.first_seen) }, shortMoment(item.first_seen))),
+      el("td", {}, el("time", { datetime: item.last_seen, title: exactMoment(item.last_seen) }, shortMoment(item.last_seen))),
       figure(number(item.seen)),
-      el("td", {}, item.healed ? pill("good", "Healed") : pill("warn", "Open")),
+      el("td", {}, item.resolved ? pill("good", "Resolved") : pill("warn", "Open")),
     );
   }
 
@@ -102,12 +104,12 @@ export function rejectionTable() {
       if (!rejections.length) return nothing("None: every invoice that e-conomic delivered could be stored.");
       const made = [
         table(
-          "Refused invoices",
+          "Rejected invoices",
           el("tr", {}, head("Invoice", { class: "figure edge" }), head("Field"), head("Reason"), head("First seen"), head("Last seen"), head("Times", { class: "figure" }), head("Now", { class: "edge" })),
           rejections.map(row),
         ),
       ];
-      if (rejections.length >= most) made.push(el("p", { class: "muted small" }, `The first ${number(most)}; the rest is in economic.rejected_invoice.`));
+      if (rejections.length >= most) made.push(el("p", { class: "muted small" }, `The first ${number(most)} are shown.`));
       return made;
     });
   }

@@ -1,6 +1,6 @@
 // What the facts of an agreement mean, in words.
 
-import { length, many, moment, number } from "./format.js";
+import { amount, dates, length, localised, many, moment, number } from "./format.js";
 
 const NO_WORD = { level: "quiet", text: "Not known" };
 
@@ -23,36 +23,60 @@ export function findings(told) {
   const found = [];
   const add = (level, short, text, todo) => found.push({ level, short, text, todo });
   const { sync, outcome } = standing;
-  if (outcome?.status === "failed") add("bad", "Last sync failed", `Sync ${outcome.sync_id} failed.`, outcome.message);
+  if (outcome?.status === "failed") {
+    add("bad", "Last sync failed", `Sync ${outcome.sync_id} failed.`, reason(outcome));
+    found.at(-1).connection = outcome.connection;
+  }
   if (sync?.stalled) {
     add("warn", "Stalled", `Sync ${sync.sync_id} has stalled: its process is gone.`, "The next sync takes over by itself; a forced one at once.");
   }
-  if (outcome?.status === "abandoned") add("warn", "Cut off", `Sync ${outcome.sync_id} was cut off.`, `${outcome.message} The next sync reads everything again.`);
+  if (outcome?.status === "abandoned") add("warn", "Cut off", `Sync ${outcome.sync_id} was cut off.`, "Its process ended without a result. The next sync reads everything again.");
   if (standing.missed_due) {
-    add("warn", "Late", `A sync was due ${moment(standing.missed_due)} and the copy has not been synced since.`, "Look whether Airflow's scheduler runs and the DAG is on.");
+    add("warn", "Late", `A sync was due ${moment(standing.missed_due)} and the copy has not been synced since.`, "Check that Airflow's scheduler runs and that the DAG is on.");
   }
   if (standing.last_synced && !standing.complete) {
     add("warn", "Not proven complete", "The last sync could not prove that it saw every invoice.", "The next sync reads again.");
   }
-  if (standing.refused) {
-    add("warn", `${number(standing.refused)} refused`, `${many(standing.refused, "invoice")} could not be stored and ${standing.refused === 1 ? "is" : "are"} kept aside.`, `See below; each heals by itself when e-conomic delivers it right.${standing.verdict && standing.reconciled === false ? ` ${standing.verdict}` : ""}`);
+  if (standing.rejected) {
+    const differs = standing.reconciled === false ? ` ${difference(standing)}`.trimEnd() : "";
+    add("warn", `${number(standing.rejected)} rejected`, `${many(standing.rejected, "invoice")} ${standing.rejected === 1 ? "was" : "were"} rejected.`, `The list below has the reasons. An invoice is stored as soon as e-conomic delivers it right.${differs}`);
   }
   if (standing.reconciled === false && !explained(standing)) add("warn", "Differs from e-conomic", difference(standing));
-  if (standing.warning) add("warn", "Look at it", `${standing.warning}.`);
+  if (standing.warning) add("warn", "Needs attention", `${localised(standing.warning)}.`);
   return found;
 }
 
-// Whether refused invoices are reason enough for other totals than e-conomic's.
+// Whether rejected invoices are reason enough for other totals than e-conomic's.
 function explained(standing) {
-  return standing.refused > 0 && Math.abs((standing.booked ?? 0) - (standing.held?.invoices ?? 0)) <= standing.refused;
+  return standing.rejected > 0 && Math.abs((standing.booked ?? 0) - (standing.held?.invoices ?? 0)) <= standing.rejected;
 }
 
-function difference(standing) {
-  if (standing.verdict) return standing.verdict;
-  const here = standing.held?.invoices;
-  return standing.booked === null || here === undefined || standing.booked === here
-    ? "The net sums differ; the counts agree."
-    : `e-conomic counts ${many(standing.booked, "invoice")}, the copy holds ${number(here)}.`;
+// How the copy's totals differ from e-conomic's; the sums only where the page shows amounts.
+function difference({ booked, booked_net: net, held, currency, rejected }) {
+  const parts = [];
+  const here = held?.invoices;
+  const counts = booked !== null && here !== undefined && booked !== here;
+  if (counts) parts.push(`e-conomic counts ${many(booked, "invoice")}, the copy holds ${number(here)}.`);
+  const sums = net !== null && held?.net !== undefined && Number(net) !== Number(held.net);
+  if (sums) parts.push(`The net sum is ${amount(net, currency)} in e-conomic, ${amount(held.net, currency)} in the copy.`);
+  if (!counts && !sums && !rejected) parts.push("The net sums differ; the counts agree.");
+  return parts.join(" ");
+}
+
+// Why a sync ended as it did, in the words it left. Those of another Airflow are not told here.
+export function reason(sync) {
+  if (sync.message === null) return "The Airflow that ran it has the reason in its log.";
+  return localised(sync.message);
+}
+
+// What came of a sync, from its counts; else the reason why nothing did.
+export function result(sync) {
+  if (sync.status !== "completed" && sync.status !== "completed_with_errors") return reason(sync);
+  const { fetched, rejected } = sync.counts ?? sync;
+  const parts = [`Synced ${many(fetched ?? 0, "invoice")}`];
+  if (rejected) parts.push(`${number(rejected)} rejected`);
+  if (sync.warning) parts.push(localised(sync.warning));
+  return `${parts.join("; ")}.`;
 }
 
 export function completeness(standing) {
@@ -66,7 +90,7 @@ export function agreementWithSource(standing) {
   if (!standing.last_synced) return { level: "quiet", text: "–", more: "nothing to compare yet" };
   if (standing.reconciled === null) return { level: "quiet", text: "Not compared", more: "e-conomic's totals could not be read" };
   if (standing.reconciled) return { level: "good", text: "Yes", more: "count and net sum are equal" };
-  return { level: "warn", text: "No", more: explained(standing) ? "not with what was refused" : `${number(standing.booked)} in e-conomic` };
+  return { level: "warn", text: "No", more: explained(standing) ? "because of rejected invoices" : `${number(standing.booked)} in e-conomic` };
 }
 
 const TRIGGERS = { scheduled: "Scheduled", manual: "Manual", backfill: "Backfill", asset_triggered: "Asset" };
@@ -76,14 +100,15 @@ export function trigger(sync) {
   return sync.forced ? `${words}, forced` : words;
 }
 
-export function range(sync, date) {
+export function range(sync) {
   if (!sync.range) return "";
   const [from, to] = sync.range;
-  return `${from ? date(from) : "start"} – ${to ? date(to) : "today"}`;
+  return from && to ? dates(from, to) : `${from ? dates(from, from) : "start"} – ${to ? dates(to, to) : "today"}`;
 }
 
 const STATUSES = {
   running: ["info", "Running"],
+  waiting: ["quiet", "Waiting"],
   completed: ["good", "Completed"],
   completed_with_errors: ["warn", "With errors"],
   failed: ["bad", "Failed"],
@@ -92,12 +117,19 @@ const STATUSES = {
   abandoned: ["warn", "Abandoned"],
 };
 
-export function status(name) {
-  const [level, text] = STATUSES[name] ?? ["quiet", name];
+// A sync that waits for another one is open, but is not at work.
+export function status({ status: name, phase }) {
+  const [level, text] = STATUSES[name === "running" && phase === "waiting" ? "waiting" : name] ?? ["quiet", name];
   return { level, text };
 }
 
 export const PHASES = [["fetch", "Fetch"], ["upsert", "Store"], ["names", "Names"]];
+
+// What no phase accounts for of the time of a sync that went through. One that failed worked for a part of it.
+export function waited(sync) {
+  if (!["completed", "completed_with_errors"].includes(sync.status)) return 0;
+  return Math.max(0, sync.seconds - PHASES.reduce((sum, [name]) => sum + sync.phases[name], 0));
+}
 
 // How long a sync still takes: as long again for what is left as for what is done. Nothing is said before there is something to judge by.
 export function timeLeft(sync, elapsed) {
