@@ -21,15 +21,17 @@ RUN builder/bin/python -m hatchling build -t wheel \
     && /opt/economic/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps dist/*.whl \
     && /opt/economic/bin/python -m pip check
 COPY deploy/container /opt/economic/bin/
-RUN chmod 0755 /opt/economic/bin/secret-url /opt/economic/bin/initialise.py
+COPY dags /opt/economic/dags
+# Whatever the rights in the checkout were: read by everybody, written by root. (COPY --chmod would ask for BuildKit.)
+RUN chmod -R a+rX,go-w /opt/economic && chmod 0755 /opt/economic/bin/secret-url /opt/economic/bin/initialise.py
 
 # hadolint ignore=DL3006
 FROM ${AIRFLOW_IMAGE}
-# Owned by root and not writable for who runs it.
+# Owned by root, in a folder of root: who runs it can neither write nor replace it. /opt/airflow belongs to Airflow's user.
 COPY --from=build --chown=0:0 /opt/economic /opt/economic
-COPY --chown=0:0 dags /opt/airflow/dags
 ENV PATH=/opt/economic/bin:${PATH} \
     VIRTUAL_ENV=/opt/economic \
     PYTHONDONTWRITEBYTECODE=1 \
+    AIRFLOW__CORE__DAGS_FOLDER=/opt/economic/dags \
     AIRFLOW__CORE__LOAD_EXAMPLES=False
 USER 50000:0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dev import embedded_postgres
+from deploy.container import logins
 from dev.account import REAL_TOKENS
 from dev.embedded_postgres import Server
 from dev.keys import ADMIN, Keys
@@ -21,6 +22,8 @@ HOME = Path(os.environ.get("ECONOMIC_DEMO_DATA") or ROOT / ".demo").resolve()
 DAG_ID = "economic_invoice_sync"
 AIRFLOW = Path(sys.executable).with_name("airflow")
 POSTGRES_CONN_ID = "economic_postgres"
+PAGE_CONN_ID = "economic_postgres_page"
+"""What the API server takes for the page, which only reads."""
 METADATA, INVOICES = "airflow", "economic"
 """The two databases: Airflow's own, and the one of the invoice copy."""
 _HERE = (LOOPBACK, "localhost")
@@ -78,15 +81,23 @@ def serving(port: int, keys: Keys) -> dict[str, str]:
     }
 
 
-def invoice_database(server: Server) -> dict[str, Any]:
-    """The fields of the connection to the database of the invoice copy."""
+def invoice_connections(server: Server) -> dict[str, dict[str, Any]]:
+    """Airflow's connections to the database of the invoice copy, by id: the sync's and the page's. Neither owns anything.
+
+    Their logins get new passwords each time, so that none is kept anywhere but in Airflow.
+    """
+    passwords = {login: secrets.token_urlsafe(24) for login in (logins.OWNER, logins.SYNC, logins.PAGE)}
+    logins.make_logins(server.dsn(INVOICES), passwords)
     return {
-        "conn_type": "postgres",
-        "host": LOOPBACK,
-        "port": server.port,
-        "login": embedded_postgres.USER,
-        "password": server.password,
-        "schema": INVOICES,
+        conn_id: {
+            "conn_type": "postgres",
+            "host": LOOPBACK,
+            "port": server.port,
+            "login": login,
+            "password": passwords[login],
+            "schema": INVOICES,
+        }
+        for conn_id, login in ((POSTGRES_CONN_ID, logins.SYNC), (PAGE_CONN_ID, logins.PAGE))
     }
 
 

@@ -21,10 +21,9 @@ from dev.airflow_settings import (
     HOME,
     INVOICES,
     METADATA,
-    POSTGRES_CONN_ID,
     as_connection_variables,
     configuration,
-    invoice_database,
+    invoice_connections,
 )
 from dev.embedded_postgres import Server
 from dev.interruption import Interrupted, Interruption
@@ -89,7 +88,7 @@ def sync_once(server: Server, parts: Parts, interruption: Interruption, invoices
     """Run the DAG once and show what it did; 0 when it succeeded."""
     read = account(parts, HOME, invoices)
     say(f"e-conomic is {read.description}.")
-    connections = {read.conn_id: read.connection, POSTGRES_CONN_ID: invoice_database(server)}
+    connections = {read.conn_id: read.connection, **invoice_connections(server)}
     environment = configuration(HOME, server, read.conn_id, keys(HOME)) | as_connection_variables(connections)
     # Airflow itself would only say that it does not find the DAG.
     Settings.from_environment(environment)

@@ -19,6 +19,8 @@ def fresh_secrets() -> dict[str, str]:
     return {
         "METADATA_DB_PASSWORD": secrets.token_urlsafe(32),
         "INVOICE_DB_PASSWORD": secrets.token_urlsafe(32),
+        "INVOICE_DB_SYNC_PASSWORD": secrets.token_urlsafe(32),
+        "INVOICE_DB_PAGE_PASSWORD": secrets.token_urlsafe(32),
         "REDIS_PASSWORD": secrets.token_urlsafe(32),
         "AIRFLOW_ADMIN_PASSWORD": secrets.token_urlsafe(18),
         "AIRFLOW_FERNET_KEY": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
@@ -30,7 +32,8 @@ def fresh_secrets() -> dict[str, str]:
 def text(example: str) -> str:
     """The file: secrets first, then the settings of the example, each to be uncommented."""
     lines = [
-        "# Secrets and settings of docker-compose.yaml. They open both databases and Airflow: keep this file to yourself, and keep a copy",
+        "# For docker-compose.yaml only: no other command of this project reads this file.",
+        "# Its secrets open both databases and Airflow: keep this file to yourself, and keep a copy",
         "# (without AIRFLOW_FERNET_KEY a backup of Airflow's database has no readable connections).",
         *(f"{name}={value}" for name, value in fresh_secrets().items()),
         "",
@@ -45,6 +48,11 @@ def text(example: str) -> str:
         "# Ports on this machine's loopback interface.",
         "#AIRFLOW_PORT=8080",
         "#INVOICE_DB_PORT=5433",
+        "",
+        "# Images by digest instead of by name: `docker buildx imagetools inspect NAME` prints it. A mirror's go here too.",
+        "#AIRFLOW_IMAGE=apache/airflow:slim-3.3.2-python3.13@sha256:...",
+        "#POSTGRES_IMAGE=postgres:17-bookworm@sha256:...",
+        "#REDIS_IMAGE=redis:7.2-bookworm@sha256:...",
         "",
     ]
     settings = [line if not line or line.startswith("#") else f"#{line}" for line in example.splitlines()]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dev.airflow_api import AirflowApi, ApiUnreachable
-from dev.airflow_settings import AIRFLOW, DAG_ID
+from dev.airflow_settings import AIRFLOW, DAG_ID, PAGE_CONN_ID
 from dev.keys import Keys
 from dev.parts import Part, PartFailed, Parts
 
@@ -100,7 +100,11 @@ class LocalAirflow:
     def _start(self, name: str) -> None:
         # The log server would listen on every address of this machine, and the web server reads the files itself.
         options = ["--skip-serve-logs"] if name == SCHEDULER else []
-        self._parts.start(name, [self._program, name, *options], self.environment, _PATIENCE_SECONDS[name])
+        # The page is the API server's, and needs to read only.
+        page = {"ECONOMIC_POSTGRES_CONN_ID": PAGE_CONN_ID} if name == API_SERVER else {}
+        self._parts.start(
+            name, [self._program, name, *options], self.environment | page, _PATIENCE_SECONDS[name]
+        )
 
     def _wait_for_health(self, since: datetime) -> None:
         self._parts.wait_until(

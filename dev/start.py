@@ -20,10 +20,9 @@ from dev.airflow_settings import (
     HOME,
     INVOICES,
     METADATA,
-    POSTGRES_CONN_ID,
     ROOT,
     configuration,
-    invoice_database,
+    invoice_connections,
     serving,
 )
 from dev.interruption import Interrupted, Interruption
@@ -103,7 +102,7 @@ def _start(stack: ExitStack, interruption: Interruption, invoices: int | None, p
     say("Starting Airflow (half a minute, the first time a little more) ...")
     prepare(HOME, parts, environment)
     airflow = LocalAirflow(parts, environment, secrets)
-    airflow.start({read.conn_id: read.connection, POSTGRES_CONN_ID: invoice_database(server)})
+    airflow.start({read.conn_id: read.connection, **invoice_connections(server)})
     stack.enter_context(started.noted(HOME, environment, parts.running))
     say(f"Airflow is ready ({time.monotonic() - began:.0f} s).\n")
     _show(airflow, secrets)

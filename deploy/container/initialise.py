@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from logins import OWNER, PAGE, SYNC, make_logins  # type: ignore[import-not-found]  # beside this file in the image
+from psycopg import conninfo
+
 SECRETS = Path("/run/secrets")
+DATABASE = "invoice-db"
 API = "https://restapi.e-conomic.com"
 
 
@@ -30,16 +35,22 @@ def airflow(*arguments: str, answers: str = "") -> None:
 
 
 def connections() -> dict[str, dict[str, object]]:
-    """The connections as .env has them: to the copy always, to e-conomic when both tokens are there."""
+    """The connections as .env has them: to the copy for the sync and for the page, to e-conomic when both tokens are there."""
+    conn_id = os.environ.get("ECONOMIC_POSTGRES_CONN_ID") or "economic_postgres"
+    logins = {
+        conn_id: (SYNC, "invoice_db_sync_password"),
+        f"{conn_id}_page": (PAGE, "invoice_db_page_password"),
+    }
     found: dict[str, dict[str, object]] = {
-        os.environ.get("ECONOMIC_POSTGRES_CONN_ID") or "economic_postgres": {
+        name: {
             "conn_type": "postgres",
-            "host": "invoice-db",
+            "host": DATABASE,
             "port": 5432,
-            "login": "economic",
-            "password": secret("invoice_db_password"),
+            "login": login,
+            "password": secret(password),
             "schema": "economic",
         }
+        for name, (login, password) in logins.items()
     }
     tokens = {name: secret(name) for name in ("app_secret_token", "agreement_grant_token")}
     if all(tokens.values()):
@@ -52,9 +63,22 @@ def connections() -> dict[str, dict[str, object]]:
     return found
 
 
+def prepare_copy() -> None:
+    """Make the logins and the tables of the copy; nobody but this program sees its superuser's and its owner's password."""
+    superuser = conninfo.make_conninfo(
+        host=DATABASE, user="economic", password=secret("invoice_db_password"), dbname="economic"
+    )
+    passwords = {SYNC: secret("invoice_db_sync_password"), PAGE: secret("invoice_db_page_password")}
+    try:
+        make_logins(superuser, passwords | {OWNER: secrets.token_urlsafe(32)})
+    except subprocess.CalledProcessError:
+        sys.exit("The tables of the copy could not be brought up to date; the line above says why.")
+
+
 def main() -> int:
     """Do it all, in the order in which it depends on each other."""
     wanted = connections()
+    prepare_copy()
     airflow("db", "migrate")
     password = secret("admin_password")
     airflow(

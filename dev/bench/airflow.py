@@ -23,9 +23,8 @@ from dev.airflow_settings import (
     DAG_ID,
     INVOICES,
     METADATA,
-    POSTGRES_CONN_ID,
     configuration,
-    invoice_database,
+    invoice_connections,
     serving,
 )
 from dev.bench import report
@@ -112,7 +111,7 @@ def whole_runs(home: Path, invoices: int, repetitions: int) -> dict[str, Any]:
         read = Account(
             _CONN_ID, books.base_url, books.app_secret_token, books.agreement_grant_token, "the simulator"
         )
-        airflow.start({_CONN_ID: read.connection, POSTGRES_CONN_ID: invoice_database(server)})
+        airflow.start({_CONN_ID: read.connection, **invoice_connections(server)})
         runs = [one_run(airflow, parts, DAG_ID) for _ in range(repetitions + 1)]
         empty = [one_run(airflow, parts, EMPTY_DAG) for _ in range(3)]
     return {"runs": runs, "empty_task_mb": [run["result"] for run in empty]}

@@ -18,9 +18,8 @@ from dev.account import TESTS, Account
 from dev.airflow_settings import (
     INVOICES,
     METADATA,
-    POSTGRES_CONN_ID,
     configuration,
-    invoice_database,
+    invoice_connections,
     serving,
 )
 from dev.embedded_postgres import Server
@@ -94,7 +93,7 @@ def running(scale: Scale, home: Path, interruption: Interruption) -> Iterator[St
         told = _environment(scale, home, metadata, broker)
         prepare(home, parts, told, environment.AIRFLOW)
         airflow = LocalAirflow(parts, told, keys(home), environment.AIRFLOW)
-        connections: dict[str, Mapping[str, Any]] = {POSTGRES_CONN_ID: invoice_database(invoices)}
+        connections: dict[str, Mapping[str, Any]] = {**invoice_connections(invoices)}
         for position, company in enumerate(companies, start=1):
             account = Account("", base_url, company.app_secret_token, company.agreement_grant_token, "")
             connections[f"economic_{scale.name(position)}"] = account.connection

@@ -121,11 +121,50 @@ def test_every_service_restarts_is_bounded_and_cannot_gain_rights(
         assert not service.get("privileged"), name
 
 
-def test_our_services_run_as_nobody_in_particular(services: dict[str, dict[str, Any]]) -> None:
+def test_no_service_runs_as_root_or_with_rights(services: dict[str, dict[str, Any]]) -> None:
     assert {name for name, service in services.items() if "build" in service} == OURS
-    for name in OURS:
-        assert services[name]["user"] == "50000:0", name
-        assert services[name]["cap_drop"] == ["ALL"], name
+    for name, service in services.items():
+        assert service["user"] == ("50000:0" if name in OURS else "999:999"), name
+        assert service["cap_drop"] == ["ALL"], name
+        assert not service.get("cap_add"), name
+        # Compose itself refuses read_only beside secrets that come from variables.
+        assert service.get("read_only", False) == (not service.get("secrets")), name
+
+
+def test_airflow_holds_no_superuser_of_the_copy(services: dict[str, dict[str, Any]]) -> None:
+    holders = {
+        name
+        for name, service in services.items()
+        for secret in service.get("secrets", [])
+        if secret["source"].startswith("invoice_db")
+    }
+    assert holders == {"invoice-db", "init"}
+    page = services["api-server"]["environment"]["ECONOMIC_POSTGRES_CONN_ID"]
+    assert page == "economic_postgres_page"
+    for name in ("scheduler", "dag-processor", "worker"):
+        assert services[name]["environment"]["ECONOMIC_POSTGRES_CONN_ID"] != page
+
+
+def test_an_image_by_digest_is_a_setting(tmp_path: Path) -> None:
+    digest = "mirror.example/image@sha256:" + "0" * 64
+    names = ("AIRFLOW_IMAGE", "POSTGRES_IMAGE", "REDIS_IMAGE")
+    done = compose(
+        tmp_path,
+        SECRETS | TOKENS | dict.fromkeys(names, digest),
+        *("--profile", "celery", "config", "--format", "json"),
+    )
+    made = json.loads(done.stdout)["services"]
+    assert {made[name]["image"] for name in ("metadata-db", "invoice-db", "redis")} == {digest}
+    assert made["api-server"]["build"]["args"] == {"AIRFLOW_IMAGE": digest}
+    assert all(f"#{name}=" in environment_file.text("") for name in names)
+
+
+def test_dags_lie_in_folders_of_root() -> None:
+    """Who may write a folder may exchange what is in it: /opt/airflow is Airflow's user's."""
+    text = (ROOT / "Dockerfile").read_text()
+    assert "AIRFLOW__CORE__DAGS_FOLDER=/opt/economic/dags" in text
+    (last,) = re.findall(r"^COPY .*", text.rpartition("FROM ")[2], re.MULTILINE)
+    assert last == "COPY --from=build --chown=0:0 /opt/economic /opt/economic"
 
 
 def test_every_lasting_service_says_when_it_is_well(services: dict[str, dict[str, Any]]) -> None:
@@ -175,6 +214,7 @@ def test_images_are_pinned(services: dict[str, dict[str, Any]]) -> None:
     (version,) = re.findall(r"^apache-airflow==(\S+)", locked, re.MULTILINE)
     (image,) = re.findall(r"^ARG AIRFLOW_IMAGE=(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert image == f"apache/airflow:slim-{version}-python3.13"
+    assert {services[name]["build"]["args"]["AIRFLOW_IMAGE"] for name in OURS} == {image}
 
 
 def test_the_image_holds_the_versions_that_were_tested() -> None:

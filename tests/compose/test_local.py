@@ -44,9 +44,32 @@ def test_nothing_of_ours_runs_as_root_or_can_change_its_own_code(local: Stack) -
         assert facts["Uid"].split() == ["50000"] * 4, service
         assert int(facts["CapEff"], 16) == 0, service
         assert facts["NoNewPrivs"] == "1", service
-    for path in ("/opt/economic/bin/airflow", "/opt/airflow/dags/economic_invoice_sync.py"):
+    dags = "/opt/economic/dags"
+    for attempt in (
+        f"echo >> {dags}/economic_invoice_sync.py",
+        f"mv {dags} {dags}.old",
+        "echo >> /opt/economic/bin/airflow",
+    ):
         with pytest.raises(EngineFailed):
-            local.execute("scheduler", "sh", "-c", f"echo >> {path}")
+            local.execute("scheduler", "sh", "-c", attempt)
+    with pytest.raises(EngineFailed):
+        local.execute("simulator", "sh", "-c", "touch /opt/airflow/written")
+
+
+def test_databases_run_without_rights_and_the_sync_owns_nothing(local: Stack) -> None:
+    for service in ("metadata-db", "invoice-db"):
+        status = local.execute(service, "cat", "/proc/1/status")
+        facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert facts["Uid"].split() == ["999"] * 4, service
+        assert int(facts["CapEff"], 16) == 0, service
+    assert (
+        local.query("select nspowner::regrole from pg_namespace where nspname = 'economic'")
+        == "economic_owner"
+    )
+    assert (
+        local.query("select string_agg(rolname, ',' order by rolname) from pg_roles where rolsuper")
+        == "economic"
+    )
 
 
 def test_the_limits_of_the_file_are_the_containers(local: Stack) -> None:

@@ -24,9 +24,8 @@ from dev.airflow_settings import (
     DAG_ID,
     INVOICES,
     METADATA,
-    POSTGRES_CONN_ID,
     configuration,
-    invoice_database,
+    invoice_connections,
     serving,
 )
 from dev.interruption import Interruption
@@ -285,7 +284,7 @@ def running(
         environment |= serving(free_port(), secrets) | dict(quick) | UNSCHEDULED | dict(settings or {})
         prepare(home, parts, environment)
         airflow = LocalAirflow(parts, environment, secrets)
-        airflow.start({read.conn_id: read.connection, POSTGRES_CONN_ID: invoice_database(server)})
+        airflow.start({read.conn_id: read.connection, **invoice_connections(server)})
         yield Live(airflow, parts, books, server.dsn(METADATA), server.dsn(INVOICES))
 
 
