@@ -52,6 +52,23 @@ def test_a_lasting_unit_is_started_again_and_lets_tasks_end(unit: Path) -> None:
     assert service["KillMode"] == "mixed"  # the stop goes to Airflow, which ends its tasks itself
 
 
+def test_the_scheduler_opens_no_port() -> None:
+    """With LocalExecutor it would serve the tasks' logs on every address."""
+    command = read(ROOT / "deploy" / "systemd" / "airflow-scheduler.service")["Service"]["ExecStart"]
+    assert command.split()[1:] == ["scheduler", "--skip-serve-logs"]
+
+
+def test_no_example_shows_a_password_in_an_argument() -> None:
+    """Arguments are in the list of processes, for everybody on the host."""
+    files = [*(ROOT / "deploy").rglob("*"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+    for file in files:
+        if file.is_file():
+            text = file.read_text()
+            assert not re.search(r"-m economic [^`\n]*--dsn [^`\n]|--password[ =]|PGPASSWORD=\S+ ", text), (
+                file
+            )
+
+
 def test_the_example_environment_holds_no_value_of_a_secret() -> None:
     text = (ROOT / "deploy" / "systemd" / "environment.example").read_text()
     given = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
