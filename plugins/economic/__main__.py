@@ -9,56 +9,127 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from io import TextIOWrapper
+from typing import NoReturn
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from economic import schema, status, store
-from economic.database import Connection, Row, prepare, transaction, translated
+from economic.database import Connection, reading, transaction, translated
 from economic.errors import ConfigurationError, EconomicError
+from economic.opening import open_connection
 from economic.statements import Migration, migrations
-from economic.terminal import status_lines
+from economic.terminal import check_line, status_lines
 
 _AGE = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_FOR_PEOPLE = {"migrate", "status", "unbind"}
+"""Commands that report failures to a person. All else is monitoring's, also a word that is not a command."""
+_CONNECTING = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+FAILED, UNUSABLE = 1, 2
+"""Exit codes of commands for people: the command failed, its arguments are not usable."""
+
+
+class _UnusableArguments(ConfigurationError):
+    """The command line is not usable."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises an error where argparse would exit, without values: one may be a connection string with its password."""
+
+    def error(self, message: str) -> NoReturn:
+        what = re.split(r": invalid choice|: '|: \"|'|\"", message)[0]
+        raise _UnusableArguments(f"{what}.", hint=f"See: {self.prog} --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; its exit code. What went wrong goes to standard error, in one line."""
-    given = _parser().parse_args(arguments)
+    """Run one command; return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    command = next((word for word in words if not word.startswith("-")), "")
+    monitored = command not in _FOR_PEOPLE
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal of another alphabet shows escapes
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code: int = given.run(given)
-        return code
+        code = _monitored(words) if monitored else _answered(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`status | head`); Python's own flush at the end must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return status.UNKNOWN if monitored else FAILED
+    return code
+
+
+def _run(words: Sequence[str]) -> int:
+    parser = _parser()
+    given, unknown = parser.parse_known_args(words)
+    if unknown:
+        names = ", ".join(word.partition("=")[0] for word in unknown if word.startswith("--"))
+        parser.error(f"unrecognized arguments {names}".rstrip())
+    code: int = given.run(given)
+    return code
+
+
+def _answered(words: Sequence[str]) -> int:
+    """Run a command for a person: what went wrong goes to standard error, in one line."""
+    try:
+        return _run(words)
     except EconomicError as error:
         sys.stderr.write(f"{error}\n")
-        return int(given.failure)
+        return UNUSABLE if isinstance(error, _UnusableArguments) else FAILED
+
+
+def _monitored(words: Sequence[str]) -> int:
+    """Run a command for monitoring: whatever is not an answer is UNKNOWN, in one line on standard output."""
+    try:
+        return _run(words)
+    except BrokenPipeError:
+        raise
+    except EconomicError as error:
+        reason = str(error)
+    except Exception as error:
+        # Monitoring shows this line to many: the kind of error, not its text.
+        reason = f"unexpected {type(error).__name__}"
+    sys.stdout.write(check_line([status.Health(status.UNKNOWN, reason)]))
+    return status.UNKNOWN
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m economic", description=__doc__)
+    parser = _Parser(prog="python -m economic", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True)
-    database = argparse.ArgumentParser(add_help=False)
+    database = _Parser(add_help=False)
     database.add_argument(
         "--dsn",
         default=os.environ.get("ECONOMIC_DSN", ""),
-        help="libpq connection string or URL; default: ECONOMIC_DSN, else libpq's own environment (PGHOST, ...)",
+        help="libpq connection string or URL; default: ECONOMIC_DSN, else libpq's own environment (PGHOST, ...). "
+        "A password belongs into ECONOMIC_DSN or a password file: other users of the machine see arguments.",
     )
-    one = argparse.ArgumentParser(add_help=False)
+    one = _Parser(add_help=False)
     one.add_argument("--conn-id", help="only the agreement that this Airflow connection reaches")
 
-    migrate = commands.add_parser(
-        "migrate", parents=[database], help="create the tables or bring them up to date"
-    )
+    def add(name: str, *parents: _Parser, about: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, parents=parents, help=about, allow_abbrev=False)
+
+    migrate = add("migrate", database, about="create the tables or bring them up to date")
     migrate.add_argument(
         "--print",
         action="store_true",
-        help="print the SQL of the steps that are missing and change nothing; without a connection string, of all steps",
+        help="print the SQL of the steps that are missing, for psql, and change nothing; without a connection string, of all steps",
     )
-    migrate.set_defaults(run=_migrate, failure=1)
+    migrate.set_defaults(run=_migrate)
 
-    check = commands.add_parser(
+    check = add(
         "check",
-        parents=[database, one],
-        help="one line for monitoring; exit code 0 fine, 1 look at it, 2 the copy is too old, 3 not known",
+        database,
+        one,
+        about="one line for monitoring; exit code 0 fine, 1 look at it, 2 the copy is too old, 3 not known",
     )
     check.add_argument(
         "--max-age",
@@ -66,32 +137,35 @@ def _parser() -> argparse.ArgumentParser:
         default=timedelta(hours=7),
         help="oldest last sync that is fine, such as 90m, 7h, 2d (default: 7h)",
     )
-    check.set_defaults(run=_check, failure=status.UNKNOWN)
+    check.set_defaults(run=_check)
 
-    show = commands.add_parser(
-        "status", parents=[database, one], help="how the copy stands, and the latest syncs"
-    )
+    show = add("status", database, one, about="how the copy stands, and the latest syncs")
     show.add_argument("--syncs", type=int, default=10, help="how many syncs to show (default: 10)")
-    show.set_defaults(run=_status, failure=1)
+    show.set_defaults(run=_status)
 
-    unbind = commands.add_parser(
-        "unbind", parents=[database], help="let a connection reach another agreement from now on"
-    )
+    unbind = add("unbind", database, about="let a connection reach another agreement from now on")
     unbind.add_argument("conn_id", help="the Airflow connection that has moved to another company")
-    unbind.set_defaults(run=_unbind, failure=1)
+    unbind.set_defaults(run=_unbind)
     return parser
 
 
 def _age(text: str) -> timedelta:
     match = _AGE.fullmatch(text.strip())
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no length of time such as 90m, 7h or 2d")
+        raise argparse.ArgumentTypeError("not a length of time such as 90m, 7h or 2d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 @contextmanager
 def _connected(given: argparse.Namespace) -> Iterator[Connection]:
-    with translated(), prepare(psycopg.connect(given.dsn, connect_timeout=10)) as connection:
+    try:
+        options = conninfo_to_dict(given.dsn)
+    except (psycopg.Error, UnicodeError):
+        raise ConfigurationError(
+            "The connection string of the database cannot be read.",
+            hint="In a URL, special characters of a password are written as %XX; elsewhere a value with blanks stands in single quotes.",
+        ) from None
+    with translated(), open_connection("the connection string", _CONNECTING | options) as connection:
         yield connection
 
 
@@ -112,36 +186,34 @@ def _migrate(given: argparse.Namespace) -> int:
 def _steps(given: argparse.Namespace) -> Sequence[Migration]:
     if not given.dsn:
         return migrations()
-    with _connected(given) as connection, transaction(connection):
+    with _connected(given) as connection, reading(connection):
         return schema.missing_steps(connection)
 
 
+def _conn_ids(given: argparse.Namespace) -> list[str] | None:
+    return None if given.conn_id is None else [given.conn_id]
+
+
 def _check(given: argparse.Namespace) -> int:
-    judged = [status.health(one, given.max_age) for one in _standing(given) if not status.is_unbound(one)]
+    with _connected(given) as connection, reading(connection):
+        found = status.connections(connection, _conn_ids(given))
+    judged = [status.health(one, given.max_age) for one in found if not status.is_unbound(one)]
     if not judged:
         judged = [status.Health(status.CRITICAL, "no agreement was ever synced")]
-    worst = max(one.level for one in judged)
-    sys.stdout.write(f"{status.LEVELS[worst]}: {' | '.join(one.words for one in judged)}\n")
-    return worst
-
-
-def _standing(given: argparse.Namespace) -> list[Row]:
-    with _connected(given) as connection, transaction(connection):
-        return status.connections(connection, None if given.conn_id is None else [given.conn_id])
+    sys.stdout.write(check_line(judged))
+    return max(one.level for one in judged)
 
 
 def _status(given: argparse.Namespace) -> int:
-    found = _standing(given)
-    if not any(one["last_sync_id"] for one in found):
-        sys.stdout.write("Nothing was ever synced.\n")
-        return 0
-    with _connected(given) as connection, transaction(connection):
-        for one in found:
+    shown: list[str] = []
+    with _connected(given) as connection, reading(connection):
+        found = status.connections(connection, _conn_ids(given))
+        for one in found if any(one["last_sync_id"] for one in found) else ():
             number = one["agreement_number"]
             syncs = status.latest_syncs(connection, number, one["conn_id"], given.syncs)
             refused = [] if number is None else status.rejections(connection, number, given.syncs)
-            sys.stdout.writelines(f"{line}\n" for line in status_lines(one, syncs, refused))
-            sys.stdout.write("\n")
+            shown += [*status_lines(one, syncs, refused), ""]
+    sys.stdout.writelines(f"{line}\n" for line in shown or ["Nothing was ever synced."])
     return 0
 
 

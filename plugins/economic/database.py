@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -99,20 +100,58 @@ def rows(connection: Connection, name: str, /, **parameters: Any) -> list[Row]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's errors into this package's: retry, or stop and say why."""
+    """Turn the driver's errors into this package's: retry, or stop and say why.
+
+    The driver's error is not chained to it: its text may hold a password or values of rows, and tracebacks are logged.
+    """
     try:
         yield
     except psycopg.Error as error:
-        raise explain(error) from error
+        raise explain(error).with_traceback(error.__traceback__) from None
 
 
 def said(error: psycopg.Error) -> str:
-    """What PostgreSQL or the driver said, in a line. Without detail and context: those hold values of rows, which belong into no log and on no page."""
-    return bounded(error.diag.message_primary or str(error), 300)
+    """Return what PostgreSQL reported, in a line, without DETAIL and CONTEXT, which hold values of rows.
+
+    Of what the driver reports itself only known phrases are returned: its text quotes the connection string, and of a malformed one that
+    is the password.
+    """
+    if error.diag.message_primary:
+        return bounded(error.diag.message_primary, 300)
+    return _phrase(str(error)) or type(error).__name__
+
+
+_PHRASES = {
+    "password authentication failed": "password authentication failed",
+    "no password supplied": "it asks for a password, and there is none",
+    "no pg_hba.conf entry": "no entry of its pg_hba.conf admits this login",
+    "is not permitted to log in": "the role is not permitted to log in",
+    "session is read-only": "it is read-only",
+    "too many": "too many connections",
+    "remaining connection slots": "too many connections",
+    "starting up": "it is starting up",
+    "shutting down": "it is shutting down",
+    "Connection refused": "the connection was refused: it does not run, or on another port",
+    "translate host name": "the name of its host is not known",
+    "resolve host": "the name of its host is not known",
+    "certificate": "its TLS certificate was not accepted",
+    "timeout expired": "it did not answer in time",
+    "server closed the connection": "it closed the connection",
+    "connection is closed": "the connection is closed",
+    "connection is lost": "the connection is lost",
+}
+"""What texts of the driver hold that we know, in words of our own. In another language, only the kind of the error is shown."""
+_NOT_THERE = re.compile(r'(database|role) ".*" does not exist', re.DOTALL)
+
+
+def _phrase(text: str) -> str | None:
+    if found := _NOT_THERE.search(text):
+        return f"the {found[1]} does not exist"
+    return next((words for part, words in _PHRASES.items() if part in text), None)
 
 
 def explain(error: psycopg.Error) -> EconomicError:
-    """What a driver error means: whether trying again can help, and who must do what if not.
+    """Return what a driver error means: whether trying again can help, and who must do what if not.
 
     SQLSTATE classes: PostgreSQL's appendix "Error Codes". A refused connection carries none: see :mod:`economic.opening`.
     """
@@ -126,7 +165,8 @@ def explain(error: psycopg.Error) -> EconomicError:
     if code[:2] in {"28", "3D"}:
         return ConfigurationError(
             f"PostgreSQL refused the connection: {words}.",
-            hint="Check host, database, login and password of the PostgreSQL connection.",
+            hint="Check host, port, database, login and password of the PostgreSQL connection; in a URL, special characters of a password are "
+            "written as %XX.",
         )
     if code[:2] in {"42", "0A", "3F"}:
         return SchemaMismatch(
@@ -135,7 +175,7 @@ def explain(error: psycopg.Error) -> EconomicError:
         )
     if code in _STOPPING:
         return FatalError(f"{_STOPPING[code]} {words}.", hint="Make room; the next sync goes on by itself.")
-    if code[:2] in {"22", "23"}:
+    if code[:2] in {"22", "23"} or (not code and isinstance(error, psycopg.DataError)):
         return FatalError(f"The database refused a value where it should not: {words}.")
     return DatabaseUnavailable(f"The database failed ({code or type(error).__name__}): {words}.")
 

@@ -114,7 +114,7 @@ class BrokenResponse(RetriableError):
 class DatabaseUnavailable(RetriableError):
     """PostgreSQL cannot be reached or broke the connection."""
 
-    default_hint = "Check that the invoice database runs and that its connection in Airflow is right."
+    default_hint = "Check that the invoice database runs and that its connection is set up rightly."
 
 
 class FatalError(EconomicError):

@@ -57,7 +57,8 @@ def open_connection(where: str, options: Mapping[str, Any]) -> Connection:
                 f"PostgreSQL refused {where} ({answers[-1]}): {said(error)}.",
                 hint="Check host, database, login and password of the PostgreSQL connection.",
             ) from None
-        raise explain(error) from error
+        # Not chained: the driver's text quotes what it was given.
+        raise explain(error) from None
 
 
 def _check(where: str, given: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How an agreement stands, as text for a terminal."""
+"""How agreements stand, as text for a terminal and as a line for monitoring."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from economic.database import Row
-from economic.outside_text import bounded
-from economic.status import ago, is_unbound, trigger
+from economic.outside_text import bounded, harmless
+from economic.status import LEVELS, Health, ago, is_unbound, trigger
 
 _BAR = 40
+
+
+def check_line(judged: Sequence[Health]) -> str:
+    """Return monitoring's line: one line, the worst agreement first."""
+    worst_first = sorted(judged, key=lambda health: health.level, reverse=True)
+    line = " / ".join(f"{LEVELS[health.level]}: {health.words}" for health in worst_first)
+    # Monitoring programs take what follows `|` for figures, and a second line for something else.
+    return harmless(line.replace("|", "/")) + "\n"
 
 
 def status_lines(found: Row, syncs: Sequence[Row], refused: Sequence[Row]) -> Iterator[str]:

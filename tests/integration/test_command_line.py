@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import traceback
+from typing import Any
 
 import psycopg
 import pytest
 
-from economic import sync
-from economic.errors import CredentialsRefused
+from economic import __main__, status, sync
+from economic.connections import connect
+from economic.database import translated
+from economic.errors import CredentialsRefused, EconomicError
 from simulator import InProcess
+from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company
 
 
 def economic(dsn: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(*arguments, "--dsn", dsn)
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "economic", *arguments, "--dsn", dsn],
+        [sys.executable, "-m", "economic", *arguments],
         capture_output=True,
         text=True,
         check=False,
+        env=os.environ | environment,
     )
+
+
+def is_unknown(done: subprocess.CompletedProcess[str]) -> bool:
+    """Whether a check said, as monitoring programs want it, that it has no answer: 3, and a line on standard output."""
+    return (done.returncode, done.stdout[:9], done.stdout.count("\n"), done.stderr) == (3, "UNKNOWN: ", 1, "")
 
 
 def test_check_tells_a_fresh_and_complete_copy(company: Company, database: str) -> None:
@@ -69,17 +86,166 @@ def test_check_tells_a_running_sync_from_a_stalled_one(company: Company, databas
     assert (stalled.returncode, "STALLED" in stalled.stdout) == (1, True)
 
 
-def test_check_does_not_know_when_it_cannot_ask(empty_database: str, postgres: str) -> None:
+def test_check_shows_worst_company_first_in_one_harmless_line(company: Company, database: str) -> None:
+    company.sync()
+    company.connection.execute(
+        "insert into economic.agreement (agreement_number, conn_id, company_name) values (%s, %s, %s)",
+        (9_999_999, "economic_other", "Pipe | and\nbreak\x1b[31m ApS"),
+    )
+    done = economic(database, "check")
+    assert done.returncode == 2
+    assert done.stdout.startswith(
+        "CRITICAL: agreement 9999999 (Pipe / and break ApS): never synced / OK: agreement 1234567 "
+    )
+    assert (done.stdout.count("\n"), done.stdout.isprintable()) == (1, False)
+    assert done.stdout.rstrip("\n").isprintable()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "--max-age=7"],
+        ["check", "--max-age=h"],
+        ["check", "--max-age=-1h"],
+        ["check", "--max-age=7 hours"],
+        ["check", "--max-age"],
+        ["check", "--no-such-option"],
+        ["check", "postgresql://user:password@host/database"],
+        ["chek"],
+        [],
+    ],
+)
+def test_check_is_unknown_when_arguments_are_unusable(database: str, arguments: list[str]) -> None:
+    done = run(*arguments, ECONOMIC_DSN=database)
+    assert is_unknown(done), done
+    assert "password" not in done.stdout
+    for_people = run("status", "--syncs=many", ECONOMIC_DSN=database)
+    assert (for_people.returncode, for_people.stdout, for_people.stderr.count("\n")) == (2, "", 1)
+
+
+def test_check_is_unknown_when_database_gives_no_answer(
+    empty_database: str, postgres: str, database: str
+) -> None:
     away = economic(psycopg.conninfo.make_conninfo(postgres, port="1"), "check")
-    assert (away.returncode, away.stdout, away.stderr.count("\n")) == (3, "", 1)
+    assert is_unknown(away)
+    assert "it does not run" in away.stdout
+    assert "Airflow" not in away.stdout
     empty = economic(empty_database, "check")
-    assert (empty.returncode, "economic migrate" in empty.stderr) == (3, True)
+    assert is_unknown(empty)
+    assert "economic migrate" in empty.stdout
+    with psycopg.connect(database) as rival:
+        rival.execute("lock table economic.sync_run")
+        assert is_unknown(economic(database, "check"))
 
 
-@pytest.mark.parametrize("age", ["7", "h", "-1h", "7 hours"])
-def test_an_age_that_is_none_is_refused(database: str, age: str) -> None:
-    done = economic(database, "check", f"--max-age={age}")
-    assert (done.returncode, "no length of time" in done.stderr) == (2, True)
+def test_check_is_unknown_after_unexpected_error(
+    company: Company, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("CANARY")
+
+    company.sync()
+    monkeypatch.setattr(status, "health", fail)
+    assert __main__.main(["check", "--dsn", database]) == 3
+    assert capsys.readouterr() == ("UNKNOWN: unexpected KeyError\n", "")
+
+
+@pytest.mark.parametrize(("command", "code"), [("check", 3), ("status", 1), ("migrate", 1)])
+def test_command_is_quiet_when_its_reader_has_gone(
+    company: Company, database: str, command: str, code: int
+) -> None:
+    company.sync()
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "economic", command, "--dsn", database],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (code, b"")
+
+
+MALFORMED = {
+    "blank": "host=127.0.0.1 user=x password=CANARY hunter2",
+    "equals sign": "host=127.0.0.1 password=x hunter2=CANARY",
+    "slash": "postgresql://user:hunter2/CANARY@127.0.0.1/db",
+    "at sign": "postgresql://user:x@hunter2CANARY@127.0.0.1:1/db",
+    "hash": "postgresql://user:hunter2#CANARY@127.0.0.1/db",
+    "percent sign": "postgresql://user:hunter2%CANARY@127.0.0.1/db",
+    "bracket": "postgresql://user:x@[hunter2CANARY@127.0.0.1/db",
+    "question mark": "postgresql://user:x?hunter2CANARY@127.0.0.1/db",
+    "port": "host=127.0.0.1 port=hunter2CANARY",
+    "mode": "host=127.0.0.1 sslmode=hunter2CANARY",
+    "service": "service=hunter2CANARY",
+    "more ports than hosts": "host=127.0.0.1 port=1,hunter2CANARY",
+    "options": "host=127.0.0.1 options=--hunter2=CANARY",
+    "certificate": "host=127.0.0.1 port=1 sslmode=require sslcert=/hunter2CANARY sslkey=/hunter2CANARY sslrootcert=/hunter2CANARY",
+}
+BY_ENVIRONMENT = [
+    {"PGPORT": "hunter2CANARY"},
+    {"PGSSLMODE": "hunter2CANARY"},
+    {"PGHOST": "user:hunter2CANARY@host"},
+    {"PGSERVICE": "hunter2CANARY"},
+    {"PGOPTIONS": "hunter2CANARY"},
+    {"PGREQUIREAUTH": "hunter2CANARY"},
+    {"PGTARGETSESSIONATTRS": "hunter2CANARY"},
+    {"PGCLIENTENCODING": "hunter2CANARY"},
+]
+
+
+@pytest.mark.parametrize("dsn", MALFORMED.values(), ids=MALFORMED)
+def test_no_text_of_malformed_connection_string_is_shown(dsn: str) -> None:
+    for command in ("check", "status"):
+        for done in (run(command, "--dsn", dsn), run(command, ECONOMIC_DSN=dsn)):
+            assert is_unknown(done) if command == "check" else (done.returncode, done.stdout) == (1, "")
+            assert not {"hunter2", "CANARY"} & set(re.findall("hunter2|CANARY", done.stdout + done.stderr))
+    with pytest.raises((EconomicError, UnicodeError)) as caught, translated():
+        psycopg.connect(dsn)
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("change", BY_ENVIRONMENT, ids=lambda change: next(iter(change)))
+def test_no_text_of_malformed_environment_is_shown(database: str, change: dict[str, str]) -> None:
+    parts = {name: str(value) for name, value in psycopg.conninfo.conninfo_to_dict(database).items()}
+    whole = {
+        "PGHOST": parts["host"],
+        "PGPORT": parts["port"],
+        "PGUSER": parts["user"],
+        "PGPASSWORD": parts["password"],
+        "PGDATABASE": parts["dbname"],
+    }
+    done = run("check", ECONOMIC_DSN="", **(whole | change))
+    assert is_unknown(done), done
+    assert "CANARY" not in done.stdout
+
+
+@pytest.mark.parametrize("place", ["dbname", "user", "password"])
+def test_no_text_of_refused_login_is_shown(database: str, place: str) -> None:
+    done = economic(psycopg.conninfo.make_conninfo(database, **{place: "CANARY"}), "check")
+    assert is_unknown(done)
+    assert "CANARY" not in done.stdout
+    assert "PostgreSQL refused the connection" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host": "user:x@CANARYhunter2"},
+        {"extra": {"sslmode": "CANARYhunter2"}},
+        {"extra": {"options": "CANARYhunter2"}},
+        {"schema": "CANARYhunter2"},
+    ],
+    ids=["host", "sslmode", "options", "schema"],
+)
+def test_no_text_of_malformed_airflow_connection_is_shown(
+    database: str, define_connection: DefineConnection, fields: dict[str, Any]
+) -> None:
+    define_connection("economic_postgres", **(postgres_connection(database) | fields))
+    with pytest.raises(EconomicError) as caught:
+        connect("economic_postgres")
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_status_shows_what_there_is_to_know(company: Company, database: str) -> None:
