@@ -30,7 +30,7 @@ Three tasks:
 |---|---|
 | `fetch-pages` | takes the lease (one sync at a time), reads all pages into staging, counts again at the end |
 | `upsert-invoices` | writes what is new or differs; an unchanged invoice is not touched; compares with e-conomic's totals |
-| `populate-employee-names` | fills in employees' names (asked once an hour at most) and ends the sync |
+| `populate-employee-names` | writes the names of employees that were renamed or not known before, and ends the sync |
 
 The page **e-conomic sync** in the menu Browse shows how the copy stands, what runs and what went wrong. The **statistics** are the XCom of `populate-employee-names`; every sync also has its row in `economic.sync_run`, with live progress.
 

@@ -44,7 +44,7 @@ def fetch(dsn: str, run_id: str, limits: Limits) -> int:
     order = Order("bench", run_id, "manual", CONN_ID, "bench")
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
         begun = sync.begin(hook, connection, order)
-        scanning.fetch_pages(begun, hook, PAGE_SIZE)
+        scanning.fetch_pages(begun, hook, PAGE_SIZE, CACHE_SECONDS)
     return begun.run.sync_id
 
 

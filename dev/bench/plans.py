@@ -28,7 +28,7 @@ def of_a_page(bench: Bench) -> dict[str, Any]:
     dsn = bench.server.dsn("bench")
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook("economic_default", limits=limits) as hook:
         begun = sync.begin(hook, connection, order)
-        scanning.fetch_pages(begun, hook, 1000)
+        scanning.fetch_pages(begun, hook, 1000, 3600)
         page = len(begun.run.staged_rows) // 2 + 1
         numbers = [
             row[0]

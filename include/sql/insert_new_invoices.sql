@@ -1,7 +1,7 @@
 -- Takes those of a stretch of a staged page over into invoice whose numbers are not there yet: a first load is nothing
 -- but these, and needs no comparing. Each row looks its own number up in the key (`limit 1` keeps it so).
 -- Parameters: agreement_number, sync_id, page, first_position, last_position.
--- Returns: one row: counts of staged, same (known again), created.
+-- Returns: one row: counts of staged, same (known again), created, named.
 with added as (
     insert into economic.invoice (
         agreement_number,
@@ -31,6 +31,7 @@ with added as (
         subject,
         external_reference,
         employee_number,
+        employee_name,
         vendor_employee_number,
         payment_terms_number,
         payment_terms_name,
@@ -70,6 +71,13 @@ with added as (
         staged_invoice.subject,
         staged_invoice.external_reference,
         staged_invoice.employee_number,
+        (
+            select employee.name
+            from economic.employee
+            where
+                employee.agreement_number = %(agreement_number)s
+                and employee.employee_number = staged_invoice.employee_number
+        ) as employee_name,
         staged_invoice.vendor_employee_number,
         staged_invoice.payment_terms_number,
         staged_invoice.payment_terms_name,
@@ -96,13 +104,14 @@ with added as (
         and staged_invoice.position between %(first_position)s and %(last_position)s
         and not staged_invoice.same
         and held.invoice_number is null
-    returning invoice_number
+    returning employee_name
 )
 
 select
     count(*) as staged,
     count(*) filter (where same) as same,
-    (select count(*) from added) as created
+    (select count(*) from added) as created,
+    (select count(added.employee_name) from added) as named
 from economic.staged_invoice
 where
     sync_id = %(sync_id)s

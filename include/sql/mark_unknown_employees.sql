@@ -1,5 +1,6 @@
--- Notes the employees that e-conomic does not list: those invoices name, and those it listed before. Their names stay.
--- Parameters: agreement_number, listed (the numbers it lists).
+-- Notes the employees that e-conomic does not list: those that invoices name, stored or still staged, and those it
+-- listed before. Their names stay.
+-- Parameters: agreement_number, sync_id, listed (the numbers it lists).
 -- Returns: the numbers that invoices name.
 insert into economic.employee as known (agreement_number, employee_number, name, unknown, fetched_at)
 select
@@ -12,6 +13,10 @@ from (
     select invoice.employee_number
     from economic.invoice
     where invoice.agreement_number = %(agreement_number)s and invoice.employee_number is not null
+    union
+    select staged_invoice.employee_number
+    from economic.staged_invoice
+    where staged_invoice.sync_id = %(sync_id)s and staged_invoice.employee_number is not null
     union
     select employee.employee_number
     from economic.employee

@@ -1,10 +1,11 @@
--- Writes employees' names onto the invoices that lack or differ from them; never takes a name away.
--- Parameters: agreement_number.
+-- Writes employees' names onto the invoices of a stretch that lack or differ from them; never takes a name away.
+-- Parameters: agreement_number, first, last (invoice numbers).
 update economic.invoice
 set employee_name = employee.name
 from economic.employee
 where
     invoice.agreement_number = %(agreement_number)s
+    and invoice.invoice_number between %(first)s and %(last)s
     and employee.agreement_number = invoice.agreement_number
     and employee.employee_number = invoice.employee_number
     and employee.name is not null

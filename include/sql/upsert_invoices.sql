@@ -2,12 +2,12 @@
 -- and those that were known again by their digest are not even looked at.
 -- Values are compared, not spellings. Each row looks its own number up in the key (`limit 1` keeps it so): staging has
 -- no reliable statistics, and a join that the planner may choose was seen to compare every row with every other one,
--- or to read the whole table for every page. A changed employee number takes the name away, which a later step fills
--- in again.
+-- or to read the whole table for every page. The employee's name comes from the stored list; without one there, an
+-- invoice keeps its name while the employee's number stays.
 -- Parameters: agreement_number, sync_id, page, first_position, last_position.
 -- What changed on an invoice goes into invoice_history in the same statement.
--- Returns: one row: counts of staged, written, noted, created, updated, raw_changed (only the raw item differed) and
--- returned (missing until now).
+-- Returns: one row: counts of staged, written, noted, created, updated, raw_changed (only the raw item differed),
+-- returned (missing until now) and named (with a name that they did not have).
 with incoming as (
     select
         invoice_number,
@@ -45,7 +45,14 @@ with incoming as (
         layout_number,
         pdf_url,
         coalesce(item, raw_data::jsonb) as raw_data,
-        digest
+        digest,
+        (
+            select employee.name
+            from economic.employee
+            where
+                employee.agreement_number = %(agreement_number)s
+                and employee.employee_number = staged_invoice.employee_number
+        ) as listed_name
     from economic.staged_invoice
     where
         sync_id = %(sync_id)s
@@ -59,6 +66,11 @@ with incoming as (
 differing as materialized (
     select
         incoming.*,
+        coalesce(
+            incoming.listed_name,
+            case when held.employee_number = incoming.employee_number then held.employee_name end
+        ) as employee_name,
+        held.employee_name as held_name,
         (held.invoice_number is null) as is_new,
         (
             held.invoice_number is not null and (
@@ -250,6 +262,7 @@ written as (
         subject,
         external_reference,
         employee_number,
+        employee_name,
         vendor_employee_number,
         payment_terms_number,
         payment_terms_name,
@@ -289,6 +302,7 @@ written as (
         subject,
         external_reference,
         employee_number,
+        employee_name,
         vendor_employee_number,
         payment_terms_number,
         payment_terms_name,
@@ -327,6 +341,7 @@ written as (
             subject = excluded.subject,
             external_reference = excluded.external_reference,
             employee_number = excluded.employee_number,
+            employee_name = excluded.employee_name,
             vendor_employee_number = excluded.vendor_employee_number,
             payment_terms_number = excluded.payment_terms_number,
             payment_terms_name = excluded.payment_terms_name,
@@ -337,9 +352,6 @@ written as (
             pdf_url = excluded.pdf_url,
             raw_data = excluded.raw_data,
             digest = excluded.digest,
-            employee_name = case
-                when held.employee_number is not distinct from excluded.employee_number then held.employee_name
-            end,
             last_changed_at = case
                 when
                     held.invoice_number in (
@@ -376,7 +388,7 @@ noted as (
     inner join lateral jsonb_each(to_jsonb(differing)) as after (key, value) on before.key = after.key
     where
         differing.is_changed
-        and before.key not in ('raw_data', 'digest')
+        and before.key not in ('raw_data', 'digest', 'employee_name')
         and before.value is distinct from after.value
     group by differing.invoice_number
     returning invoice_number
@@ -398,5 +410,6 @@ select
     count(*) filter (
         where not differing.is_new and not differing.is_changed and differing.is_raw_changed
     ) as raw_changed,
-    count(*) filter (where differing.was_missing) as returned
+    count(*) filter (where differing.was_missing) as returned,
+    count(*) filter (where differing.employee_name <> coalesce(differing.held_name, '')) as named
 from differing;

@@ -113,12 +113,17 @@ class EconomicHook(HttpHook):
         """e-conomic's own count and sum of the booked invoices: ``GET /invoices/totals``."""
         return self._get("/invoices/totals", {}, lambda body: read_totals(read_document(body)))
 
-    def employees_above(self, number: int | None, *, page_size: int = 1000) -> Envelope:
-        """One page of ``GET /employees``, ascending by employee number."""
+    def employees_above(
+        self, number: int | None, *, page_size: int = 1000, attempts: int | None = None
+    ) -> Envelope:
+        """One page of ``GET /employees``, ascending by employee number.
+
+        :param attempts: tries of the request, when fewer than the limits allow.
+        """
         params: dict[str, str | int] = {"pagesize": page_size, "sort": "employeeNumber"}
         if number is not None:
             params["filter"] = f"employeeNumber$gt:{number}"
-        return self._get("/employees", params, read_envelope)
+        return self._transport.get("/employees", params, read_envelope, attempts)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection, for Airflow's Test button: whether it works, and which agreement it reached or why not."""

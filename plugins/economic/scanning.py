@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from economic import runs, staging, store
+from economic import employees, runs, staging, store
 from economic.attempt import Attempt, Client, percentage, stored_counts
 from economic.database import run
 from economic.documented import read_documented
@@ -30,9 +30,10 @@ MOST_TAILS = 3
 """How often the end of the books is read again because the totals count more than was seen."""
 
 
-def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, Any]:
+def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds: int) -> dict[str, Any]:
     """Scan e-conomic's booked invoices into staging; an earlier attempt's scan is gone on with after its last committed page.
 
+    :param cache_seconds: how long the stored list of employees serves; then it is asked for again, so that invoices are stored with the names.
     :return: the task's XCom: sync id, agreement, and what was counted.
     :raises ContractChanged: too many items are unusable, or the paging does not keep its word.
     """
@@ -46,6 +47,8 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int) -> dict[str, A
         drift = Drift()
         complete, count, totals = _scan_to_the_totals(attempt, client, page_size, drift)
     drift.tell()
+    # Tried once only, not to keep the invoices waiting: what is not there now is asked for again in phase three.
+    employees.refresh(attempt, client, cache_seconds, attempts=1)
     counts = attempt.counts + attempt.spent("fetch_seconds")
     words = "all of them" if complete else "not proven to be all"
     attempt.write(

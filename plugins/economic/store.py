@@ -37,6 +37,7 @@ class Upserted:
     updated: int
     raw_changed: int
     returned: int
+    named: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def upsert(
     }
     added = one(connection, "insert_new_invoices", **stretch)
     if added["created"] + added["same"] == added["staged"]:
-        return Upserted(added["staged"], added["created"], 0, 0, 0)
+        return Upserted(added["staged"], added["created"], 0, 0, 0, added["named"])
     done = one(connection, "upsert_invoices", **stretch)
     if done["written"] < done["created"] + done["updated"] + done["raw_changed"]:
         raise LookupError(f"Page {page}: {done['written']} rows were written of those that differ: {done}.")
@@ -159,6 +160,7 @@ def upsert(
         updated=done["updated"],
         raw_changed=done["raw_changed"],
         returned=done["returned"],
+        named=added["named"] + done["named"],
     )
 
 
@@ -246,9 +248,9 @@ def employee_cache(connection: Connection, agreement_number: int, cache_seconds:
 
 
 def store_employees(
-    connection: Connection, agreement_number: int, employees: Sequence[Employee]
+    connection: Connection, agreement_number: int, sync_id: int, employees: Sequence[Employee]
 ) -> list[int]:
-    """Take over the list of employees; the numbers that are in use but not on it."""
+    """Take over the list of employees; return the numbers that are in use, or staged by a sync, but not on it."""
     numbers = [employee.employee_number for employee in employees]
     run(
         connection,
@@ -257,10 +259,22 @@ def store_employees(
         numbers=numbers,
         names=[employee.name for employee in employees],
     )
-    unknown = rows(connection, "mark_unknown_employees", agreement_number=agreement_number, listed=numbers)
+    unknown = rows(
+        connection,
+        "mark_unknown_employees",
+        agreement_number=agreement_number,
+        sync_id=sync_id,
+        listed=numbers,
+    )
     return sorted(found["employee_number"] for found in unknown)
 
 
-def name_invoices(connection: Connection, agreement_number: int) -> int:
-    """Write employees' names onto their invoices; how many changed."""
-    return run(connection, "update_employee_names", agreement_number=agreement_number)
+def misnamed_stretches(connection: Connection, agreement_number: int, most: int) -> list[tuple[int, int]]:
+    """Return the invoices without their employee's name in stretches of at most ``most``: first and last number of each."""
+    found = rows(connection, "select_misnamed_stretches", agreement_number=agreement_number, rows=most)
+    return [(stretch["first"], stretch["last"]) for stretch in found]
+
+
+def name_invoices(connection: Connection, agreement_number: int, first: int, last: int) -> int:
+    """Write employees' names onto a stretch of invoices; return how many changed."""
+    return run(connection, "update_employee_names", agreement_number=agreement_number, first=first, last=last)

@@ -34,6 +34,7 @@ class _PageResult:
     unchanged: int = 0
     raw_changed: int = 0
     returned: int = 0
+    named: int = 0
     refused: list[Rejection] = field(default_factory=list)
 
     def add(self, done: Upserted) -> None:
@@ -41,6 +42,7 @@ class _PageResult:
         self.updated += done.updated
         self.raw_changed += done.raw_changed
         self.returned += done.returned
+        self.named += done.named
         self.unchanged += done.staged - done.created - done.updated
 
 
@@ -105,6 +107,7 @@ def _write_page(attempt: Attempt, page: int, to_settle: int | None) -> tuple[Cou
         raw_changed=result.raw_changed,
         returned=result.returned,
         failed=len(result.refused),
+        invoices_named=result.named,
     )
     return _note_stored(attempt, page, stored), result
 

@@ -79,7 +79,9 @@ def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
         order = work.order(schedule)
         with work.hook() as hook:
             work.attempt = sync.begin(hook, work.connection, order, work.reopen, work.begun)
-            return scanning.fetch_pages(work.attempt, hook, work.settings.page_size)
+            return scanning.fetch_pages(
+                work.attempt, hook, work.settings.page_size, work.settings.employee_cache_seconds
+            )
 
 
 def upsert_invoices(conn_id: str) -> dict[str, Any]:

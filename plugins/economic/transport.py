@@ -94,7 +94,13 @@ class Transport:
     def close(self) -> None:
         self._session.close()
 
-    def get(self, path: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        parse: Callable[[bytes], T],
+        attempts: int | None = None,
+    ) -> T:
         """Fetch, read and parse one answer; each of the three may be what fails and is repeated.
 
         :param path: path and nothing more, such as ``/invoices/booked``.
@@ -103,7 +109,7 @@ class Transport:
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RetriableError),
-            stop=tenacity.stop_after_attempt(self._limits.attempts)
+            stop=tenacity.stop_after_attempt(attempts or self._limits.attempts)
             | tenacity.stop_after_delay(self._limits.budget)
             | _AskedTooLong(self._limits.longest_wait),
             wait=self._wait,

@@ -134,6 +134,7 @@ MOMENTS = (
     Moment(FETCH, BOOKED, at=3),
     Moment(FETCH, BOOKED, at=4),
     Moment(FETCH, "/invoices/totals"),
+    Moment(FETCH, "/employees"),
     *(Moment(FETCH, writes=STAGED, at=2, fate=fate) for fate in ("held back", "unanswered")),
     *(Moment(FETCH, writes=SCANNED, fate=fate) for fate in ("held back", "unanswered")),
     *(
@@ -142,7 +143,6 @@ MOMENTS = (
         for fate in ("held back", "unanswered")
     ),
     *(Moment(UPSERT, writes=RECONCILED, fate=fate) for fate in ("held back", "unanswered")),
-    Moment(NAMES, "/employees"),
     *(Moment(NAMES, writes=NAMED, fate=fate) for fate in ("held back", "unanswered")),
     Moment(NAMES, writes=ENDED),
 )

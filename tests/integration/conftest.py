@@ -50,7 +50,7 @@ class Company:
     def fetch(self, order: Order) -> Attempt:
         with self.hook() as hook:
             attempt = sync.begin(hook, self.connection, order)
-            self.fetched = scanning.fetch_pages(attempt, hook, self.page_size)
+            self.fetched = scanning.fetch_pages(attempt, hook, self.page_size, self.cache_seconds)
             return attempt
 
     def store(self, sync_id: int) -> Attempt:

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 import simulator
-from economic import models, scanning, store, sync
+from economic import models, naming, scanning, store, sync
 from economic.database import run
 from economic.errors import (
     AgreementMismatch,
@@ -421,6 +421,65 @@ def test_names_are_asked_once_an_hour_and_never_taken_away(company: Company) -> 
     assert kept == [{"employee_name": "Ny Navn Østergård"}]
 
 
+def test_invoices_are_stored_with_their_names(company: Company) -> None:
+    """No row is written a second time for its name, whether the list is new, or an hour old."""
+    attempt = company.fetch(company.order())
+    company.store(attempt.run.sync_id)
+    stored = company.xmins()
+    agrees_with_the_books(company)
+    statistics = company.name(attempt.run.sync_id)
+    assert company.xmins() == stored
+    assert statistics["invoices_named"] == company.value("select count(employee_name) from economic.invoice")
+    assert statistics["invoices_named"] > 60
+
+    newcomer = company.books.control("add_employee", name="Ny Sælger")["number"]
+    company.books.book(3, sales_person=newcomer)
+    company.connection.execute("update economic.employee set fetched_at = fetched_at - interval '61 minutes'")
+    attempt = company.fetch(company.order())
+    company.store(attempt.run.sync_id)
+    agrees_with_the_books(company)
+    stored = company.xmins()
+    assert company.name(attempt.run.sync_id)["invoices_named"] == 3
+    assert company.xmins() == stored
+
+
+def test_names_that_came_late_are_written_in_stretches(
+    company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for before storing, the list is tried once; a transaction over all invoices could outlast the statement limit."""
+    monkeypatch.setattr(naming, "STRETCH", 20)
+    company.books.fault("/employees", "status", status=503, at=1)
+    attempt = company.fetch(company.order())
+    company.store(attempt.run.sync_id)
+    assert company.value("select count(employee_name) from economic.invoice") == 0
+    statistics = company.name(attempt.run.sync_id)
+    assert statistics["status"] == "completed"
+    assert [entry["path"] for entry in company.books.requests()].count("/employees") == 2
+    agrees_with_the_books(company)
+    stretches = company.rows(
+        "select count(*) as rows from economic.invoice where employee_name is not null"
+        " group by xmin::text order by min(invoice_number)"
+    )
+    assert statistics["invoices_named"] == sum(stretch["rows"] for stretch in stretches)
+    assert {stretch["rows"] for stretch in stretches[:-1]} == {20}
+    assert len(stretches) > 3
+
+
+def test_a_payment_takes_no_name_away_when_the_employee_left(company: Company) -> None:
+    company.sync()
+    (invoice,) = company.rows(
+        "select invoice_number, employee_number, employee_name from economic.invoice"
+        " where employee_name is not null order by invoice_number limit 1"
+    )
+    company.books.control("remove_employee", number=invoice["employee_number"])
+    company.books.unpay(invoice["invoice_number"], "1.00")
+    assert counts(company.sync(force=True), "updated", "invoices_named") == (1, 0)
+    name = company.value(
+        "select employee_name from economic.invoice where invoice_number = %s", invoice["invoice_number"]
+    )
+    assert name == invoice["employee_name"]
+
+
 def test_force_asks_for_the_names_again(company: Company) -> None:
     company.sync()
     company.books.reset()
@@ -437,7 +496,9 @@ def test_an_employee_nobody_knows_is_looked_up_once(company: Company) -> None:
     assert "/employees" not in [entry["path"] for entry in company.books.requests()]
 
 
-@pytest.mark.parametrize("fault", [{"status": 403}, {"status": 500}, {"status": 404}], ids=str)
+@pytest.mark.parametrize(
+    "fault", [{"status": status} for status in (302, 400, 401, 403, 404, 429, 500)], ids=str
+)
 def test_names_that_cannot_be_had_do_not_fail_the_sync(company: Company, fault: dict[str, Any]) -> None:
     company.books.fault("/employees", "status", at="all", **fault)
     statistics = company.sync()
@@ -730,7 +791,7 @@ def test_progress_is_there_with_each_page(company: Company) -> None:
                 return asked(*arguments, **options)
 
             hook.invoices_above = watched  # type: ignore[method-assign]
-            scanning.fetch_pages(attempt, hook, 100)
+            scanning.fetch_pages(attempt, hook, 100, 3600)
         company.store(attempt.run.sync_id)
         look()
         company.name(attempt.run.sync_id)
