@@ -76,7 +76,7 @@ def connect(conn_id: str, *, within: int | None = None) -> Connection:
             f"The connection {conn_id} is not defined in Airflow, or its definition cannot be read.",
             hint="Add a Postgres connection of that id, or set ECONOMIC_POSTGRES_CONN_ID to the one to use.",
         ) from None
-    extra = read_extra(connection.extra, conn_id)
+    extra = read_extra(connection.extra, f"connection {conn_id}")
     login, password, port = connection.login, connection.password, connection.port
     if extra.get("iam"):
         from airflow.providers.postgres.hooks.postgres import PostgresHook

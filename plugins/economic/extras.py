@@ -8,11 +8,12 @@ from typing import Any
 from economic.errors import ConfigurationError
 
 
-def read_extra(text: str | None, conn_id: str) -> dict[str, Any]:
+def read_extra(text: str | None, where: str) -> dict[str, Any]:
     """Return a connection's extra: a JSON object, empty when there is none.
 
     Airflow's own way logs a traceback and goes on without what it could not read, and warns of values too short to be masked.
 
+    :param where: which connection it is, for the error: ``connection economic_default``.
     :raises ConfigurationError: it is not a JSON object; its text is not shown.
     """
     if not (text or "").strip():
@@ -23,7 +24,7 @@ def read_extra(text: str | None, conn_id: str) -> dict[str, Any]:
         extra = None
     if not isinstance(extra, dict):
         raise ConfigurationError(
-            f"The extra of connection {conn_id} is not a JSON object.",
+            f"The extra of {where} is not a JSON object.",
             hint='Write it as {"name": "value"}, or leave it empty.',
         )
     return extra

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
+import os
 from collections.abc import Callable
 from datetime import date
 from functools import cached_property
@@ -17,8 +16,10 @@ from requests import Response
 
 from economic import __version__
 from economic.answers import describe, refusal, retry_after
+from economic.endpoint import base_url, is_loopback, read_proxies, read_token, read_verify
 from economic.envelope import Envelope, read_document, read_envelope
 from economic.errors import ConfigurationError, EconomicError
+from economic.extras import read_extra
 from economic.models import Agreement, Totals, read_agreement, read_totals
 from economic.outside_text import bounded, listed
 from economic.session import PinnedSession
@@ -28,11 +29,9 @@ from economic.transport import Limits, Traffic, Transport
 
 T = TypeVar("T")
 
-DEFAULT_BASE_URL = "https://restapi.e-conomic.com"
 CONNECTION_TYPES = frozenset({"economic", "http", "generic", ""})
 """``http`` and ``generic`` serve installs that only mount the folder, where Airflow does not know the type ``economic``."""
 
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}", re.ASCII)
 _KNOWN_EXTRAS = frozenset({"app_secret_token", "agreement_grant_token", "allow_http", "verify", "proxies"})
 
 
@@ -56,6 +55,8 @@ class EconomicHook(HttpHook):
         self.economic_conn_id = economic_conn_id
         self.limits = limits or Limits()
         self.while_waiting: Callable[[], None] = lambda: None
+        self._traffic = Traffic()
+        self._where = f"connection {economic_conn_id}"
 
     def __enter__(self) -> EconomicHook:
         return self
@@ -71,7 +72,7 @@ class EconomicHook(HttpHook):
     @property
     def traffic(self) -> Traffic:
         """Requests, retries and bytes so far."""
-        return self._transport.traffic
+        return self._traffic
 
     def agreement(self) -> Agreement:
         """Whose accounts the tokens open: ``GET /self``.
@@ -128,12 +129,12 @@ class EconomicHook(HttpHook):
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection, for Airflow's Test button: whether it works, and which agreement it reached or why not."""
         self.limits = Limits(attempts=1, page=20.0, read=20.0)
+        # Airflow tests a connection that is not stored yet, under an id that it makes up.
+        self._where = "this connection"
         try:
             agreement = self.agreement()
         except EconomicError as error:
             return False, str(error)
-        except AirflowNotFoundException:
-            return False, f"The connection {self.economic_conn_id} is not defined."
         return (
             True,
             f"Connected to agreement {agreement.agreement_number} ({agreement.company_name or 'no company name'})",
@@ -151,10 +152,10 @@ class EconomicHook(HttpHook):
 
         :raises ConfigurationError: the connection is missing, or something in it is not usable; names the part, never the value.
         """
-        connection = self._connection()
-        self.base_url = base_url(connection)
+        connection, extra = self._connection, self._extra
+        self.base_url = base_url(connection, extra)
         self._base_url_initialized = True
-        if self.limits.interval * 1000 < SMALLEST_INTERVAL_MS and not _is_loopback(self.base_url):
+        if self.limits.interval * 1000 < SMALLEST_INTERVAL_MS and not is_loopback(self.base_url):
             raise ConfigurationError(
                 f"A pause of less than {SMALLEST_INTERVAL_MS} ms between requests is allowed towards this machine only.",
                 hint=f"Set ECONOMIC_REQUEST_INTERVAL_MS to {SMALLEST_INTERVAL_MS} or more.",
@@ -171,15 +172,13 @@ class EconomicHook(HttpHook):
         session.headers.update(headers or {})
         session.auth = self._tokens
         session.trust_env = self.base_url.startswith("https:")
-        extra = connection.extra_dejson
-        session.verify = _verify(extra.get("verify", True))
-        if extra.get("proxies"):
-            session.proxies = {str(k): str(v) for k, v in dict(extra["proxies"]).items()}
+        session.verify = read_verify(extra.get("verify", True), session.trust_env)
+        session.proxies = read_proxies(extra, self.base_url, self._where)
         unknown = sorted(set(extra) - _KNOWN_EXTRAS)
         if unknown:
             self.log.warning(
-                "The connection %s has extras that are not used: %s.",
-                self.economic_conn_id,
+                "The extra of %s has keys that are not used: %s.",
+                self._where,
                 listed(unknown),
             )
         return session
@@ -197,13 +196,14 @@ class EconomicHook(HttpHook):
     @cached_property
     def _transport(self) -> Transport:
         session = self.get_conn()
-        return Transport(session, self.base_url, self._tokens, self.limits, lambda: self.while_waiting())
+        return Transport(
+            session, self.base_url, self._tokens, self.limits, self._traffic, lambda: self.while_waiting()
+        )
 
     @cached_property
     def _tokens(self) -> Tokens:
-        extra = self._connection().extra_dejson
         found = [
-            _token(self.economic_conn_id, extra, key) for key in ("app_secret_token", "agreement_grant_token")
+            read_token(self._where, self._extra, key) for key in ("app_secret_token", "agreement_grant_token")
         ]
         for token in found:
             if token != "demo":  # noqa: S105  # e-conomic's public demo token, documented
@@ -214,17 +214,22 @@ class EconomicHook(HttpHook):
     def _get(self, path: str, params: dict[str, str | int], parse: Callable[[bytes], T]) -> T:
         return self._transport.get(path, params, parse)
 
+    @property
+    def _extra(self) -> dict[str, Any]:
+        return read_extra(self._connection.extra, self._where)
+
+    @property
     def _connection(self) -> Any:
         try:
             connection = self.get_connection(self.economic_conn_id)
         except AirflowNotFoundException:
             raise ConfigurationError(
-                f"The connection {self.economic_conn_id} is not defined in Airflow.",
-                hint="Add it under Admin, Connections, or set ECONOMIC_CONN_ID to the one to use.",
+                f"The connection {self.economic_conn_id} is not defined in Airflow, or its definition cannot be read.",
+                hint=f"Add it under Admin, Connections, or {_another(self.economic_conn_id)}.",
             ) from None
         if (connection.conn_type or "") not in CONNECTION_TYPES:
             raise ConfigurationError(
-                f"The connection {self.economic_conn_id} is of type {bounded(str(connection.conn_type), 60)}.",
+                f"{self._where.capitalize()} is of type {bounded(str(connection.conn_type), 60)}.",
                 hint="e-conomic needs one of type economic (or http, generic).",
             )
         return connection
@@ -236,68 +241,8 @@ def _between(date_from: date | None, date_to: date | None) -> list[str]:
     return first + last
 
 
-def _token(conn_id: str, extra: dict[str, Any], key: str) -> str:
-    value = extra.get(key)
-    where = f"{key} in the extra of connection {conn_id}"
-    if not isinstance(value, str) or not value.strip():
-        raise ConfigurationError(f"{where} is empty.", hint="Paste the token there; both tokens are needed.")
-    if value != value.strip():
-        raise ConfigurationError(
-            f"{where} has blanks or line breaks around it.", hint="Paste the token without them."
-        )
-    if value != "demo" and not _TOKEN.fullmatch(value):  # e-conomic's public demo token, documented
-        raise ConfigurationError(
-            f"{where} does not look like a token.",
-            hint="It has at least 16 letters and digits, and no blanks.",
-        )
-    return value
-
-
-def _verify(value: Any) -> bool | str:
-    if value in (True, None, ""):
-        return True
-    if isinstance(value, str) and value.lower() not in {"false", "0", "no"}:
-        return value
-    raise ConfigurationError(
-        "The connection's extra asks for TLS without verification.",
-        hint="Remove `verify`, or give the path of a CA bundle.",
-    )
-
-
-def base_url(connection: Any) -> str:
-    """Scheme, host and port of the API, from a connection's host, schema and port.
-
-    :raises ConfigurationError: it is no plain URL of a host, or it is plain http to another machine without ``"allow_http": true``.
-    """
-    host = (connection.host or "").strip() or DEFAULT_BASE_URL
-    if "://" not in host:
-        host = f"{connection.schema or 'https'}://{host}"
-    parts = urlsplit(host)
-    try:
-        port = parts.port or connection.port or None
-    except ValueError:
-        port = -1
-    usable = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
-    if not usable or parts.path.strip("/") or parts.query or parts.fragment or port == -1:
-        raise ConfigurationError(
-            "The connection's host is no base URL.",
-            hint=f"It should read like {DEFAULT_BASE_URL}, without a path.",
-        )
-    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    plain = port is None or port == {"http": 80, "https": 443}[parts.scheme]
-    url = f"{parts.scheme}://{name}" + ("" if plain else f":{port}")
-    allowed = connection.extra_dejson.get("allow_http") in (True, "true", "True")
-    if parts.scheme == "http" and not (allowed or _is_loopback(url)):
-        raise ConfigurationError(
-            "The connection's host is plain http, which would send the tokens unprotected.",
-            hint='Use https, or set "allow_http": true in its extra if that is meant.',
-        )
-    return url
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _another(conn_id: str) -> str:
+    """How the agreement that uses a connection is given another one."""
+    if conn_id == (os.environ.get("ECONOMIC_CONN_ID", "").strip() or EconomicHook.default_conn_name):
+        return "set ECONOMIC_CONN_ID to the one to use"
+    return "name the one to use as `conn_id` of its company in ECONOMIC_AGREEMENTS"

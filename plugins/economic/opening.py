@@ -54,7 +54,7 @@ def open_connection(where: str, options: Mapping[str, Any]) -> Connection:
         answers = [] if isinstance(error, psycopg.errors.ConnectionTimeout) else _answers(given)
         if answers and all(answer[:2] in _FINAL or answer == "55P02" for answer in answers):
             raise ConfigurationError(
-                f"PostgreSQL refused {where} ({answers[-1]}): {said(error)}.",
+                f"PostgreSQL refused the {where} ({answers[-1]}): {said(error)}.",
                 hint="Check host, database, login and password of the PostgreSQL connection.",
             ) from None
         # Not chained: the driver's text quotes what it was given.

@@ -7,9 +7,10 @@ reading and parsing together, because an answer cut short often shows only when 
 from __future__ import annotations
 
 import logging
+import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -17,9 +18,12 @@ from urllib.parse import urlsplit
 import requests
 import tenacity
 import urllib3
+from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
+from urllib3.exceptions import LocationValueError
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from economic.answers import describe, refusal, retry_after
-from economic.errors import BrokenResponse, ConfigurationError, ConnectionLost, RetriableError
+from economic.errors import BrokenResponse, ConfigurationError, ConnectionLost, RateLimited, RetriableError
 from economic.session import PinnedSession, WatchedAdapter
 from economic.tokens import Tokens
 
@@ -27,6 +31,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _CHUNK = 64 * 1024
+_LONGEST_ERROR_BODY = 256 * 1024
+_UNUSABLE = (InvalidURL, InvalidSchema, MissingSchema, LocationValueError)
 _HEARTBEAT_SECONDS = 30.0
 
 
@@ -69,6 +75,7 @@ class Transport:
     """Sends GET requests through one session, paced, bounded and repeated where that helps.
 
     :param base_url: scheme and host (and port) of the API; every request goes there.
+    :param traffic: where what goes over the wire is counted.
     :param while_waiting: called before each try and at least every 30 seconds of waiting, so that a lease can be kept alive.
     """
 
@@ -78,9 +85,10 @@ class Transport:
         base_url: str,
         tokens: Tokens,
         limits: Limits,
+        traffic: Traffic,
         while_waiting: Callable[[], None] = lambda: None,
     ) -> None:
-        self.traffic = Traffic()
+        self.traffic = traffic
         self._session = session
         self._base_url = base_url
         self._tokens = tokens
@@ -137,10 +145,10 @@ class Transport:
                 timeout=(self._limits.connect, self._limits.read),
             ) as response:
                 body = self._body(response, path, deadline)
-        except requests.exceptions.SSLError as error:
+        except _UNUSABLE as error:
             raise ConfigurationError(
-                f"The certificate of {self._base_url} was not accepted ({type(error).__name__}).",
-                hint="Check the base URL; behind a proxy that opens TLS, give its CA as `verify` in the connection's extra.",
+                f"Nothing can be sent to {self._base_url} ({type(error).__name__}).",
+                hint="Check the host of the connection, and `proxies` in its extra or the environment's proxy variables.",
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             self._lost(path, deadline, error)
@@ -158,14 +166,20 @@ class Transport:
         return parse(body)
 
     def _body(self, response: requests.Response, path: str, deadline: float) -> bytes:
-        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        if encoding not in {"", "identity", "gzip"}:
+        named = response.headers.get("Content-Encoding", "").lower().split(",")
+        encodings = [encoding for encoding in map(str.strip, named) if encoding not in {"", "identity"}]
+        if encodings not in ([], ["gzip"], ["x-gzip"]):
             raise BrokenResponse(f"The answer to {path} came with an encoding that was not asked for.")
+        # urllib3 knows one plain name only.
+        response.raw.headers["Content-Encoding"] = encodings[0] if encodings else "identity"
         pieces: list[bytes] = []
         size = 0
         try:
             for piece in response.raw.stream(_CHUNK, decode_content=True):
                 size += len(piece)
+                if response.status_code != 200 and size > _LONGEST_ERROR_BODY:
+                    # The status says enough.
+                    return b""
                 if size > self._limits.body:
                     raise BrokenResponse(f"The answer to {path} is larger than {self._limits.body:,} bytes.")
                 if time.monotonic() > deadline:
@@ -182,6 +196,12 @@ class Transport:
     def _lost(self, path: str, deadline: float, error: Exception) -> NoReturn:
         if time.monotonic() >= deadline:
             raise self._too_slow(path) from None
+        # A handshake that breaks off is an outage like any other; only a certificate that was looked at and rejected stays rejected.
+        if any(isinstance(cause, ssl.CertificateError | CertificateError) for cause in _causes(error)):
+            raise ConfigurationError(
+                f"The certificate of {self._base_url} was not accepted.",
+                hint="Check the base URL; behind a proxy that opens TLS, give its CA as `verify` in the connection's extra.",
+            ) from None
         raise ConnectionLost(
             f"No complete answer to {path} from {urlsplit(self._base_url).netloc} ({_root(error)})."
         ) from None
@@ -193,10 +213,13 @@ class Transport:
         self._last_start = time.monotonic()
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        backoff = tenacity.wait_exponential(self._limits.first_wait, max=60.0) + tenacity.wait_random(
-            0, self._limits.first_wait
-        )
-        return max(_asked(state) or 0.0, backoff(state))
+        asked = _asked(state) or 0.0
+        first = self._limits.first_wait
+        if not asked and state.outcome and isinstance(state.outcome.exception(), RateLimited):
+            # e-conomic's window is 60 seconds: the tries together outlast it.
+            first *= 3
+        backoff = tenacity.wait_exponential(first, max=60.0) + tenacity.wait_random(0, first)
+        return max(asked, backoff(state))
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -230,6 +253,14 @@ class _AskedTooLong(tenacity.stop.stop_base):
 def _asked(state: tenacity.RetryCallState) -> float | None:
     error = state.outcome.exception() if state.outcome else None
     return error.retry_after if isinstance(error, RetriableError) else None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it was made of: they carry their causes as arguments."""
+    yield error
+    for inner in (*error.args, getattr(error, "reason", None)):
+        if isinstance(inner, BaseException):
+            yield from _causes(inner)
 
 
 def _root(error: BaseException) -> str:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import itertools
 import logging
 import socket
+import struct
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
 from economic.errors import (
+    AnswerError,
     BrokenResponse,
     ConfigurationError,
     ConnectionLost,
@@ -28,9 +32,10 @@ from economic.errors import (
 )
 from economic.hook import EconomicHook
 from economic.session import PinnedSession
-from economic.transport import Limits
+from economic.transport import Limits, Transport
 from simulator import InProcess
 from tests.canaries import AGREEMENT_GRANT, APP_SECRET
+from tests.injection.tls import tls_front
 
 QUICK = Limits(interval=0.0, connect=2.0, read=2.0, page=3.0, attempts=3, first_wait=0.01)
 COMPANY = "Prøvefirmaet Æble & Ørsted ApS"
@@ -391,16 +396,205 @@ def test_a_missing_connection_is_named() -> None:
         ({"host": "https://user@restapi.example"}, "no base URL"),
         ({"host": "ftp://restapi.example"}, "no base URL"),
         ({"host": "https://restapi.example:99999"}, "no base URL"),
+        ({"host": "https://[restapi"}, "no base URL"),
+        ({"host": "https://restapi.example", "port": 70_000}, "no base URL"),
+        ({"host": "https://" + "x" * 70 + ".example"}, "Nothing can be sent to"),
+        ({"host": "https://rest api.example"}, "Nothing can be sent to"),
         ({"extra": TOKENS | {"verify": False}}, "without verification"),
+        ({"extra": TOKENS | {"verify": "/nowhere/CANARY"}}, "`verify` .* is not a readable file"),
+        ({"extra": TOKENS | {"verify": "/etc/hostname"}}, "`verify` .* is not a readable file"),
+        ({"extra": [TOKENS]}, "extra of connection economic_default is not a JSON object"),
+        (
+            {"extra": '{"app_secret_token": "CANARY'},
+            "extra of connection economic_default is not a JSON object",
+        ),
+        ({"extra": '"CANARY"'}, "extra of connection economic_default is not a JSON object"),
+        (
+            {"extra": TOKENS | {"proxies": "http://CANARY"}},
+            "`proxies` in the extra of connection economic_default",
+        ),
+        ({"extra": TOKENS | {"proxies": {"https": "CANARY:3128"}}}, "`proxies` in the extra"),
+        ({"extra": TOKENS | {"proxies": {"https": "http://CANARY:99999"}}}, "`proxies` in the extra"),
+        ({"extra": TOKENS | {"proxies": {"https": 3128}}}, "`proxies` in the extra"),
+        (
+            {"extra": TOKENS | {"proxies": {"http": "http://CANARY.example"}}},
+            "would get the tokens unprotected",
+        ),
+        (
+            {"extra": TOKENS | {"proxies": {"all": "socks5h://CANARY.example"}}},
+            "would get the tokens unprotected",
+        ),
+        (
+            {"extra": TOKENS | {"proxies": {"http://127.0.0.1": "http://CANARY.example"}}},
+            "tokens unprotected",
+        ),
     ],
 )
 def test_an_unusable_connection_is_refused_before_anything_is_sent(
-    simulated: InProcess, define_connection: Any, fields: dict[str, Any], said: str
+    simulated: InProcess,
+    define_connection: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fields: dict[str, Any],
+    said: str,
 ) -> None:
     define_connection(**({"conn_type": "economic", "host": simulated.base_url, "extra": TOKENS} | fields))
-    with EconomicHook(limits=QUICK) as hook, pytest.raises(ConfigurationError, match=said):
+    limits = replace(QUICK, interval=0.1)
+    with EconomicHook(limits=limits) as hook, pytest.raises(ConfigurationError, match=said) as caught:
         hook.agreement()
     assert simulated.requests() == []
+    assert "CANARY" not in str(caught.value) + caplog.text
+    assert hook.traffic.retries == 0
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_an_unusable_bundle_of_the_environment_is_named(
+    define_connection: Any, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, "/nowhere")
+    define_connection(conn_type="economic", extra=TOKENS)
+    with pytest.raises(ConfigurationError, match=variable):
+        EconomicHook().get_conn()
+
+
+@pytest.mark.parametrize("proxies", [None, {}, {"https": "http://proxy.example:3128"}])
+def test_a_usable_proxy_is_taken(define_connection: Any, proxies: Any) -> None:
+    define_connection(conn_type="economic", extra=TOKENS | {"proxies": proxies})
+    assert EconomicHook().get_conn().proxies == (proxies or {})
+
+
+def test_a_proxy_for_plain_http_is_taken_when_allowed(define_connection: Any) -> None:
+    """On this machine, or with the same word that allows plain http at all."""
+    for host, extra, proxy in (
+        ("http://127.0.0.1:1", {}, "http://localhost:3128"),
+        ("http://restapi.example", {"allow_http": True}, "http://proxy.example"),
+    ):
+        define_connection(
+            conn_type="economic", host=host, extra=TOKENS | extra | {"proxies": {"http": proxy}}
+        )
+        assert EconomicHook().get_conn().proxies == {"http": proxy}
+
+
+def hang_up(connection: socket.socket) -> None:
+    connection.close()
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def alert(connection: socket.socket) -> None:
+    connection.sendall(b"\x15\x03\x03\x00\x02\x02\x28")
+
+
+def speak_plain_http(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+def speak_nonsense(connection: socket.socket) -> None:
+    connection.sendall(b"\x16\x03\x03\x00\x04\xff\xff\xff\xff")
+
+
+def be_silent(connection: socket.socket) -> None:
+    time.sleep(1.0)
+
+
+@contextmanager
+def breaking_handshakes(misbehave: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A port that takes a connection, or a CONNECT first, reads the client's hello, and misbehaves."""
+
+    def handle(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            if connection.recv(4096).startswith(b"CONNECT"):
+                connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                connection.recv(4096)
+            misbehave(connection)
+
+    def serve(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=handle, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, args=(listening,), daemon=True).start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("proxied", [False, True], ids=["direct", "through a proxy"])
+@pytest.mark.parametrize(
+    "misbehave",
+    [hang_up, reset, alert, speak_plain_http, speak_nonsense, be_silent],
+    ids=lambda f: f.__name__,
+)
+def test_a_broken_handshake_is_an_outage(
+    define_connection: Any, misbehave: Callable[[socket.socket], None], proxied: bool
+) -> None:
+    with breaking_handshakes(misbehave) as port:
+        host = "https://restapi.example" if proxied else f"https://127.0.0.1:{port}"
+        proxies = {"proxies": {"https": f"http://127.0.0.1:{port}"}} if proxied else {}
+        define_connection(conn_type="economic", host=host, extra=TOKENS | proxies)
+        limits = replace(QUICK, interval=0.1, attempts=2, read=0.3, connect=0.3)
+        with EconomicHook(limits=limits) as hook, pytest.raises(ConnectionLost):
+            hook.agreement()
+        assert hook.traffic.retries == 1
+
+
+def test_a_certificate_that_cannot_be_verified_is_refused_at_once(
+    simulated: InProcess, define_connection: Any, tmp_path: Path
+) -> None:
+    with tls_front(tmp_path, int(simulated.base_url.rpartition(":")[2])) as front:
+        define_connection(conn_type="economic", host=front.url, extra=TOKENS)
+        limits = replace(QUICK, interval=0.1)
+        with EconomicHook(limits=limits) as hook, pytest.raises(ConfigurationError, match="certificate"):
+            hook.agreement()
+        assert hook.traffic.requests == 1
+
+
+@pytest.mark.parametrize(
+    "encoding", ["gzip", "GZip", " x-gzip ", "identity, gzip", "gzip, identity", "X-GZIP,Identity", ", gzip"]
+)
+def test_an_equal_spelling_of_the_encoding_is_read(
+    hook: EconomicHook, simulated: InProcess, encoding: str
+) -> None:
+    simulated.faults(ALWAYS | {"kind": "layers", "layers": 1, "headers": {"Content-Encoding": encoding}})
+    assert len(hook.invoices_above(None, page_size=1000).items) == 250
+    assert hook.traffic.retries == 0
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "gzip, deflate", "x-gzip, gzip", "zipped"])
+def test_an_encoding_that_was_not_asked_for_is_no_answer(
+    hook: EconomicHook, simulated: InProcess, encoding: str
+) -> None:
+    simulated.faults(ALWAYS | {"kind": "headers", "headers": {"Content-Encoding": encoding}})
+    with pytest.raises(BrokenResponse, match="encoding"):
+        hook.agreement()
+
+
+@pytest.mark.parametrize("status", [302, 403, 500])
+def test_a_long_error_body_is_not_read_to_its_end(
+    hook: EconomicHook, simulated: InProcess, status: int
+) -> None:
+    body = '{"message": "' + "x" * 2_000_000 + '"}'
+    simulated.faults(ALWAYS | {"kind": "status", "status": status, "body": body})
+    with pytest.raises(AnswerError, match=str(status)) as caught:
+        hook.agreement()
+    assert "xxx" not in str(caught.value)
+    assert hook.traffic.bytes == 0
+
+
+def test_tries_outlast_the_window_of_too_many_requests(
+    economic_default: str, simulated: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(Transport, "_sleep", lambda _, seconds: waits.append(seconds))
+    simulated.faults(ALWAYS | {"kind": "status", "status": 429})
+    with EconomicHook() as hook, pytest.raises(RateLimited):
+        hook.agreement()
+    assert 60 < sum(waits) < 150
+    assert waits == sorted(waits)
 
 
 @pytest.mark.parametrize(
@@ -443,7 +637,28 @@ def test_the_test_button_says_which_agreement_it_reached_or_why_not(
     assert not worked
     assert "E02250" in said
     assert "CANARY" not in said
+    # Airflow tests under an id of its own making, which tells nobody anything.
+    for extra in ({}, {"proxies": 5} | TOKENS, [], TOKENS | {"unknown": 1}):
+        define_connection("x7k2m9", conn_type="economic", host=simulated.base_url, extra=extra)
+        assert "x7k2m9" not in EconomicHook("x7k2m9").test_connection()[1]
     assert EconomicHook("no_such_connection").test_connection()[0] is False
+
+
+@pytest.mark.parametrize(
+    ("conn_id", "setting", "advice"),
+    [
+        ("economic_default", "", "set ECONOMIC_CONN_ID"),
+        ("mine", "mine", "set ECONOMIC_CONN_ID"),
+        ("economic_north", "", "`conn_id` of its company in ECONOMIC_AGREEMENTS"),
+        ("economic_default", "mine", "`conn_id` of its company in ECONOMIC_AGREEMENTS"),
+    ],
+)
+def test_advice_fits_the_agreement_without_a_connection(
+    monkeypatch: pytest.MonkeyPatch, conn_id: str, setting: str, advice: str
+) -> None:
+    monkeypatch.setenv("ECONOMIC_CONN_ID", setting)
+    with pytest.raises(ConfigurationError, match=f"{conn_id}.*{advice}"):
+        EconomicHook(conn_id).agreement()
 
 
 def test_tokens_stay_out_of_logs_and_errors(

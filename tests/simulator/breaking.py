@@ -82,7 +82,8 @@ def _layers(answer: Answer, fault: Fault) -> Answer:
     body = answer.body
     for _ in range(fault.layers):
         body = packed(body)
-    return _as_gzip(answer, body, ", ".join(["gzip"] * fault.layers))
+    named = (fault.headers or {}).get("Content-Encoding") or ", ".join(["gzip"] * fault.layers)
+    return _as_gzip(answer, body, named)
 
 
 _BREAKS: dict[str, Callable[[Answer, Fault], Answer]] = {

@@ -59,7 +59,7 @@ class Fault:
     bad_gzip      200 with Content-Encoding gzip and a body that is none
     bad_checksum  the healthy answer packed, the checksum at its end turned over
     half_gzip     half of the packed answer under its true length
-    layers        the healthy answer packed `layers` times over
+    layers        the healthy answer packed `layers` times over; `headers` may name the encoding otherwise
 
     The healthy answer, brought badly:
 

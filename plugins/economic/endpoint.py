@@ -1,0 +1,150 @@
+"""Reads where and how e-conomic is reached from an Airflow connection's fields, and refuses what cannot work or is not safe."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests.utils import select_proxy
+
+from economic.errors import ConfigurationError
+
+DEFAULT_BASE_URL = "https://restapi.e-conomic.com"
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}", re.ASCII)
+_PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
+
+
+def read_token(where: str, extra: dict[str, Any], key: str) -> str:
+    """One of the two tokens. Errors name the key, and never show the token.
+
+    :raises ConfigurationError: it is missing, or was pasted with something around it.
+    """
+    value = extra.get(key)
+    where = f"{key} in the extra of {where}"
+    if not isinstance(value, str) or not value.strip():
+        raise ConfigurationError(f"{where} is empty.", hint="Paste the token there; both tokens are needed.")
+    if value != value.strip():
+        raise ConfigurationError(
+            f"{where} has blanks or line breaks around it.", hint="Paste the token without them."
+        )
+    if value != "demo" and not _TOKEN.fullmatch(value):  # e-conomic's public demo token, documented
+        raise ConfigurationError(
+            f"{where} does not look like a token.",
+            hint="It has at least 16 letters and digits, and no blanks.",
+        )
+    return value
+
+
+def read_verify(value: Any, trusts_environment: bool) -> bool | str:
+    """What certificates are verified with: the path of a CA bundle, or True for the usual authorities.
+
+    :param trusts_environment: whether ``requests`` lets the environment name a bundle.
+    :raises ConfigurationError: verification is switched off, or the bundle cannot be read.
+    """
+    if isinstance(value, str) and value and value.lower() not in {"false", "0", "no"}:
+        _check_authority(value, "`verify` in the connection's extra")
+        return value
+    if value not in (True, None, ""):
+        raise ConfigurationError(
+            "The connection's extra asks for TLS without verification.",
+            hint="Remove `verify`, or give the path of a CA bundle.",
+        )
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        if trusts_environment and os.environ.get(name):
+            _check_authority(os.environ[name], f"The environment variable {name}")
+            break
+    return True
+
+
+def _check_authority(path: str, named: str) -> None:
+    try:
+        if Path(path).is_dir():
+            return
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError):
+        raise ConfigurationError(
+            f"{named} is not a readable file of certificates.",
+            hint="Give the path of a CA bundle in PEM format that every worker can read.",
+        ) from None
+
+
+def read_proxies(extra: dict[str, Any], url: str, where: str) -> dict[str, str]:
+    """The proxies of the extra.
+
+    A proxy of the environment is used for https only, through a tunnel in which it sees no token.
+
+    :param url: the base URL.
+    :raises ConfigurationError: they cannot be used, or the one for plain http would read the tokens.
+    """
+    proxies = extra.get("proxies") or {}
+    if not isinstance(proxies, dict) or not all(map(_is_proxy, proxies.values())):
+        raise ConfigurationError(
+            f"`proxies` in the extra of {where} cannot be used.",
+            hint='Write it as {"https": "http://HOST:PORT"}.',
+        )
+    chosen = select_proxy(url, proxies)
+    if url.startswith("http:") and chosen and not (allows_http(extra) or is_loopback(chosen)):
+        raise ConfigurationError(
+            f"The proxy for plain http in the extra of {where} would get the tokens unprotected.",
+            hint='Use https, or set "allow_http": true in its extra if that is meant.',
+        )
+    return proxies
+
+
+def _is_proxy(proxy: Any) -> bool:
+    if not isinstance(proxy, str):
+        return False
+    try:
+        parts = urlsplit(proxy)
+        return parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def allows_http(extra: dict[str, Any]) -> bool:
+    return extra.get("allow_http") in (True, "true", "True")
+
+
+def base_url(connection: Any, extra: dict[str, Any]) -> str:
+    """Scheme, host and port of the API, from a connection's host, schema and port.
+
+    :raises ConfigurationError: it is no plain URL of a host, or it is plain http to another machine without ``"allow_http": true``.
+    """
+    host = (connection.host or "").strip() or DEFAULT_BASE_URL
+    if "://" not in host:
+        host = f"{connection.schema or 'https'}://{host}"
+    try:
+        parts = urlsplit(host)
+        port = parts.port or connection.port or None
+        port = port if port is None or 0 < port < 65536 else -1
+    except ValueError:
+        parts, port = urlsplit(""), -1
+    usable = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
+    if not usable or parts.path.strip("/") or parts.query or parts.fragment or port == -1:
+        raise ConfigurationError(
+            "The connection's host is no base URL.",
+            hint=f"It should read like {DEFAULT_BASE_URL}, without a path.",
+        )
+    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    plain = port is None or port == {"http": 80, "https": 443}[parts.scheme]
+    url = f"{parts.scheme}://{name}" + ("" if plain else f":{port}")
+    if parts.scheme == "http" and not (allows_http(extra) or is_loopback(url)):
+        raise ConfigurationError(
+            "The connection's host is plain http, which would send the tokens unprotected.",
+            hint='Use https, or set "allow_http": true in its extra if that is meant.',
+        )
+    return url
+
+
+def is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
