@@ -24,27 +24,22 @@ def arguments(words: list[str]) -> argparse.Namespace:
         "--bind", default=LOOPBACK, help="address to listen on; others only where nobody else is"
     )
     parser.add_argument("--invoices", type=int, default=22500)
-    parser.add_argument("--employees", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same books")
-    parser.add_argument("--agreement", type=int, default=AGREEMENT)
-    parser.add_argument("--company", default=COMPANY)
     parser.add_argument("--companies", type=int, default=1, help="how many, told apart by their grant tokens")
     parser.add_argument(
         "--sold-every", type=int, default=SOLD_EVERY, help="one in this many invoices names a salesperson"
     )
     parser.add_argument("--until", type=date.fromisoformat, default=LAST_DAY, help="day of the last invoice")
-    parser.add_argument("--base-currency", default="DKK")
     parser.add_argument("--app-secret-token", default=APP_SECRET_TOKEN)
     parser.add_argument("--agreement-grant-token", default=AGREEMENT_GRANT_TOKEN)
     return parser.parse_args(words)
 
 
 def main(words: list[str]) -> int:
-    """Serve until SIGTERM, SIGINT or the control action `stop`."""
+    """Serve until SIGTERM or SIGINT."""
     chosen = arguments(words)
     tokens = chosen.app_secret_token, chosen.agreement_grant_token
-    found = companies(Company(chosen.agreement, chosen.company, chosen.seed, *tokens), chosen.companies)
-    size = chosen.invoices, chosen.employees, chosen.base_currency, chosen.sold_every, chosen.until
+    found = companies(Company(AGREEMENT, COMPANY, 1, *tokens), chosen.companies)
+    size = chosen.invoices, chosen.sold_every, chosen.until
     server = Server(chosen.port, found[0].ledger(*size), Tokens(*tokens), chosen.bind)
     for other in found[1:]:
         server.admit(other.ledger(*size), Tokens(other.app_secret_token, other.agreement_grant_token))

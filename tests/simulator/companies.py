@@ -8,6 +8,8 @@ from datetime import date
 from simulator.books import LAST_DAY, SOLD_EVERY, Books
 from simulator.ledger import Ledger
 
+EMPLOYEES = 10
+
 
 @dataclass(frozen=True)
 class Company:
@@ -19,16 +21,9 @@ class Company:
     app_secret_token: str
     agreement_grant_token: str
 
-    def ledger(
-        self,
-        invoices: int,
-        employees: int,
-        base_currency: str,
-        sold_every: int = SOLD_EVERY,
-        until: date = LAST_DAY,
-    ) -> Ledger:
+    def ledger(self, invoices: int, sold_every: int = SOLD_EVERY, until: date = LAST_DAY) -> Ledger:
         """Its books, of that size."""
-        books = Books(invoices, employees, self.seed, base_currency, sold_every, until)
+        books = Books(invoices, EMPLOYEES, self.seed, sold_every=sold_every, until=until)
         return Ledger(books, self.agreement, self.name)
 
 

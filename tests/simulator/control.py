@@ -15,28 +15,25 @@ from simulator.ledger import Ledger
 class Control:
     """The actions behind `/__control__/<action>`; each takes keyword values and returns JSON values."""
 
-    def __init__(self, ledger: Ledger, script: Script, journal: Journal, stop: Callable[[], None]) -> None:
+    def __init__(self, ledger: Ledger, script: Script, journal: Journal) -> None:
         self._ledger, self._script, self._journal = ledger, script, journal
         self._actions: dict[str, Callable[..., Any]] = {
-            "pay": self._pay,
-            "unpay": self._unpay,
+            "pay": ledger.pay,
+            "unpay": ledger.unpay,
             "book": self._book,
             "remove": ledger.remove,
             "restore": ledger.restore,
             "rename_employee": ledger.rename_employee,
-            "add_employee": self._add_employee,
+            "add_employee": lambda name, number=None, **how: ledger.add_employee(number, name, **how),
             "remove_employee": ledger.remove_employee,
             "spoil": self._spoil,
             "heal": ledger.heal,
-            "faults": self._faults,
+            "faults": script.set_faults,
             "when": self._when,
             "agreement": self._agreement,
             "clock": self._clock,
             "requests": lambda: {"requests": journal.entries()},
             "reset": journal.reset,
-            "ledger": ledger.state,
-            "invoice": lambda number: json.loads(ledger.healthy(number), parse_float=str),
-            "stop": stop,
         }
 
     def perform(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -46,10 +43,6 @@ class Control:
         result = self._actions[action](**payload)
         return result if isinstance(result, dict) else {}
 
-    def invoice_text(self, number: int) -> str:
-        """Return the true invoice, letter by letter."""
-        return self._ledger.healthy(number)
-
     def after(self, path: str) -> None:
         """Do whatever is scripted to happen after this request."""
         for step in self._script.due_after(path):
@@ -58,26 +51,14 @@ class Control:
             else:
                 self.perform(step["action"], {key: value for key, value in step.items() if key != "action"})
 
-    def _pay(self, number: int, amount: Any = None) -> dict[str, Any]:
-        return {"number": number, "remainder": str(self._ledger.pay(number, amount))}
-
-    def _unpay(self, number: int, amount: Any = None) -> dict[str, Any]:
-        return {"number": number, "remainder": str(self._ledger.unpay(number, amount))}
-
     def _book(self, count: int = 1, date: str | None = None, **chosen: Any) -> dict[str, Any]:
         return {"numbers": self._ledger.book(count, day=_day(date), **chosen)}
-
-    def _add_employee(self, name: str, number: int | None = None, barred: bool = False) -> dict[str, Any]:
-        return {"number": self._ledger.add_employee(number, name, barred=barred)}
 
     def _spoil(
         self, number: int, path: str, value: Any = None, raw: str | None = None, absent: bool = False
     ) -> None:  # fmt: skip
         text = raw if raw is not None else json.dumps(value, default=str)
         self._ledger.spoil(number, path, None if absent else text)
-
-    def _faults(self, faults: list[dict[str, Any]]) -> None:
-        self._script.set_faults(faults)
 
     def _when(self, clear: bool = False, **hook: Any) -> None:
         if clear:

@@ -148,31 +148,6 @@ def invoice_json(invoice: Invoice, seed: int) -> str:
     )
 
 
-def lines_json(invoice: Invoice, seed: int) -> str:
-    """Write the lines, which only the single document has; their net amounts add up to the invoice's."""
-    dice = Dice(seed, "lines", invoice.index)
-    left, count, lines = invoice.net, 1 + dice.below(4), []
-    if dice.chance(200):
-        lines.append('{"lineNumber":1,"sortKey":1,"description":"Ifølge aftale:\\nuge 12\\u2013\\u200b14"}')
-    for remaining in range(count, 0, -1):
-        total = left if remaining == 1 else int(left * (1 + dice.below(50)) / 100)
-        left -= total
-        key = len(lines) + 1
-        quantity = "-1.00" if invoice.net < 0 else "1.00"
-        percent = invoice.customer.vat_percent
-        vat = (abs(total) * percent + 50) // 100 * (-1 if total < 0 else 1)
-        product = 100 + dice.below(900)
-        lines.append(
-            f'{{"lineNumber":{key},"sortKey":{key},"description":{quoted(dice.pick(vocabulary.GOODS))},'
-            f'"quantity":{quantity},"unitNetPrice":{spell_two(abs(total))},"discountPercentage":0.00,'
-            f'"unitCostPrice":0.00,"vatRate":{spell_eight(percent * 100)},"vatAmount":{spell_two(vat)},'
-            f'"totalNetAmount":{spell_two(total)},'
-            f'"unit":{{"unitNumber":1,"name":"stk.","products":"{HOST}/units/1/products","self":"{HOST}/units/1"}},'
-            f'"product":{{"productNumber":"{product}","self":"{HOST}/products/{product}"}}}}'
-        )
-    return f"[{','.join(lines)}]"
-
-
 def employee_json(employee: Employee) -> str:
     """Write an employee; `barred` is left out where it is false. The link paths are not documented."""
     own = f"{HOST}/employees/{employee.number}"

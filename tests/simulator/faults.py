@@ -9,34 +9,10 @@ from typing import Any, Literal, get_args
 from urllib.parse import unquote_plus
 
 Kind = Literal[
-    # another answer
-    "status",
-    "html",
-    "redirect",
-    "body",
-    "headers",
-    "otherwise",
-    "edit",
-    "recoded",
-    "half_json",
-    "bad_gzip",
-    "bad_checksum",
-    "half_gzip",
-    "layers",
-    # the healthy answer, brought badly
-    "reset",
-    "silence",
-    "slow",
-    "drip",
-    "drip_head",
-    "half_body",
-    "half_open_ended",
-    "half_chunked",
-    "half_reset",
-    "flood",
-    "packed_flood",
-    "wire",
-]
+    "status", "html", "redirect", "body", "headers", "otherwise", "edit", "recoded", "half_json", "bad_gzip",
+    "bad_checksum", "half_gzip", "layers", "reset", "silence", "slow", "drip", "drip_head", "half_body",
+    "half_open_ended", "half_chunked", "half_reset", "flood", "packed_flood", "wire",
+]  # fmt: skip
 KINDS: tuple[str, ...] = get_args(Kind)
 Step = dict[str, Any] | Callable[[], object]
 

@@ -12,14 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from simulator.books import Books, Employee, Invoice
-from simulator.documents import employee_json, invoice_json, lines_json
+from simulator.documents import employee_json, invoice_json
 from simulator.spoiling import Spoil, spoiled
 
 RENDERED_AT_START = 50_000  # more invoices than this are written when first asked for
-
-
-class UnknownNumber(ValueError):
-    """There is no such invoice or employee."""
 
 
 def hundredths(amount: Decimal | int | str) -> int:
@@ -62,7 +58,7 @@ class Ledger:
         return self.day or datetime.now(ZoneInfo("Europe/Copenhagen")).date()
 
     def written(self, number: int) -> bytes:
-        """Return the invoice as the API delivers it in a listing, spoiled if it is."""
+        """Return the invoice as the API delivers it, spoiled if it is."""
         text = self._written.get(number)
         if text is None:
             healthy = self.healthy(number)
@@ -73,13 +69,6 @@ class Ledger:
 
     def healthy(self, number: int) -> str:
         return invoice_json(self._invoice(number), self.books.seed)
-
-    def single(self, number: int) -> bytes:
-        """Return the invoice with its lines, as the API delivers it alone."""
-        lines = lines_json(self._invoice(number), self.books.seed)
-        text = f'{self.healthy(number)[:-1]},"lines":{lines}}}'
-        spoils = self._spoils.get(number)
-        return (spoiled(text, spoils) if spoils else text).encode()
 
     def item(self, number: int) -> dict[str, Any]:
         """Return the true invoice as plain values, amounts as Decimal: what a client ought to have stored."""
@@ -100,22 +89,6 @@ class Ledger:
         """Return the employees the API lists, by number."""
         with self.lock:
             return {number: self.employee(number) for number in sorted(self.staff)}
-
-    def state(self) -> dict[str, Any]:
-        """Return what can be compared with a copy of the books at a glance."""
-        with self.lock:
-            invoices = self.invoices.values()
-            return {
-                "agreement": self.agreement,
-                "company": self.company,
-                "count": len(self.numbers),
-                "first_number": self.numbers[0] if self.numbers else None,
-                "last_number": self.numbers[-1] if self.numbers else None,
-                "sum_net_base": str(money(sum(one.in_base(one.net) for one in invoices))),
-                "sum_remainder_base": str(money(sum(one.in_base(one.remainder) for one in invoices))),
-                "open": sum(1 for one in invoices if one.remainder),
-                "employees": {str(number): self.staff[number].name for number in sorted(self.staff)},
-            }
 
     # changing
 
@@ -169,7 +142,7 @@ class Ledger:
         """Bring an invoice back that had vanished."""
         with self.lock:
             if number not in self._removed:
-                raise UnknownNumber(f"there is no removed invoice {number}")
+                raise ValueError(f"there is no removed invoice {number}")
             self.invoices[number] = self._removed.pop(number)
             insort(self.numbers, number)
             self._changed(number)
@@ -226,10 +199,10 @@ class Ledger:
         try:
             return self.invoices[number]
         except KeyError:
-            raise UnknownNumber(f"there is no invoice {number}") from None
+            raise ValueError(f"there is no invoice {number}") from None
 
     def _employee(self, number: int) -> Employee:
         try:
             return self.staff[number]
         except KeyError:
-            raise UnknownNumber(f"there is no employee {number}") from None
+            raise ValueError(f"there is no employee {number}") from None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from simulator.refusals import bad_parameter, page_too_large
+from simulator.refusals import Refusal, bad_query
 
 DEFAULT_SIZE = 20
 LARGEST_SIZE = 1000
@@ -36,7 +36,8 @@ class Window:
         skip = _whole(request, "skippages", 0, least=0)
         size = _whole(request, "pagesize", DEFAULT_SIZE, least=1)
         if size > LARGEST_SIZE:
-            raise page_too_large(size)
+            text = f"The page size {size} exceeds the maximum of {LARGEST_SIZE}."  # unconfirmed
+            raise Refusal(400, text, errorCode="E04810")
         return cls(skip, size)
 
     @property
@@ -50,7 +51,7 @@ def _whole(request: Request, name: str, default: int, least: int) -> int:
         return default
     # A page size below one and a negative page are refused; what the real answer says is unconfirmed.
     if not text.isascii() or not text.isdigit() or int(text) < least:
-        raise bad_parameter(name, text)
+        raise bad_query(name, f"'{text}' is not a valid {name}.")
     return int(text)
 
 
@@ -83,7 +84,7 @@ def envelope(
 def _links(request: Request, window: Window, last: int) -> dict[str, str]:
     kept = "".join(
         f"&{name}={quote(request.parameters[name], safe='$:,-')}"
-        for name in ("filter", "sort", "demo")
+        for name in ("filter", "sort")
         if name in request.parameters
     )
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import parse_qsl
 
-from simulator import totals
+from simulator import resources, totals
 from simulator.documents import employee_json
 from simulator.ledger import Ledger
 from simulator.paging import Request, Window, envelope
-from simulator.refusals import no_tokens, unknown_resource, wrong_tokens
-from simulator.resources import VIEWS, Resources
+from simulator.refusals import Refusal
 
-_BOOKED = re.compile(r"/invoices/booked/(\d{1,9})")
-_EMPLOYEE = re.compile(r"/employees/(\d{1,9})")
-_VIEW = re.compile(rf"/invoices/({'|'.join(VIEWS)})")
-PARAMETERS = ("skippages", "pagesize", "filter", "sort", "demo")
+PARAMETERS = ("skippages", "pagesize", "filter", "sort")
 
 
 class Headers(Protocol):
@@ -33,15 +28,13 @@ class Tokens:
         self.agreement_grant = agreement_grant
         self._pairs = {(app_secret, agreement_grant), ("demo", "demo")}
 
-    def check(self, headers: Headers, *, demo: bool) -> None:
+    def check(self, headers: Headers) -> None:
         """Refuse a missing pair (half a pair counts as missing, which is unconfirmed) and a wrong one."""
         pair = headers.get("X-AppSecretToken"), headers.get("X-AgreementGrantToken")
-        if pair == (None, None) and demo:
-            return
         if None in pair:
-            raise no_tokens()
+            raise Refusal(401)
         if pair not in self._pairs:
-            raise wrong_tokens()
+            raise Refusal(401, "Token does not correspond to a valid grant.", errorCode="E02250")
 
 
 def asked(base: str, target: str) -> Request:
@@ -56,54 +49,29 @@ class Routes:
 
     def __init__(self, ledger: Ledger, tokens: Tokens) -> None:
         self._ledger, self._tokens = ledger, tokens
-        self._resources = Resources(ledger)
-        self._fixed: dict[str, Callable[[Request], bytes]] = {
+        self._paths: dict[str, Callable[[Request], bytes]] = {
             "/self": lambda request: totals.self_json(ledger),
-            "/invoices": lambda request: totals.index_json(),
-            "/invoices/drafts": self._nothing,
-            "/invoices/sent": self._nothing,
+            "/invoices/totals": lambda request: totals.totals_json(ledger),
+            "/invoices/booked": self._invoices,
             "/employees": self._employees,
-            **{path: lambda request: totals.totals_json(ledger, request.path) for path in totals.PATHS},
         }
 
     def answer(self, request: Request, headers: Headers) -> bytes:
         """Return the document, or raise a Refusal."""
-        self._tokens.check(headers, demo=request.parameters.get("demo") == "true")
+        self._tokens.check(headers)
+        if request.path not in self._paths:
+            raise Refusal(404)
         with self._ledger.lock:
-            fixed = self._fixed.get(request.path)
-            if fixed:
-                return fixed(request)
-            if view := _VIEW.fullmatch(request.path):
-                return self._invoices(request, view[1])
-            if found := _BOOKED.fullmatch(request.path):
-                return self._invoice(int(found[1]))
-            if found := _EMPLOYEE.fullmatch(request.path):
-                return self._employee(int(found[1]))
-        raise unknown_resource()
+            return self._paths[request.path](request)
 
-    def _invoices(self, request: Request, view: str) -> bytes:
+    def _invoices(self, request: Request) -> bytes:
         window = Window.of(request)
-        numbers = self._resources.invoices(
-            view, request.parameters.get("filter"), request.parameters.get("sort")
-        )
-        rows = [self._ledger.written(number) for number in numbers[window.rows]]
-        return envelope(request, window, rows, len(numbers), len(self._resources.view(view)), meta=False)
+        numbers, results = resources.invoices(self._ledger, request, window)
+        rows = [self._ledger.written(number) for number in numbers]
+        return envelope(request, window, rows, results, len(self._ledger.numbers), meta=False)
 
     def _employees(self, request: Request) -> bytes:
         window = Window.of(request)
-        staff = self._resources.employees(request.parameters.get("filter"), request.parameters.get("sort"))
+        staff = resources.employees(self._ledger, request)
         rows = [employee_json(employee).encode() for employee in staff[window.rows]]
         return envelope(request, window, rows, len(staff), len(self._ledger.staff), meta=True)
-
-    def _nothing(self, request: Request) -> bytes:
-        return envelope(request, Window.of(request), [], 0, 0, meta=False)
-
-    def _invoice(self, number: int) -> bytes:
-        if number not in self._ledger.invoices:
-            raise unknown_resource()
-        return self._ledger.single(number)
-
-    def _employee(self, number: int) -> bytes:
-        if number not in self._ledger.staff:
-            raise unknown_resource()
-        return employee_json(self._ledger.staff[number]).encode()

@@ -131,12 +131,12 @@ class OwnProcess(Simulator):
 @contextmanager
 def running(
     *, invoices: int = 2500, employees: int = 10, seed: int = 1, agreement: int = AGREEMENT, company: str = COMPANY,
-    base_currency: str = "DKK", app_secret_token: str = APP_SECRET_TOKEN,
-    agreement_grant_token: str = AGREEMENT_GRANT_TOKEN, port: int = 0, sold_every: int = SOLD_EVERY,
+    app_secret_token: str = APP_SECRET_TOKEN, agreement_grant_token: str = AGREEMENT_GRANT_TOKEN,
+    sold_every: int = SOLD_EVERY,
 ) -> Iterator[InProcess]:  # fmt: skip
     """Run a simulator in a thread of this process."""
-    ledger = Ledger(Books(invoices, employees, seed, base_currency, sold_every), agreement, company)
-    server = Server(port, ledger, Tokens(app_secret_token, agreement_grant_token))
+    ledger = Ledger(Books(invoices, employees, seed, sold_every=sold_every), agreement, company)
+    server = Server(0, ledger, Tokens(app_secret_token, agreement_grant_token))
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -148,22 +148,12 @@ def running(
 
 
 @contextmanager
-def process(
-    *, invoices: int = 22500, employees: int = 10, seed: int = 1, agreement: int = AGREEMENT, company: str = COMPANY,
-    base_currency: str = "DKK", app_secret_token: str = APP_SECRET_TOKEN,
-    agreement_grant_token: str = AGREEMENT_GRANT_TOKEN, port: int = 0, companies: int = 1,
-    sold_every: int = SOLD_EVERY,
-) -> Iterator[OwnProcess]:  # fmt: skip
+def process(*, invoices: int = 22500, companies: int = 1) -> Iterator[OwnProcess]:
     """Run a simulator as a process of its own, and stop that process at the end.
 
     :param companies: how many it serves; those after the first are told apart by `-2`, `-3` and so on behind the grant token.
     """
-    options = {
-        "--port": port, "--invoices": invoices, "--employees": employees, "--seed": seed, "--agreement": agreement,
-        "--company": company, "--base-currency": base_currency, "--app-secret-token": app_secret_token,
-        "--agreement-grant-token": agreement_grant_token, "--companies": companies, "--sold-every": sold_every,
-    }  # fmt: skip
-    arguments = [str(word) for option in options.items() for word in option]
+    arguments = ["--invoices", str(invoices), "--companies", str(companies)]
     folder = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, (folder, os.environ.get("PYTHONPATH"))))
     child = subprocess.Popen(
@@ -174,7 +164,7 @@ def process(
         line = child.stdout.readline() if child.stdout else ""
         if not line.startswith(READY):
             raise RuntimeError(f"the simulator did not start: {line!r}")
-        yield OwnProcess(child, line.removeprefix(READY).strip(), app_secret_token, agreement_grant_token)
+        yield OwnProcess(child, line.removeprefix(READY).strip(), APP_SECRET_TOKEN, AGREEMENT_GRANT_TOKEN)
     finally:
         child.terminate()
         try:

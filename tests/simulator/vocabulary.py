@@ -1,4 +1,4 @@
-"""The words the invented books are written with: names, streets, towns, goods, terms."""
+"""The words the invented books are written with: names, streets, towns, terms."""
 
 from __future__ import annotations
 
@@ -22,15 +22,8 @@ COMPANY_TRADES = (
 )  # fmt: skip
 COMPANY_FORMS = ("ApS", "A/S", "I/S", "ApS", "A/S", "P/S", "v/ R. Bæk", "Amba")
 STREETS = (
-    "Prøvevej",
-    "Åboulevarden",
-    "Søndergade",
-    "Ærtevej",
-    "Industrivej",
-    "Nørre Allé",
-    "Havnegade",
-    "Ørstedsvej",
-)
+    "Prøvevej", "Åboulevarden", "Søndergade", "Ærtevej", "Industrivej", "Nørre Allé", "Havnegade", "Ørstedsvej",
+)  # fmt: skip
 FLOORS = ("2. sal", "st. tv.", "Att.: Bogholderiet", "Bygning Ø")
 TOWNS = (
     ("8000", "Aarhus C"), ("1050", "København K"), ("5000", "Odense C"), ("9000", "Aalborg"), ("6700", "Esbjerg"),
@@ -44,10 +37,6 @@ ABROAD_CURRENCIES = ("SEK", "EUR", "NOK", "USD", "EUR")
 HEADINGS = (
     "Levering uge 3", "Serviceaftale, 1. kvartal", "Montage af køkken", "Månedsafregning", "Acontofaktura",
     'Skilte 60x90 "Åbent"', "Løbende rådgivning", "Reparation / udkald", "Café-inventar", "Ordre",
-)  # fmt: skip
-GOODS = (
-    "Timer, montør", "Skruer 5x60 mm, æske", "Kørsel", "Egeplade, olieret", "Konsulentydelse", "Lås og nøgler",
-    "Rør Ø22 mm", "Blæk, sort", "Frokostordning",
 )  # fmt: skip
 
 
