@@ -7,7 +7,8 @@ faults of the network          :mod:`tests.injection.proxy`, in front of HTTP or
 a statement, a commit          :mod:`tests.injection.postgres`: the proxy that knows PostgreSQL's messages; killed backends
 transaction pooling            :mod:`tests.injection.pooler`
 a server to be mistreated      :mod:`tests.injection.clusters`: restart, crash, full disk
-processes                      :mod:`tests.injection.processes`: kill, stop and go on, by process id
+another time                   :mod:`tests.injection.clocks`
+processes                      :mod:`tests.task_processes`: kill, stop and go on, by process id
 ============================== ============================================================================
 
 ``simulated.when(k, function)`` calls a function at request k; ``proxy.trip(b"commit\0", function, at=k)`` at the k-th statement with that text.

@@ -9,13 +9,12 @@ from __future__ import annotations
 import select
 import socket
 import struct
-import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 
-from tests.injection.hosts import LOOPBACK
+from tests.injection.hosts import LOOPBACK, attended
+from tests.injection.postgres import NO_TLS
 
-_NO_TLS = frozenset({80877103, 80877104})
 _READY, _IDLE = b"Z", b"I"
 
 
@@ -55,7 +54,7 @@ def _startup(client: socket.socket) -> bytes:
         head = client.recv(8, socket.MSG_WAITALL)
         size, code = struct.unpack("!II", head)
         rest = client.recv(size - 8, socket.MSG_WAITALL) if size > 8 else b""
-        if code not in _NO_TLS:
+        if code not in NO_TLS:
             return head + rest
         client.sendall(b"N")
 
@@ -90,18 +89,5 @@ def _serve(client: socket.socket, port: int) -> None:
 @contextmanager
 def pooler(port: int) -> Iterator[int]:
     """Run it in front of a server's port; its own port."""
-    with closing(socket.create_server((LOOPBACK, 0))) as listening:
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    client, _ = listening.accept()
-                    threading.Thread(target=attend, args=(client,), daemon=True).start()
-
-        def attend(client: socket.socket) -> None:
-            with closing(client), suppress(OSError, struct.error):
-                _serve(client, port)
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield listening.getsockname()[1]
-        listening.shutdown(socket.SHUT_RDWR)
+    with attended(lambda client: _serve(client, port)) as own:
+        yield own

@@ -13,7 +13,7 @@ from tests.injection.proxy import Link, Proxy
 
 Fate = Literal["passed on", "held back", "unanswered"]
 APPLICATION = "airflow-provider-economic"
-_NO_TLS = frozenset({80877103, 80877104})  # SSLRequest, GSSENCRequest: answered by one byte
+NO_TLS = frozenset({80877103, 80877104})  # SSLRequest, GSSENCRequest: answered by one byte
 _WITH_TEXT = frozenset({b"Q", b"P", b"d"})  # Query, Parse, CopyData
 
 
@@ -46,7 +46,7 @@ class _Reader:
                 return
             message, self.rest = self.rest[:size], self.rest[size:]
             if not self.started:
-                self.started = struct.unpack_from("!I", message, 4)[0] not in _NO_TLS
+                self.started = struct.unpack_from("!I", message, 4)[0] not in NO_TLS
             yield message
 
 
@@ -59,10 +59,10 @@ class _Conversation:
 class PostgresProxy(Proxy):
     """A proxy in front of PostgreSQL that can act at a chosen statement."""
 
-    def __init__(self, target: int, *, window: int = 4096) -> None:
+    def __init__(self, target: int) -> None:
         self._trips: list[Trip] = []
         self._conversations: dict[Link, _Conversation] = {}
-        super().__init__(target, window=window)
+        super().__init__(target)
 
     def trip(self, text: bytes, do: Callable[[], object], *, at: int = 1, fate: Fate = "passed on") -> Trip:
         r"""Call a function once, when a statement (or a piece of a COPY) that holds ``text`` comes by for the ``at``-th time from now.

@@ -12,6 +12,7 @@ from typing import Any
 from tests.injection.hosts import LOOPBACK
 
 _PIECE = 16 * 1024
+_BUFFERED = 4096  # of the client's while stalled; small, so that a stalled client notices soon
 
 
 class Link:
@@ -41,15 +42,12 @@ class Proxy:
     """Forwards a port of its own to another one of this machine.
 
     :param target: the port it stands in front of.
-    :param window: bytes of the client's that it buffers while stalled; small, so that a stalled client notices soon.
     """
 
-    def __init__(self, target: int, *, window: int = 4096) -> None:
+    def __init__(self, target: int) -> None:
         self.latency = 0.0
         """Seconds that each piece is held back, in either direction."""
-        self.opened = 0
-        """How many connections were made to it."""
-        self._target, self._window = target, window
+        self._target = target
         self._links: set[Link] = set()
         self._lock = threading.Lock()
         self._flows = threading.Event()
@@ -118,7 +116,7 @@ class Proxy:
     def _listen(self) -> None:
         listening = socket.socket()
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._window)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFERED)
         listening.bind((LOOPBACK, self.port))
         listening.listen(64)
         self.port = listening.getsockname()[1]
@@ -129,7 +127,6 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = listening.accept()
-                self.opened += 1
                 try:
                     server = socket.create_connection((LOOPBACK, self._target), timeout=10)
                 except OSError:

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.injection.hosts import LOOPBACK, attended
+
 
 @dataclass(frozen=True)
 class Front:
@@ -41,27 +43,14 @@ def tls_front(folder: Path, behind: int, *, name: str = "localhost", days: int =
     authority, chain = _certificate(folder, name, days)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain)
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
-        thread = threading.Thread(target=_serve, args=(listening, context, behind), daemon=True)
-        thread.start()
-        yield Front(listening.getsockname()[1], authority)
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join(5)
-
-
-def _serve(listening: socket.socket, context: ssl.SSLContext, behind: int) -> None:
-    with suppress(OSError):
-        while True:
-            connection, _ = listening.accept()
-            threading.Thread(target=_pass_on, args=(connection, context, behind), daemon=True).start()
+    with attended(lambda connection: _pass_on(connection, context, behind)) as port:
+        yield Front(port, authority)
 
 
 def _pass_on(connection: socket.socket, context: ssl.SSLContext, behind: int) -> None:
     with (
-        suppress(OSError),
-        closing(connection),
         context.wrap_socket(connection, server_side=True) as secure,
-        closing(socket.create_connection(("127.0.0.1", behind))) as plain,
+        closing(socket.create_connection((LOOPBACK, behind))) as plain,
     ):
         threading.Thread(target=_pump, args=(plain, secure), daemon=True).start()
         _pump(secure, plain)
