@@ -174,7 +174,7 @@ def case_on(
     witnesses = []
 
     def make(dsn: str) -> Case:
-        witnesses.append(Witness(books, dsn, lambda: caplog.text, (APP_SECRET, AGREEMENT_GRANT)))
+        witnesses.append(Witness(books, dsn, lambda: caplog.text))
         made = Case(books, DagRuns(monkeypatch), witnesses[-1], dsn, define_connection)
         made.reach_books_at(books.base_url)
         made.reach_database_at(dsn)

@@ -136,8 +136,7 @@ class Live:
 
         :param run_id: of the run that has synced last, whose XCom must then be what the table of syncs says; None when none is known for it.
         """
-        tokens = (self.books.app_secret_token, self.books.agreement_grant_token)
-        witness = Witness(self.books, self.invoices, self.said, tokens)
+        witness = Witness(self.books, self.invoices, self.said)
         try:
             newest = "select statistics from economic.sync_run order by sync_id desc limit 1"
             last = self.xcom(run_id) if run_id else witness.value(newest)

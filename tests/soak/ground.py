@@ -77,15 +77,9 @@ class Ground:
         tokens = {"app_secret_token": APP_SECRET, "agreement_grant_token": AGREEMENT_GRANT}
         parts = psycopg.conninfo.conninfo_to_dict(self.cluster.dsn)
         economic = {"conn_type": "economic", "host": f"http://127.0.0.1:{self.http.port}", "extra": tokens}
-        postgres = {
-            "conn_type": "postgres",
-            "host": "127.0.0.1",
-            "port": self.postgres.port,
-            "login": parts["user"],
-            "password": parts["password"],
-            "schema": parts["dbname"],
-            "extra": {"application_name": f"{NAME} {name}"},
-        }
+        login = {"login": parts["user"], "password": parts["password"], "schema": parts["dbname"]}
+        postgres = {"conn_type": "postgres", "host": "127.0.0.1", "port": self.postgres.port, **login}
+        postgres["extra"] = {"application_name": f"{NAME} {name}"}
         return {
             "AIRFLOW_CONN_ECONOMIC_DEFAULT": json.dumps(economic),
             "AIRFLOW_CONN_ECONOMIC_POSTGRES": json.dumps(postgres),
@@ -132,15 +126,8 @@ def ground(folder: Path, *, invoices: int, seed: int) -> Iterator[Ground]:
     :param folder: for the log of the processes.
     """
     with ExitStack() as stack:
-        books = stack.enter_context(
-            simulator.running(
-                invoices=invoices,
-                employees=8,
-                seed=seed,
-                app_secret_token=APP_SECRET,
-                agreement_grant_token=AGREEMENT_GRANT,
-            )
-        )
+        tokens = {"app_secret_token": APP_SECRET, "agreement_grant_token": AGREEMENT_GRANT}
+        books = stack.enter_context(simulator.running(invoices=invoices, employees=8, seed=seed, **tokens))
         cluster = stack.enter_context(clusters.cluster())
         with prepare(psycopg.connect(cluster.dsn)) as connection:
             schema.migrate(connection)
@@ -149,7 +136,7 @@ def ground(folder: Path, *, invoices: int, seed: int) -> Iterator[Ground]:
         postgres = stack.enter_context(PostgresProxy(cluster.server.port))
         processes = stack.enter_context(Processes())
         runs = ProcessRuns(processes, folder / "tasks.log")
-        witness = Witness(books, cluster.dsn, runs.said, (APP_SECRET, AGREEMENT_GRANT))
+        witness = Witness(books, cluster.dsn, runs.said)
         stack.callback(witness.close)
         yield Ground(books, cluster, http, postgres, witness, runs)
 
