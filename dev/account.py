@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,15 +71,16 @@ def account(parts: Parts, home: Path, invoices: int | None) -> Account:
         copies.note_real(home)
         described = f"the real account behind {REAL_TOKENS[0]} and {REAL_TOKENS[1]}"
         return Account("economic_live", base_url, app_secret, grant, described)
-    return _simulated(parts, copies.note_simulated(home, invoices))
+    return _simulated(parts, copies.note_simulated(home, invoices), copies.last_simulated_day(home))
 
 
-def _simulated(parts: Parts, invoices: int) -> Account:
+def _simulated(parts: Parts, invoices: int, last_day: date) -> Account:
     sys.path.insert(0, str(TESTS))
     from simulator.running import AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN, READY
 
     path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-m", "simulator", "--invoices", str(invoices)]
+    books = ["--invoices", str(invoices), "--until", last_day.isoformat()]
+    command = [sys.executable, "-m", "simulator", *books]
     part = parts.start("simulator", command, os.environ | {"PYTHONPATH": path})
     parts.wait_until(lambda: part.said().startswith(READY), "the simulator answers", _PATIENCE_SECONDS)
     base_url = part.said().removeprefix(READY).split()[0]

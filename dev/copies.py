@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from dev.keys import write_private
 
-_REAL, _SIMULATED = "real account", "simulated invoices"
+_REAL, _SIMULATED, _LAST_DAY = "real account", "simulated invoices", "last simulated day"
 _USUAL_SIZE = 22_500
 
 
@@ -30,6 +31,13 @@ def note_simulated(home: Path, wanted: int | None) -> int:
         )
     write_private(_note(home), _noted(home) | {_SIMULATED: size})
     return size
+
+
+def last_simulated_day(home: Path) -> date:
+    """Return the day of the simulated account's last invoice: that of its first start, so that later ones find the same books."""
+    day = _noted(home).get(_LAST_DAY) or datetime.now(UTC).date().toordinal()
+    write_private(_note(home), _noted(home) | {_LAST_DAY: day})
+    return date.fromordinal(day)
 
 
 def holds_real(home: Path) -> bool:

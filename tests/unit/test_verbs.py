@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,22 @@ def test_another_size_of_the_simulator_is_refused(tmp_path: Path) -> None:
     assert "ECONOMIC_DEMO_DATA" in str(refused.value)
     assert copies.note_simulated(tmp_path / "other", 500) == 500
     assert copies.note_simulated(tmp_path / "other", None) == 500
+
+
+def test_simulated_books_end_on_their_first_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later start finds the same books: otherwise every invoice of the copy would be dated anew."""
+    first = copies.last_simulated_day(tmp_path)
+    assert abs((datetime.now(UTC).date() - first).days) <= 1
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Later:
+            return cls(2040, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(copies, "datetime", Later)
+    copies.note_simulated(tmp_path, None)
+    assert copies.last_simulated_day(tmp_path) == first
+    assert copies.last_simulated_day(tmp_path / "other").year == 2040
 
 
 @pytest.fixture
