@@ -164,11 +164,6 @@ def upsert(
     )
 
 
-def settle(connection: Connection, agreement_number: int, sync_id: int, page: int) -> None:
-    """Read the invoices of a staged page that has been stored and committed, so that nobody's later reading has PostgreSQL write them again."""
-    run(connection, "settle_stored_page", agreement_number=agreement_number, sync_id=sync_id, page=page)
-
-
 def reject(
     connection: Connection, agreement_number: int, sync_id: int, rejections: Iterable[Rejection]
 ) -> None:

@@ -23,8 +23,6 @@ MOST_REFUSED_ROWS = 100
 _WRONG_TABLE = "Look for a constraint or trigger on economic.invoice that is not this package's."
 MOST_PAGES_TOGETHER = 100
 """Pages that hold nothing but invoices known again are taken together, up to so many."""
-SETTLED_FROM = 100_000
-"""A sync of at least so many invoices reads each page that it has added once more: fewer are usually all stored between two checkpoints."""
 
 
 @dataclass(slots=True)
@@ -55,12 +53,9 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
     :raises FatalError: staging is not whole any more (PostgreSQL crashed meanwhile).
     """
     to_compare = {page for page, staged in attempt.check_staging().items() if staged.known < staged.rows}
-    many = sum(attempt.run.staged_rows) >= SETTLED_FROM
-    added: int | None = None
     while (page := attempt.run.stored_pages + 1) <= len(attempt.run.staged_rows):
         if page in to_compare:
-            done = _store_page(attempt, page, added if many else None)
-            added = page if done.created else None
+            _store_page(attempt, page)
         else:
             _pass_known_pages(attempt, page, to_compare)
     reconcile(attempt)
@@ -75,19 +70,15 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _store_page(attempt: Attempt, page: int, to_settle: int | None) -> _PageResult:
-    """Store one page, and read the one before again when it is to be settled."""
-    counts, result = attempt.write(lambda: _write_page(attempt, page, to_settle))
+def _store_page(attempt: Attempt, page: int) -> None:
+    counts, result = attempt.write(lambda: _write_page(attempt, page))
     attempt.committed(counts, stored_pages=page)
     for rejection in result.refused:
         log.warning("Invoice %s was refused: %s", rejection.invoice_number, rejection.error.message)
-    return result
 
 
-def _write_page(attempt: Attempt, page: int, to_settle: int | None) -> tuple[Counts, _PageResult]:
+def _write_page(attempt: Attempt, page: int) -> tuple[Counts, _PageResult]:
     now = attempt.run
-    if to_settle is not None:
-        store.settle(attempt.connection, attempt.lease.agreement_number, now.sync_id, to_settle)
     result = _PageResult()
     rows = now.staged_rows[page - 1]
     if rows:
