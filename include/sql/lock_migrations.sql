@@ -1,3 +1,3 @@
--- Lets one migration run at a time; held to the end of the transaction.
--- Returns: one row.
-select pg_advisory_xact_lock(hashtext('economic.schema_version')) as locked;
+-- Lets one migration run at a time, to the end of the transaction; readers and syncs that read the version go on.
+-- A role that may only read the table cannot take this lock.
+lock table economic.schema_version in share row exclusive mode;

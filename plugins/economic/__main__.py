@@ -171,11 +171,7 @@ def _connected(given: argparse.Namespace) -> Iterator[Connection]:
 
 def _migrate(given: argparse.Namespace) -> int:
     if given.print:
-        for step in _steps(given):
-            sys.stdout.write(step.text.decode())
-            sys.stdout.write(
-                f"\ninsert into economic.schema_version (version, name) values ({step.version}, '{step.name}');\n"
-            )
+        sys.stdout.write(schema.script(_steps(given)))
         return 0
     with _connected(given) as connection:
         applied = schema.migrate(connection)

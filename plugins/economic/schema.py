@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import psycopg
 
-from economic.database import Connection, one, rows, run, transaction
+from economic.database import LOCK_TIMEOUT, STATEMENT_TIMEOUT, Connection, one, rows, run, transaction
 from economic.errors import SchemaMismatch
-from economic.statements import Migration, migrations
+from economic.statements import Migration, migrations, statement
 
 OLDEST_SERVER = 150000
 _MIGRATE = (
@@ -14,6 +16,21 @@ _MIGRATE = (
     "then include/sql/grants/grant_writer.sql."
 )
 _GRANT = "Let the owner of the database run include/sql/grants/grant_writer.sql, and grant the role economic_writer to this one."
+
+_MADE_MEANWHILE = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DuplicateSchema,
+    psycopg.errors.DuplicateTable,
+)
+"""What two first migrations at once end in, for one of them: there is no table yet that could be locked."""
+_SCRIPT_BEGIN = f"""\\set ON_ERROR_STOP on
+begin;
+set local statement_timeout = '{STATEMENT_TIMEOUT}';
+set local lock_timeout = '{LOCK_TIMEOUT}';
+set local search_path = pg_catalog, pg_temp;
+set local client_encoding = 'UTF8';
+set local standard_conforming_strings = on;
+"""
 
 
 def prepare(connection: Connection) -> None:
@@ -49,24 +66,60 @@ def migrate(connection: Connection) -> list[str]:
     """Apply the steps that are missing, all in one transaction.
 
     :return: the names of the steps applied; empty when the schema was current.
-    :raises SchemaMismatch: the schema is newer than this version, or this role may not change it.
+    :raises SchemaMismatch: the schema is newer than this version, or a stranger's, or this role may not change it.
     """
     with transaction(connection):
-        if not _missing_after(_installed(connection)):
-            return []
+        missing = missing_steps(connection)
+        _refuse_strangers(connection)
+    if not missing:
+        return []
     try:
-        with transaction(connection):
-            run(connection, "lock_migrations")
-            missing = _missing_after(_installed(connection))
-            for step in missing:
-                connection.execute(step.text)
-                run(connection, "insert_schema_version", version=step.version, name=step.name)
+        return _apply(connection)
     except psycopg.errors.InsufficientPrivilege as error:
         raise SchemaMismatch(
             f"The database role may not create or change the tables: {error.diag.message_primary}.",
             hint=_MIGRATE,
         ) from None
+    except _MADE_MEANWHILE:
+        with transaction(connection):
+            if missing_steps(connection):
+                raise
+        return []
+
+
+def _apply(connection: Connection) -> list[str]:
+    with transaction(connection):
+        if version(connection):
+            run(connection, "lock_migrations")
+        missing = missing_steps(connection)
+        for step in missing:
+            connection.execute(step.text)
+            run(connection, "insert_schema_version", version=step.version, name=step.name)
     return [step.name for step in missing]
+
+
+def script(steps: Sequence[Migration]) -> str:
+    """Return the SQL of steps for psql: all of them are applied, or none and psql fails."""
+    if not steps:
+        return ""
+    lock = "" if steps[0].version == 1 else statement("lock_migrations").decode()
+    applied = "".join(
+        f"{step.text.decode()}\ninsert into economic.schema_version (version, name) values ({step.version}, '{step.name}');\n"
+        for step in steps
+    )
+    return f"{_SCRIPT_BEGIN}{lock}{applied}commit;\n"
+
+
+def _refuse_strangers(connection: Connection) -> None:
+    """Refuse tables, triggers and the like that somebody made who could act with this role's rights through them."""
+    found = rows(connection, "find_strangers")
+    if found:
+        things = _some([f"{one['thing']} ({one['owner'] or 'a rule'})" for one in found])
+        raise SchemaMismatch(
+            f"In the schema economic there is what somebody else made: {things}.",
+            hint="What it runs, it runs with the rights of this role. Look at it; drop it, or let its owner be this role or the owner of the "
+            "database, or migrate and sync as its owner.",
+        )
 
 
 def missing_steps(connection: Connection) -> list[Migration]:

@@ -24,6 +24,21 @@ def test_every_block_of_sql_in_the_documents_runs(company: Company, block: str) 
     company.connection.execute(block.encode())
 
 
+def test_housekeeping_keeps_what_a_stopped_company_is_judged_by(company: Company) -> None:
+    for _ in range(3):
+        company.sync()
+    company.connection.execute("update economic.sync_run set status = 'failed' where sync_id = 3")
+    company.connection.execute("update economic.sync_run set started_at = started_at - interval '3 years'")
+    before = company.rows("select * from economic.sync_status")
+    block = next(p.values[0] for p in BLOCKS if "delete from economic.sync_run" in str(p.values[0]))
+    company.connection.execute(str(block).encode())
+    assert company.rows("select sync_id from economic.sync_run order by 1") == [
+        {"sync_id": 2},
+        {"sync_id": 3},
+    ]
+    assert company.rows("select * from economic.sync_status") == before
+
+
 def test_erasing_a_person_leaves_nothing_of_him_and_the_next_sync_tells(company: Company) -> None:
     company.sync()
     customer = company.value("select customer_number from economic.invoice order by invoice_number limit 1")

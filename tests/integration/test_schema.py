@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +13,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from economic import schema
-from economic.database import prepare, rows, translated
+from economic import database, schema
+from economic.database import one, prepare, rows, translated
 from economic.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
 from economic.statements import migrations, sql_folder
 
@@ -123,14 +125,135 @@ def test_two_first_syncs_at_once_make_the_tables_once(empty_database: str) -> No
     assert said == [f"Applied: {names}", "The tables are up to date."]
 
 
-def test_the_printed_migration_does_the_same(empty_database: str) -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "economic", "migrate", "--print"], capture_output=True, check=True
+def psql(dsn: str, script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["psql", "-X", dsn], input=script, capture_output=True, text=True, check=False)
+
+
+def printed() -> str:
+    command = [sys.executable, "-m", "economic", "migrate", "--print"]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"ECONOMIC_DSN": ""}
     ).stdout
+
+
+@pytest.mark.skipif(not shutil.which("psql"), reason="psql is not installed")
+def test_printed_migration_is_applied_by_psql_or_not_at_all(empty_database: str) -> None:
+    script = printed()
     with prepare(psycopg.connect(empty_database)) as connection:
-        connection.execute(printed)
+        for broken in (
+            script.replace("create view economic.payments", "create view economic.payments_ of"),
+            script.replace(
+                "insert into economic.schema_version", "select 1/0; insert into economic.schema_version"
+            ),
+            script.removesuffix("commit;\n"),
+        ):
+            done = psql(empty_database, broken)
+            assert done.returncode == (3 if "commit;" in broken else 0), done.stderr
+            assert not one(connection, "find_schema")["installed"]
+        assert psql(empty_database, script).returncode == 0
         assert schema.migrate(connection) == []
         schema.prepare(connection)
+        again = psql(empty_database, script)
+        assert (again.returncode, "already exists" in again.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("means", ["migrate", "psql"])
+@pytest.mark.parametrize(
+    "gift",
+    [
+        "create schema economic authorization plain",
+        "create schema economic; grant create, usage on schema economic to plain",
+    ],
+    ids=["owner", "may create"],
+)
+def test_schema_that_was_given_away_is_migrated(
+    empty_database: str, plain_user: str, gift: str, means: str
+) -> None:
+    """The role may make tables in the schema, and nothing in the database."""
+    if means == "psql" and not shutil.which("psql"):
+        pytest.skip("psql is not installed")
+    with prepare(psycopg.connect(empty_database)) as admin:
+        admin.execute(gift.encode())
+        with as_user(empty_database, plain_user) as connection:
+            if means == "psql":
+                theirs = psycopg.conninfo.make_conninfo(
+                    empty_database, user=plain_user, password="long enough to be one"
+                )
+                assert psql(theirs, printed()).returncode == 0
+            else:
+                assert schema.migrate(connection) == [step.name for step in migrations()]
+            schema.prepare(connection)
+        admin.execute("drop owned by plain cascade")
+
+
+STRANGERS = {
+    "tables made beforehand": (
+        "alter schema economic owner to plain",
+        "alter table economic.agreement owner to plain",
+    ),
+    "a table": ("alter table economic.agreement owner to plain",),
+    "a view": ("alter view economic.sync_status owner to plain",),
+    "a trigger": (
+        "grant usage on schema economic to plain",
+        "grant trigger on economic.agreement to plain",
+        "set role plain",
+        "create function theirs.f() returns trigger language plpgsql as 'begin return new; end'",
+        "create trigger theirs before update on economic.agreement for each row execute function theirs.f()",
+        "reset role",
+    ),
+    "a default": (
+        "set role plain",
+        "create function theirs.g() returns text language sql as 'select null::text'",
+        "reset role",
+        "alter table economic.agreement alter column company_name set default theirs.g()",
+    ),
+    "a check": (
+        "set role plain",
+        "create function theirs.h(text) returns boolean language sql as 'select true'",
+        "reset role",
+        "alter table economic.agreement add constraint theirs check (theirs.h(company_name))",
+    ),
+    "a rule": ("create rule theirs as on update to economic.agreement do also select 1",),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS.values(), ids=STRANGERS)
+def test_what_a_stranger_made_is_refused_by_name(
+    connection: psycopg.Connection, plain_user: str, stranger: tuple[str, ...]
+) -> None:
+    """It would run with the rights of whoever syncs, of a superuser too."""
+    connection.execute("create schema theirs authorization plain")
+    for statement in stranger:
+        connection.execute(statement.encode())
+    try:
+        with pytest.raises(SchemaMismatch, match=r"somebody else made: .*(agreement|sync_status)"):
+            schema.migrate(connection)
+    finally:
+        connection.execute("drop owned by plain cascade")
+
+
+def test_owners_own_trigger_is_accepted(connection: psycopg.Connection) -> None:
+    connection.execute(
+        "create function public.audit() returns trigger language plpgsql as 'begin return new; end'"
+    )
+    connection.execute(
+        "create trigger audit before update on economic.agreement for each row execute function public.audit()"
+    )
+    assert schema.migrate(connection) == []
+
+
+def test_role_without_rights_cannot_hold_up_a_migration(
+    empty_database: str, plain_user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", "500ms")
+    with (
+        as_user(empty_database, plain_user) as stranger,
+        prepare(psycopg.connect(empty_database)) as connection,
+    ):
+        stranger.execute("select pg_advisory_lock(hashtext('economic.schema_version'))")
+        assert schema.migrate(connection)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            stranger.execute("begin; lock table economic.schema_version in access share mode")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +287,7 @@ def test_every_statement_can_be_prepared(connection: psycopg.Connection) -> None
     assert len(names) > 30
     for name in names:
         text = (sql_folder() / f"{name}.sql").read_text()
-        if "from stdin" in text:
+        if "from stdin" in text or "lock table" in text:  # neither can be prepared
             continue
         parameters = {
             found: f"${number}" for number, found in enumerate(sorted(set(PARAMETER.findall(text))), 1)

@@ -1,7 +1,16 @@
 -- The tables of the invoice copy, the views that people read, and what every column means.
 -- Applied once, by `python -m economic migrate` or the first sync.
 
-create schema if not exists economic;
+-- One that the database's owner made and gave away is taken: `if not exists` would want the right to make one.
+do $$
+begin
+    if not exists (select 1 from pg_namespace where nspname = 'economic') then
+        create schema economic;
+        comment on schema economic is
+        'The PostgreSQL copy of booked e-conomic invoices, kept by airflow-provider-economic.';
+    end if;
+end
+$$;
 
 create table economic.schema_version (
     version integer primary key,
@@ -578,8 +587,6 @@ select
 from economic.invoice
 left join economic.sync_status as company on invoice.agreement_number = company.agreement_number
 where invoice.missing_since is null;
-
-comment on schema economic is 'The PostgreSQL copy of booked e-conomic invoices, kept by airflow-provider-economic.';
 
 comment on table economic.schema_version is 'The steps of this schema that were applied.';
 
