@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 import requests
 
-from economic.models import Invoice
+from economic.records.invoice import Invoice
 
 PAGE = 1000
 COLUMNS = tuple(field for field in Invoice._fields if field != "digest")

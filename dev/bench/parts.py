@@ -16,9 +16,8 @@ from dev.bench import limit
 from dev.bench.__main__ import Bench
 from economic import staging, store
 from economic.database import prepare
-from economic.documented import read_documented
-from economic.envelope import read_envelope
-from economic.models import digest, invoice_number
+from economic.records.decoder import decode_page
+from economic.records.invoice import digest, invoice_number, parse_invoice
 
 T = TypeVar("T")
 REPEATS = 3
@@ -47,18 +46,11 @@ def of_a_first_load(bench: Bench) -> dict[str, float]:
     )
     envelopes = client(
         "splitting the pages, and the numbers on them",
-        lambda: [[(item, invoice_number(item)) for item in read_envelope(body).items] for body in bodies],
+        lambda: [[(item, invoice_number(item)) for item in decode_page(body, 1000).items] for body in bodies],
     )
     items = [item for envelope in envelopes for item, _ in envelope]
     client("digests, to know an item again (part of reading)", lambda: [digest(item) for item in items])
-    invoices = [
-        found
-        for found in client(
-            "reading and checking the fields, looking for unknown and repeated ones",
-            lambda: [read_documented(item) for item in items],
-        )
-        if found is not None
-    ]
+    invoices = client("parsing the items", lambda: [parse_invoice(item)[0] for item in items])
     with prepare(psycopg.connect(bench.server.dsn("bench"))) as connection:
         connection.execute("insert into economic.agreement (agreement_number, conn_id) values (1, 'parts')")
         connection.commit()

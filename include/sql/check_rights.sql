@@ -14,6 +14,7 @@ from (
     inner join unnest(
         array[
             'agreement',
+            'degraded_field',
             'employee',
             'invoice',
             'invoice_history',

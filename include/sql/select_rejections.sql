@@ -1,16 +1,39 @@
--- Items set aside: the open ones first, then those healed, newest first. Without their raw text.
+-- Rejected items and fields that stored invoices lack: the open ones first, then those resolved, newest first. Without
+-- their raw text.
 -- Parameters: agreement_number, most.
--- Returns: rows.
-select
-    invoice_number,
-    field,
-    reason,
-    message,
-    first_seen_at,
-    last_seen_at,
-    seen_count,
-    resolved_at
-from economic.rejected_invoice
-where agreement_number = %(agreement_number)s
-order by (resolved_at is not null) asc, last_seen_at desc, item_key asc
+-- Returns: rows; degraded says that the invoice is stored without the field.
+select listed.*
+from (
+    select
+        invoice_number,
+        field,
+        reason,
+        message,
+        first_seen_at,
+        last_seen_at,
+        seen_count,
+        resolved_at,
+        false as degraded
+    from economic.rejected_invoice
+    where agreement_number = %(agreement_number)s
+    union all
+    select
+        invoice_number,
+        field,
+        reason,
+        message,
+        first_seen_at,
+        last_seen_at,
+        null as seen_count,
+        resolved_at,
+        true as degraded
+    from economic.degraded_field
+    where agreement_number = %(agreement_number)s
+) as listed
+order by
+    (listed.resolved_at is not null) asc,
+    listed.degraded asc,
+    listed.last_seen_at desc,
+    listed.invoice_number asc,
+    listed.field asc
 limit %(most)s;

@@ -79,6 +79,7 @@ select
     standing.invoices,
     standing.missing,
     coalesce(standing.rejected, 0) as rejected,
+    coalesce(standing.degraded, 0) as degraded,
     extract(epoch from clock_timestamp() - standing.last_synced_at)::float8 as age_seconds,
     extract(epoch from clock_timestamp() - last_sync.started_at)::float8 as running_seconds
 from wanted

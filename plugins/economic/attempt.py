@@ -14,10 +14,11 @@ from psycopg.types.json import Jsonb
 
 from economic import redo, staging
 from economic.database import Connection
-from economic.envelope import Envelope
 from economic.errors import FatalError
 from economic.lease import Lease
-from economic.models import Agreement, Totals
+from economic.records.agreement import Agreement
+from economic.records.decoder import CollectionPage
+from economic.records.totals import Totals
 from economic.runs import SyncRun
 from economic.staging import StagedPage
 from economic.stats import Counts
@@ -50,12 +51,12 @@ class Client(Protocol):
         page_size: int,
         date_from: date | None = None,
         date_to: date | None = None,
-    ) -> Envelope: ...
+    ) -> CollectionPage: ...
     def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int: ...
     def totals(self) -> Totals: ...
     def employees_above(
         self, number: int | None, *, page_size: int = 1000, attempts: int | None = None
-    ) -> Envelope: ...
+    ) -> CollectionPage: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The page's JSON: facts picked from rows one by one, never a whole row.
 
 The right to read a DAG's runs, which opens the page, is not the right to read receivables. Amounts
-and rejected values are included only when the settings allow it.
+and messages of the database are included only when the settings allow it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _COUNTS = {"rejected": "failed"} | {
     name: name
     for name in ("fetched", "created", "updated", "unchanged", "missing", "duplicates", "discarded")
 }
+_FROM_DATABASE = "sqlstate_"
 _PHASES = ("fetch", "upsert", "names")
 _HELD = {
     "invoices": "invoice_count",
@@ -67,6 +68,7 @@ def standing_json(found: Row, dag: AgreementDag, *, amounts: bool, months: bool 
         "booked_net": str(found["booked_net"]) if amounts and found["booked_net"] is not None else None,
         "warning": found["warning"],
         "rejected": found["rejected"],
+        "degraded": found["degraded"],
         "held": _held_json(found["held"], amounts=amounts, months=months),
         "sync": _last_json(found, dag) if found["last_sync_id"] is not None else None,
         "outcome": _outcome_json(found, dag),
@@ -105,7 +107,7 @@ def sync_json(found: Row, dag: AgreementDag) -> dict[str, Any]:
 
 
 def rejection_json(found: Row, *, amounts: bool) -> dict[str, Any]:
-    """One rejected item.
+    """One rejected item, or one field that a stored invoice lacks. Only the database's messages may hold amounts.
 
     :param found: a row of :func:`economic.status.rejections`.
     """
@@ -113,18 +115,19 @@ def rejection_json(found: Row, *, amounts: bool) -> dict[str, Any]:
         "invoice": found["invoice_number"],
         "field": found["field"],
         "reason": reason_words(found["reason"]),
-        "message": found["message"] if amounts else None,
+        "message": found["message"] if amounts or not found["reason"].startswith(_FROM_DATABASE) else None,
         "first_seen": _moment(found["first_seen_at"]),
         "last_seen": _moment(found["last_seen_at"]),
         "seen": found["seen_count"],
         "resolved": _moment(found["resolved_at"]),
+        "degraded": found["degraded"],
     }
 
 
 def reason_words(reason: str) -> str:
     """A reason code in words; the codes are made of them."""
-    if reason.startswith("sqlstate_"):
-        return f"rejected by the database ({reason.removeprefix('sqlstate_')})"
+    if reason.startswith(_FROM_DATABASE):
+        return f"rejected by the database ({reason.removeprefix(_FROM_DATABASE)})"
     return reason.replace("_", " ")
 
 

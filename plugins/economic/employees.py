@@ -7,7 +7,7 @@ import logging
 from economic import runs, store
 from economic.attempt import Attempt, Client
 from economic.errors import DatabaseUnavailable, EconomicError, LeaseLost, RecordError
-from economic.models import Employee, read_employee
+from economic.records.employee import Employee, parse_employee
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def _list_employees(client: Client, attempts: int | None) -> list[Employee]:
         before = len(found)
         for item in page.items:
             try:
-                employee = read_employee(item.value)
+                employee = parse_employee(item)
             except RecordError as error:
                 log.warning("An employee was left out: %s", error.message)
             else:

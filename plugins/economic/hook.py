@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -17,11 +17,12 @@ from requests import Response
 from economic import __version__
 from economic.answers import describe, refusal, retry_after
 from economic.endpoint import base_url, is_loopback, read_proxies, read_token, read_verify
-from economic.envelope import Envelope, read_document, read_envelope
 from economic.errors import ConfigurationError, EconomicError
 from economic.extras import read_extra
-from economic.models import Agreement, Totals, read_agreement, read_totals
 from economic.outside_text import bounded, listed
+from economic.records.agreement import Agreement, parse_agreement
+from economic.records.decoder import CollectionPage, decode_page
+from economic.records.totals import Totals, parse_totals
 from economic.session import PinnedSession
 from economic.settings import SMALLEST_INTERVAL_MS
 from economic.tokens import Tokens
@@ -79,7 +80,7 @@ class EconomicHook(HttpHook):
 
         :raises CredentialsRefused: the tokens are refused.
         """
-        return self._get("/self", {}, lambda body: read_agreement(read_document(body)))
+        return self._get("/self", {}, parse_agreement)
 
     def invoices_above(
         self,
@@ -88,7 +89,7 @@ class EconomicHook(HttpHook):
         page_size: int,
         date_from: date | None = None,
         date_to: date | None = None,
-    ) -> Envelope:
+    ) -> CollectionPage:
         """One page of ``GET /invoices/booked``: the lowest invoice numbers above ``number``, ascending.
 
         :param number: the highest number seen so far; None for the first page.
@@ -101,22 +102,22 @@ class EconomicHook(HttpHook):
         conditions = above + _between(date_from, date_to)
         if conditions:
             params["filter"] = "$and:".join(conditions)
-        return self._get("/invoices/booked", params, read_envelope)
+        return self._get("/invoices/booked", params, partial(decode_page, page_size=page_size))
 
     def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int:
         """How many booked invoices e-conomic has now, in all or dated in a range."""
         params: dict[str, str | int] = {"pagesize": 1, "sort": "bookedInvoiceNumber"}
         if conditions := _between(date_from, date_to):
             params["filter"] = "$and:".join(conditions)
-        return self._get("/invoices/booked", params, read_envelope).results
+        return self._get("/invoices/booked", params, partial(decode_page, page_size=1)).results
 
     def totals(self) -> Totals:
         """e-conomic's own count and sum of the booked invoices: ``GET /invoices/totals``."""
-        return self._get("/invoices/totals", {}, lambda body: read_totals(read_document(body)))
+        return self._get("/invoices/totals", {}, parse_totals)
 
     def employees_above(
         self, number: int | None, *, page_size: int = 1000, attempts: int | None = None
-    ) -> Envelope:
+    ) -> CollectionPage:
         """One page of ``GET /employees``, ascending by employee number.
 
         :param attempts: tries of the request, when fewer than the limits allow.
@@ -124,7 +125,7 @@ class EconomicHook(HttpHook):
         params: dict[str, str | int] = {"pagesize": page_size, "sort": "employeeNumber"}
         if number is not None:
             params["filter"] = f"employeeNumber$gt:{number}"
-        return self._transport.get("/employees", params, read_envelope, attempts)
+        return self._transport.get("/employees", params, partial(decode_page, page_size=page_size), attempts)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection, for Airflow's Test button: whether it works, and which agreement it reached or why not."""

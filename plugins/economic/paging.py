@@ -11,9 +11,9 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from economic.envelope import Envelope, Item
 from economic.errors import BrokenResponse, ContractChanged
-from economic.models import invoice_number
+from economic.records.decoder import CollectionPage, RawItem
+from economic.records.invoice import invoice_number
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ class Page:
     """
 
     number: int
-    items: list[Item]
-    numbered: dict[int, Item]
+    items: list[RawItem]
+    numbered: dict[int, RawItem]
     duplicates: int
     position: Position
     results: int
@@ -58,7 +58,7 @@ class Page:
 
 
 def scan(
-    get: Callable[[int | None], Envelope], *, page_size: int, start: Position, whole: bool
+    get: Callable[[int | None], CollectionPage], *, page_size: int, start: Position, whole: bool
 ) -> Iterator[Page]:
     """Read page after page until e-conomic has no more.
 
@@ -100,7 +100,7 @@ def scan(
         del envelope, page
 
 
-def _page(envelope: Envelope, before: Position, *, whole: bool, more: bool) -> Page:
+def _page(envelope: CollectionPage, before: Position, *, whole: bool, more: bool) -> Page:
     number = before.pages + 1
     items = envelope.items
     if more:
@@ -109,8 +109,8 @@ def _page(envelope: Envelope, before: Position, *, whole: bool, more: bool) -> P
         while end and invoice_number(items[end - 1]) is None:
             end -= 1
         items = items[:end]
-    kept: dict[int, Item] = {}
-    unnumbered: list[Item] = []
+    kept: dict[int, RawItem] = {}
+    unnumbered: list[RawItem] = []
     highest = before.cursor
     repeated = 0
     for item in items:

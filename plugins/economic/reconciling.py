@@ -11,8 +11,8 @@ from psycopg.types.json import Jsonb
 from economic import store
 from economic.attempt import Attempt, counted, stored_counts
 from economic.database import run
-from economic.models import Totals
-from economic.stats import Counts
+from economic.records.totals import Totals
+from economic.stats import Counts, too_many_rejected
 from economic.store import Gone, HeldTotals
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,9 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
             sync_id=now.sync_id,
         )
     held = store.held_totals(attempt.connection, agreement)
-    if proven and not _holds_what_was_shown(attempt, held):
+    if too_many_rejected(attempt.counts.failed, attempt.run.scan_seen):
+        warning = f"{attempt.counts.failed:,} of {counted(attempt.run.scan_seen, 'invoice')} could not be stored: none was marked missing"
+    elif proven and not _holds_what_was_shown(attempt, held):
         # What is not staged any more would look as if it were gone from e-conomic.
         attempt.check_staging()
         missing, warning = _mark_missing(attempt, held)

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from economic.database import Connection, Row, one, row
-from economic.models import Totals
+from economic.records.totals import Totals
 from economic.stats import Counts
 
 

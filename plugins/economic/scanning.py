@@ -6,22 +6,19 @@ import gc
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from economic import employees, runs, staging, store
-from economic.attempt import Attempt, Client, percentage, stored_counts
+from economic import employees, runs
+from economic.attempt import Attempt, Client, stored_counts
 from economic.database import run
-from economic.documented import read_documented
-from economic.drift import Drift
-from economic.envelope import Envelope, Item
-from economic.errors import AnswerError, ContractChanged, RecordError, RetriableError
-from economic.models import Invoice, Totals, digest, invoice_number, read_invoice
-from economic.paging import Page, Position, scan
-from economic.stats import Counts, too_many_refused
-from economic.store import Rejection
+from economic.errors import AnswerError, RetriableError
+from economic.paging import Position, scan
+from economic.records.decoder import CollectionPage
+from economic.records.totals import Totals
+from economic.stats import Counts
+from economic.triage import stage
 
 log = logging.getLogger(__name__)
 
@@ -35,18 +32,15 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
 
     :param cache_seconds: how long the stored list of employees serves; then it is asked for again, so that invoices are stored with the names.
     :return: the task's XCom: sync id, agreement, and what was counted.
-    :raises ContractChanged: too many items are unusable, or the paging does not keep its word.
+    :raises ContractChanged: nothing on a page can be read, or the paging does not keep its word.
     """
     log.info("Starting invoice sync from E-conomic API")
     if attempt.staged() is None:
         _start_again(attempt, "the staged pages were lost")
-    drift = Drift()
-    complete, count, totals = _scan_to_the_totals(attempt, client, page_size, drift)
+    complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
     while not complete and attempt.run.scan_number < MOST_SCANS:
         _start_again(attempt, "invoices were booked or removed among those read")
-        drift = Drift()
-        complete, count, totals = _scan_to_the_totals(attempt, client, page_size, drift)
-    drift.tell()
+        complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
     # Tried once only, not to keep the invoices waiting: what is not there now is asked for again in phase three.
     employees.refresh(attempt, client, cache_seconds, attempts=1)
     counts = attempt.counts + attempt.spent("fetch_seconds")
@@ -75,14 +69,12 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
     }
 
 
-def _scan_to_the_totals(
-    attempt: Attempt, client: Client, page_size: int, drift: Drift
-) -> tuple[bool, int, Totals | None]:
+def _scan_to_the_totals(attempt: Attempt, client: Client, page_size: int) -> tuple[bool, int, Totals | None]:
     """Scan until neither e-conomic's count nor its totals count more invoices than were seen.
 
     :return: whether the scan is proven complete, e-conomic's count, and its totals if they were read.
     """
-    complete, count = _scan_to_the_end(attempt, client, page_size, drift)
+    complete, count = _scan_to_the_end(attempt, client, page_size)
     if attempt.run.scope != "full":
         return complete, count, None
     totals = _totals(client)
@@ -91,20 +83,20 @@ def _scan_to_the_totals(
         if totals is None or not complete or totals.invoice_count <= seen:
             break
         # Booked after the count: above the cursor, so they only need to be read as well.
-        complete, count = _scan_to_the_end(attempt, client, page_size, drift)
+        complete, count = _scan_to_the_end(attempt, client, page_size)
         if attempt.run.scan_seen == seen:
             break
         totals = _totals(client)
     return complete, count, totals
 
 
-def _scan_to_the_end(attempt: Attempt, client: Client, page_size: int, drift: Drift) -> tuple[bool, int]:
+def _scan_to_the_end(attempt: Attempt, client: Client, page_size: int) -> tuple[bool, int]:
     """Scan until e-conomic counts as many invoices as were seen; whether it does, and its count."""
-    _scan(attempt, client, page_size, drift)
+    _scan(attempt, client, page_size)
     count = _count(attempt, client)
     if count > attempt.run.scan_seen and not attempt.run.scan_drifted:
         # Booked after the last page was read: above the cursor, so they only need to be read as well.
-        _scan(attempt, client, page_size, drift)
+        _scan(attempt, client, page_size)
         count = _count(attempt, client)
     return count == attempt.run.scan_seen and not attempt.run.scan_drifted, count
 
@@ -113,10 +105,10 @@ def _count(attempt: Attempt, client: Client) -> int:
     return client.count_invoices(date_from=attempt.run.date_from, date_to=attempt.run.date_to)
 
 
-def _scan(attempt: Attempt, client: Client, page_size: int, drift: Drift) -> None:
+def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
     now = attempt.run
 
-    def get(cursor: int | None) -> Envelope:
+    def get(cursor: int | None) -> CollectionPage:
         # Here the page before is gone, so this looks through little; see _collector_paused.
         gc.collect(1)
         log.info("Fetching page %d from E-conomic", len(attempt.run.staged_rows) + 1)
@@ -128,7 +120,7 @@ def _scan(attempt: Attempt, client: Client, page_size: int, drift: Drift) -> Non
     with _collector_paused():
         for page in scan(get, page_size=page_size, start=start, whole=now.scope == "full"):
             if page.items or page.duplicates:
-                _stage(attempt, page, drift)
+                stage(attempt, page)
             elif page.drifted and not attempt.run.scan_drifted:
                 attempt.committed(attempt.counts + attempt.spent("fetch_seconds"), scan_drifted=True)
             del page
@@ -146,115 +138,6 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass(frozen=True, slots=True)
-class _Sorted:
-    """The items of a page: those that came exactly as they are stored, by number; the others, which of those are not as documented, and which were refused."""
-
-    known: list[int]
-    others: list[Item]
-    odd: list[Item] = field(default_factory=list)
-    refused: list[Rejection] = field(default_factory=list)
-
-    def read(self) -> Iterator[Invoice]:
-        """The others as records, one after the other; what cannot be one is refused."""
-        self.odd.clear()
-        self.refused.clear()
-        for item in self.others:
-            invoice = read_documented(item)
-            if invoice is None:
-                self.odd.append(item)
-                try:
-                    invoice = read_invoice(item)
-                except RecordError as error:
-                    self.refused.append(Rejection(invoice_number(item), item.raw, error))
-                    continue
-            yield invoice
-
-    @property
-    def usable(self) -> int:
-        """How many were not refused, once all are read."""
-        return len(self.known) + len(self.others) - len(self.refused)
-
-
-def _stage(attempt: Attempt, page: Page, drift: Drift) -> None:
-    """Validate one page and commit it: invoices, refusals, position, counts and progress together."""
-    counts, found = attempt.write(lambda: _write_page(attempt, page))
-    attempt.committed(
-        counts,
-        scan_cursor=page.position.cursor,
-        scan_seen=page.position.seen,
-        scan_drifted=attempt.run.scan_drifted or page.drifted,
-        staged_rows=(*attempt.run.staged_rows, found.usable),
-        total=page.results,
-    )
-    drift.look(found.odd)
-    for rejection in found.refused:
-        log.warning(
-            "Invoice %s was refused: %s", rejection.invoice_number or "(no number)", rejection.error.message
-        )
-    _break_if_too_many(page, len(found.refused), counts.failed)
-
-
-def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _Sorted]:
-    now = attempt.run
-    agreement = attempt.lease.agreement_number
-    found = _sort(attempt, page)
-    if found.others:
-        # PostgreSQL takes each one in while the next one is read.
-        staging.write(attempt.connection, now.sync_id, page.number, found.read)
-    if found.known:
-        first = found.usable - len(found.known) + 1
-        staging.write_known(attempt.connection, now.sync_id, page.number, first, found.known)
-    store.reject(attempt.connection, agreement, now.sync_id, found.refused)
-    counts = (
-        attempt.counts
-        + attempt.spent("fetch_seconds")
-        + Counts(
-            fetched=len(page.items) + page.duplicates,
-            failed=len(found.refused),
-            duplicates=page.duplicates,
-            pages=1,
-        )
-    )
-    fetched = page.position.seen
-    run(
-        attempt.connection,
-        "update_sync_run_fetched",
-        sync_id=now.sync_id,
-        cursor=page.position.cursor,
-        seen=page.position.seen,
-        drifted=page.drifted,
-        rows=found.usable,
-        statistics=stored_counts(counts),
-        current=fetched,
-        total=page.results,
-        percentage=percentage(counts, page.results),
-        message=f"Fetched {fetched:,} of {page.results:,} invoices (page {page.number})",
-    )
-    return counts, found
-
-
-def _sort(attempt: Attempt, page: Page) -> _Sorted:
-    """Tell the items that are known again from those that must be read; a forced sync reads all."""
-    stored = (
-        {}
-        if attempt.run.force
-        else store.digests(attempt.connection, attempt.lease.agreement_number, page.numbered)
-    )
-    known = [number for number, expected in stored.items() if digest(page.numbered[number]) == expected]
-    if not known:
-        return _Sorted(known, page.items)
-    left_out = {id(page.numbered[number]) for number in known}
-    return _Sorted(known, [item for item in page.items if id(item) not in left_out])
-
-
-def _break_if_too_many(page: Page, refused_here: int, refused: int) -> None:
-    if too_many_refused(refused, page.results, here=refused_here, of_here=len(page.items)):
-        raise ContractChanged(
-            f"{refused:,} of {page.position.seen:,} invoices read so far are unusable: nothing was stored."
-        )
-
-
 def _start_again(attempt: Attempt, why: str) -> None:
     """Throw the scan away and begin at the first page: what it had fetched is counted as discarded."""
     now = attempt.counts
@@ -262,7 +145,7 @@ def _start_again(attempt: Attempt, why: str) -> None:
     counts = (
         now
         + attempt.spent("fetch_seconds")
-        + Counts(discarded=discarded, failed=-now.failed, duplicates=-now.duplicates)
+        + Counts(discarded=discarded, failed=-now.failed, degraded=-now.degraded, duplicates=-now.duplicates)
     )
     message = f"Scanning again from the first page: {why}"
     log.warning("%s.", message)

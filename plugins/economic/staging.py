@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psycopg
 
 from economic.database import Connection, one, rows
-from economic.models import Invoice
+from economic.records.invoice import Invoice
 from economic.statements import statement
 
 UNREADABLE = (psycopg.DataError, psycopg.errors.StatementTooComplex)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-_TOLERATED_REFUSALS = 50
+_TOLERATED_REJECTIONS = 50
 _TOLERATED_SHARE = 0.01
 _WHOLE_PAGE = 10
-"""A page of at least this many items of which none is usable is no pile of bad invoices."""
 
 
-def too_many_refused(refused: int, of: int, *, here: int, of_here: int) -> bool:
-    """Whether so many refusals are no single bad invoices any more, but an API or a table that is not the one this version knows.
+def nothing_usable(rejected: int, of: int) -> bool:
+    """Return whether a page holds nothing that can be stored: then the API or the table is not the one this version knows.
 
-    :param refused: how many of the sync's ``of`` invoices were refused so far.
-    :param here: how many of the ``of_here`` items of the page at hand.
+    A few items may all be bad by chance; ten are not.
     """
-    tolerated = max(_TOLERATED_REFUSALS, int(of * _TOLERATED_SHARE))
-    return refused > tolerated or (here == of_here and here >= _WHOLE_PAGE)
+    return rejected == of >= _WHOLE_PAGE
+
+
+def too_many_rejected(rejected: int, of: int) -> bool:
+    """Return whether so many of a sync's invoices were rejected that what it did not see is not proof of anything."""
+    return rejected > max(_TOLERATED_REJECTIONS, int(of * _TOLERATED_SHARE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Counts:
 
     ``fetched`` is every item e-conomic delivered. It is always the sum of ``created``, ``updated``, ``unchanged``, ``failed``,
     ``duplicates`` and ``discarded`` once a sync has ended. ``raw_changed`` is a part of ``unchanged``: only the raw item
-    differed. ``failed`` was refused, by validation or by the database. ``discarded`` was fetched by a scan that was
+    differed. ``failed`` was rejected, by validation or by the database. ``degraded`` are stored with a field left out that did not hold
+    what it should: they are counted among the created, updated and unchanged too. ``discarded`` was fetched by a scan that was
     started again. ``missing`` were marked as no longer shown; ``returned`` had been, and were shown again: they are counted among the others
     too. Seconds are wall-clock seconds; ``peak_memory_mb`` is the largest of the task processes.
     """
@@ -38,6 +41,7 @@ class Counts:
     unchanged: int = 0
     raw_changed: int = 0
     failed: int = 0
+    degraded: int = 0
     duplicates: int = 0
     discarded: int = 0
     missing: int = 0

@@ -83,6 +83,8 @@ def health(found: Row, oldest: timedelta) -> Health:
         words.append("agrees with e-conomic" if found["reconciled"] else "DIFFERS FROM e-conomic")
     if found["rejected"]:
         words.append(f"{found['rejected']:,} refused")
+    if found["degraded"]:
+        words.append(f"{found['degraded']:,} stored with a field left out")
     if found["warning"]:
         words.append(found["warning"])
     if found["stalled"]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from economic.database import Connection, one, row, rows, run
 from economic.errors import AgreementMismatch, RecordError
-from economic.models import Agreement, Employee
+from economic.records.agreement import Agreement
+from economic.records.employee import Employee
+from economic.records.fitting import LeftOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,38 @@ def reject(
             raw_data=rejection.raw.encode("utf-8", "backslashreplace").decode(),
             sync_id=sync_id,
         )
+
+
+def report_degraded(
+    connection: Connection,
+    agreement_number: int,
+    sync_id: int,
+    degraded: Mapping[int, Sequence[LeftOut]],
+    *,
+    parsed: Collection[int],
+    unchanged: Collection[int],
+) -> int:
+    """Report which fields a page's invoices are stored without, and resolve what is right again.
+
+    :param parsed: all invoices of the page that were parsed.
+    :param unchanged: those that were recognised and not parsed: their reports stay as they are.
+    :return: how many of the unchanged ones are stored with a field left out.
+    """
+    reports = [(number, *field) for number, fields in degraded.items() for field in fields]
+    numbers, names, reasons, messages = zip(*reports, strict=True) if reports else ((), (), (), ())
+    found = one(
+        connection,
+        "report_degraded_fields",
+        agreement_number=agreement_number,
+        sync_id=sync_id,
+        numbers=list(numbers),
+        fields=list(names),
+        reasons=list(reasons),
+        messages=list(messages),
+        parsed=list(parsed),
+        unchanged=list(unchanged),
+    )
+    return int(found["still_degraded"])
 
 
 def resolve_stored(

@@ -13,13 +13,11 @@ from economic.attempt import Attempt, percentage, stored_counts
 from economic.database import run
 from economic.errors import ContractChanged, RecordError
 from economic.reconciling import reconcile
-from economic.stats import Counts, too_many_refused
+from economic.stats import Counts, nothing_usable
 from economic.store import Rejection, Upserted
 
 log = logging.getLogger(__name__)
 
-MOST_REFUSED_ROWS = 100
-"""More rows than this refused by the database in one page are no bad rows but a wrong table."""
 _WRONG_TABLE = "Look for a constraint or trigger on economic.invoice that is not this package's."
 MOST_PAGES_TOGETHER = 100
 """Pages that hold nothing but invoices known again are taken together, up to so many."""
@@ -86,7 +84,7 @@ def _write_page(attempt: Attempt, page: int) -> tuple[Counts, _PageResult]:
     if result.created + result.updated + result.unchanged + len(result.refused) != rows:
         # Emptied in a crash since the phase began: the connection may be another one by now.
         attempt.check_staging()
-    _stop_if_too_many(attempt, len(result.refused), rows)
+    _stop_if_nothing_usable(result.refused, rows)
     agreement = attempt.lease.agreement_number
     store.reject(attempt.connection, agreement, now.sync_id, result.refused)
     refused = [r.invoice_number for r in result.refused if r.invoice_number is not None]
@@ -103,12 +101,10 @@ def _write_page(attempt: Attempt, page: int) -> tuple[Counts, _PageResult]:
     return _note_stored(attempt, page, stored), result
 
 
-def _stop_if_too_many(attempt: Attempt, refused_here: int, rows: int) -> None:
-    refused = attempt.counts.failed + refused_here
-    total = sum(attempt.run.staged_rows)
-    if refused_here and too_many_refused(refused, total, here=refused_here, of_here=rows):
+def _stop_if_nothing_usable(refused: list[Rejection], rows: int) -> None:
+    if nothing_usable(len(refused), rows):
         raise ContractChanged(
-            f"The database refused {refused_here:,} of the {rows:,} invoices of a page; {refused:,} of {total:,} were refused so far.",
+            f"The database refused all {rows:,} invoices of a page, the last one because: {refused[-1].error.message}",
             hint=_WRONG_TABLE,
         )
 
@@ -183,8 +179,3 @@ def _set_aside(attempt: Attempt, page: int, position: int, error: psycopg.Error,
         f"The database refused it: {said}.", field=column, reason=f"sqlstate_{error.sqlstate}"
     )
     result.refused.append(Rejection(number, raw, refusal))
-    if len(result.refused) > MOST_REFUSED_ROWS:
-        raise ContractChanged(
-            f"The database refused more than {MOST_REFUSED_ROWS} invoices of one page, the last because: {said}.",
-            hint=_WRONG_TABLE,
-        )

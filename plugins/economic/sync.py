@@ -251,7 +251,14 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
         duration_seconds=runs.age_seconds(attempt.connection, now.sync_id),
         counts=spent,
     )
-    message = f"Synced {counted(spent.fetched, 'invoice')}" + (f"; {errors}" if errors else "")
+    degraded = (
+        f"{counted(spent.degraded, 'invoice')} stored with a field left out (see degraded_field)"
+        if spent.degraded
+        else None
+    )
+    message = "; ".join(
+        part for part in (f"Synced {counted(spent.fetched, 'invoice')}", degraded, errors) if part
+    )
 
     def close() -> None:
         runs.close_sync_run(

@@ -31,6 +31,8 @@ def status_lines(found: Row, syncs: Sequence[Row], refused: Sequence[Row]) -> It
         yield f"  last synced  {age} ago, {_moment(found['last_synced_at'])}"
         yield f"  complete     {'yes' if found['complete'] else 'not proven'}"
         yield f"  {found['verdict'] or _compared(found['reconciled'])}"
+    if found["degraded"]:
+        yield f"  left out     {found['degraded']:,} invoices stored with a field left out"
     if found["warning"]:
         yield f"  LOOK: {bounded(found['warning'])}"
     if found["held"]:
@@ -60,18 +62,24 @@ def status_lines(found: Row, syncs: Sequence[Row], refused: Sequence[Row]) -> It
     if refused:
         yield ""
         yield from _table(
-            ("refused invoice", "field", "why", "last seen", "now"),
+            ("invoice", "field", "why", "last seen", "now"),
             [
                 (
                     str(item["invoice_number"] or "(no number)"),
                     item["field"],
                     item["message"] or item["reason"].replace("_", " "),
                     _moment(item["last_seen_at"]),
-                    "open" if item["resolved_at"] is None else "healed",
+                    _now(item),
                 )
                 for item in refused
             ],
         )
+
+
+def _now(item: Row) -> str:
+    if item["resolved_at"] is not None:
+        return "healed"
+    return "stored without it" if item["degraded"] else "refused"
 
 
 def _name(found: Row) -> str:

@@ -95,11 +95,13 @@ def heal(case: Case, spoiled: dict[int, Spoil]) -> None:
     assert case.stored() == INVOICES
 
 
-def stored(case: Case, *spoils: Spoil) -> dict[int, dict[str, Any]]:
+def stored(case: Case, *spoils: Spoil, degraded: int = 0) -> dict[int, dict[str, Any]]:
     """All of these are stored; the rows, by number, before e-conomic delivers them as usual again."""
     spoiled = spoil(case, *spoils)
     statistics = run(case).statistics
-    assert (statistics["status"], statistics["created"], statistics["failed"]) == ("completed", INVOICES, 0)
+    assert (statistics["status"], statistics["failed"]) == ("completed", 0)
+    assert statistics["created"] + statistics["updated"] + statistics["unchanged"] == INVOICES
+    assert statistics["degraded"] == degraded
     rows = {row["invoice_number"]: row for row in rows_as_text(case, list(spoiled))}
     for number in spoiled:
         case.books.heal(number)
@@ -118,6 +120,19 @@ def rows_as_text(case: Case, numbers: list[int]) -> list[dict[str, Any]]:
     for row in rows:
         row["raw_text"] = row["raw_data"]
         row["raw_data"] = json.loads(row["raw_text"], parse_int=Decimal)
+    return rows
+
+
+def left_out(case: Case, name: str | None, reason: str, *spoils: Spoil) -> list[dict[str, Any]]:
+    """All of these are stored with that column empty, and reported until e-conomic delivers them right; the rows."""
+    found = stored(case, *spoils, degraded=len(spoils))
+    reports = case.witness.rows(
+        "select field, reason, resolved_at from economic.degraded_field order by invoice_number"
+    )
+    assert [(one["field"], one["reason"]) for one in reports] == [(path, reason) for path, _ in spoils]
+    assert all(one["resolved_at"] for one in reports)
+    rows = list(found.values())
+    assert name is None or [row[name] for row in rows] == [None] * len(spoils)
     return rows
 
 
@@ -175,17 +190,17 @@ def test_P02_a_number_may_come_as_digits_in_a_string(case: Case) -> None:
 
 def test_P02_other_strings_are_no_number(case: Case) -> None:
     number = "bookedInvoiceNumber"
-    set_aside(case, number, "not_a_number", *at(number, '"12abc"', '" 12"', '"1e3"', '"１２"', '""', '"-7"'))
+    set_aside(case, number, "not_a_number", *at(number, '"12abc"', '" 12"', '"１２"', '""', '"012"', '"1_0"'))
 
 
 def test_P03_what_is_no_number_of_an_invoice_is_kept_aside(case: Case) -> None:
     number = "bookedInvoiceNumber"
-    set_aside(case, number, "not_a_number", *at(number, "true", "1.0", "1.5", "[]", "{}", f"{2**70}.0"))
+    set_aside(case, number, "not_a_number", *at(number, "true", "1.5", "[]", "{}", "NaN"))
 
 
 def test_P03_a_number_out_of_range_is_kept_aside(case: Case) -> None:
     number = "bookedInvoiceNumber"
-    set_aside(case, number, "number_out_of_range", *at(number, "0", "-5", str(2**63), str(2**70)))
+    set_aside(case, number, "number_out_of_range", *at(number, "0", "-5", '"-7"', str(2**63), f"{2**70}.0"))
 
 
 # -- amounts ------------------------------------------------------------------------------------------------------------
@@ -200,8 +215,9 @@ def test_P05_words_for_no_number_cost_their_own_invoice_only(case: Case) -> None
     set_aside(case, "grossAmount", "not_an_amount", *at("grossAmount", "NaN", "Infinity", "-Infinity"))
 
 
-def test_P05_such_a_word_in_a_field_nobody_reads_is_found_by_the_database(case: Case) -> None:
-    set_aside(case, "(item)", "sqlstate_22P02", *at("aField.nobodyReads", "NaN", "-Infinity"))
+def test_P05_such_a_word_in_a_field_nobody_reads_is_kept_as_text(case: Case) -> None:
+    found = stored(case, *at("aField.nobodyReads", "NaN", "-Infinity"))
+    assert [row["raw_data"]["aField"]["nobodyReads"] for row in found.values()] == ["NaN", "-Infinity"]
 
 
 def test_P06_words_for_no_number_as_strings_are_no_amounts(case: Case) -> None:
@@ -229,11 +245,7 @@ BEYOND = ("1e9999999999999999999", "-1E-9999999999999999999", "1e" + "9" * 5000)
 
 
 def test_P07_amounts_of_no_sane_size_are_kept_aside_without_being_written_out(case: Case) -> None:
-    set_aside(case, "remainder", "amount_out_of_range", *at("remainder", *HUGE))
-
-
-def test_P07_an_exponent_beyond_all_numbers_costs_its_own_invoice_only(case: Case) -> None:
-    set_aside(case, "remainder", "not_an_amount", *at("remainder", *BEYOND))
+    set_aside(case, "remainder", "amount_out_of_range", *at("remainder", *HUGE, *BEYOND))
 
 
 def test_P07_the_same_in_a_field_nobody_reads(case: Case) -> None:
@@ -249,18 +261,7 @@ def test_P08_as_a_number_it_is_none_and_in_a_field_nobody_reads_it_is_kept(case:
     digits = "7" * 5000
     (row,) = stored(case, ("aField", digits)).values()
     assert f'"aField": {digits}' in row["raw_text"]
-    set_aside_again(case, "customer.customerNumber", "not_a_number", ("customer.customerNumber", digits))
-
-
-def set_aside_again(case: Case, field: str, reason: str, *spoils: Spoil) -> None:
-    """As :func:`set_aside`, when all invoices are stored already: their last good state stays."""
-    spoiled = spoil(case, *spoils)
-    statistics = run(case).statistics
-    assert (statistics["failed"], statistics["unchanged"]) == (len(spoils), INVOICES - len(spoils))
-    assert [(one["field"], one["reason"]) for one in case.rejected()] == [(field, reason)] * len(spoils)
-    oracle.the_table_equals_the_books(case.witness, refused=spoiled)
-    case.witness.look()
-    heal(case, spoiled)
+    left_out(case, "customer_number", "number_out_of_range", *at("customer.customerNumber", digits))
 
 
 def test_P09_amounts_are_stored_to_the_last_digit(case: Case) -> None:
@@ -274,13 +275,13 @@ def test_P10_nothing_is_rounded(case: Case) -> None:
 
 
 def test_P11_an_amount_as_a_plain_decimal_string_is_taken(case: Case) -> None:
-    raws = at("vatAmount", '"12.50"', '"-3"')
-    assert column(case, "vat_amount", *raws) == [Decimal("12.50"), Decimal(-3)]
+    raws = at("vatAmount", '"12.50"', '"-3"', '"1e3"')
+    assert column(case, "vat_amount", *raws) == [Decimal("12.50"), Decimal(-3), Decimal(1000)]
 
 
 def test_P11_other_strings_are_no_amounts(case: Case) -> None:
     set_aside(
-        case, "vatAmount", "not_an_amount", *at("vatAmount", '"1.234,56"', '"12,50"', '"1e3"', '""', '" 1"')
+        case, "vatAmount", "not_an_amount", *at("vatAmount", '"1.234,56"', '"12,50"', '"1_000"', '""', '" 1"')
     )
 
 
@@ -352,36 +353,36 @@ def test_P16_which_currencies_exist_is_not_ours_to_say(case: Case) -> None:
 
 
 def test_P16_what_cannot_be_a_currency_is_set_aside(case: Case) -> None:
-    set_aside(
-        case, "currency", "not_a_currency", *at("currency", '"dkk"', '""', '"DKKK"', "null", '"D K"', "7")
-    )
+    set_aside(case, "currency", "not_a_currency", *at("currency", '"dkk"', '""', '"DKKK"', '"D K"', "7"))
 
 
-def test_P17_nul_is_taken_out_and_said(case: Case) -> None:
+def test_P17_nul_is_taken_out(case: Case) -> None:
     raw = r'"a\u0000b \\u0000 c\u0000"'
     found = stored(case, ("notes.heading", raw), ("aField.nobodyReads", raw))
     read, unread = found
     assert found[read]["subject"] == r"ab \u0000 c"
     assert found[read]["raw_data"]["notes"]["heading"] == r"ab \u0000 c"
     assert found[unread]["raw_data"]["aField"]["nobodyReads"] == r"ab \u0000 c"
-    assert f"NUL characters were taken out of invoices {read}, {unread}." in case.witness.log()
 
 
-def test_P18_a_lone_surrogate_costs_its_own_invoice_only(case: Case) -> None:
+def test_P18_a_lone_surrogate_costs_its_own_field_only(case: Case) -> None:
     spoils = at("recipient.name", r'"\ud800"', r'"x\udfff y"', r'"\udc00\ud800"')
-    set_aside(case, "recipient.name", "broken_text", *spoils)
+    rows = left_out(case, "customer_name", "broken_text", *spoils)
+    kept = [row["raw_data"]["recipient"]["name"] for row in rows]
+    assert kept == ["\ufffd", "x\ufffd y", "\ufffd\ufffd"]
 
 
-def test_P18_in_a_field_nobody_reads_the_database_finds_it(case: Case) -> None:
-    set_aside(case, "(item)", "sqlstate_22P02", ("aField", r'"\ud800"'), ("another", r'{"\ud800": 1}'))
+def test_P18_in_a_field_nobody_reads_it_is_replaced_and_reported(case: Case) -> None:
+    spoils = (("aField", r'"\ud800"'), ("another", r'{"\ud800": 1}'))
+    rows = left_out(case, None, "broken_text", *spoils)
+    assert [rows[0]["raw_data"]["aField"], rows[1]["raw_data"]["another"]] == ["\ufffd", {"\ufffd": 1}]
 
 
 STRANGE = (
     "".join(map(chr, (*range(1, 0x20), 0x7F, *range(0x80, 0xA0)))),
     "‮gnirts‬ ​﻿ é́ \U0001f600 \U0001f468‍\U0001f469‍\U0001f467 \U0010ffff \ufffe ﷽",
     "a\r\nb\tc\\d\"e'f\\N\\.\\copy",
-    "",
-    " ",
+    " a ",
 )
 
 
@@ -393,10 +394,11 @@ def test_P19_any_other_text_is_stored_unchanged(case: Case) -> None:
     assert [row["raw_data"]["recipient"]["name"] for row in found.values()] == list(STRANGE)
 
 
-def test_P20_a_text_of_a_megabyte_is_stored_whole(case: Case) -> None:
+def test_P20_a_text_of_a_megabyte_is_kept_in_the_raw_item_only(case: Case) -> None:
     texts = ["x" * 1_000_000, "æ" * 500_000]
     raws = [json.dumps(text, ensure_ascii=False) for text in texts]
-    assert column(case, "customer_name", *at("recipient.name", *raws)) == texts
+    rows = left_out(case, "customer_name", "text_too_long", *at("recipient.name", *raws))
+    assert [row["raw_data"]["recipient"]["name"] for row in rows] == texts
 
 
 def test_P20_a_text_beyond_the_bound_of_an_answer_fails_the_page_and_heals(case: Case) -> None:
@@ -454,7 +456,7 @@ def test_P22_what_is_too_deep_for_the_database_costs_its_own_invoice_only(case: 
     set_aside(case, "(item)", "sqlstate_54001", ("aField", nested(700)))
 
 
-def test_P23_fields_nobody_knows_are_kept_and_said_once(case: Case) -> None:
+def test_P23_fields_nobody_knows_are_kept(case: Case) -> None:
     spoils = [
         ("brandNew", "1"),
         ("brandNew", "2"),
@@ -463,37 +465,38 @@ def test_P23_fields_nobody_knows_are_kept_and_said_once(case: Case) -> None:
     ]
     found = stored(case, *spoils)
     assert [row["raw_data"].get("brandNew") for row in found.values()] == [1, 2, None, None]
-    said = [line for line in case.witness.log().splitlines() if "does not know" in line]
-    assert len(said) == 1
-    assert said[0].endswith("brandNew (2), recipient.loyalty (1), references.x y (1).")
 
 
-def test_P23_a_name_made_to_spoil_the_log_is_shown_inert(case: Case) -> None:
-    stored(
-        case, ("a\nERROR forged\x1b[31m", "1"), ("b" * 5000, "1"), *((f"field{n:03}", "1") for n in range(50))
-    )
-    (said,) = [line for line in case.witness.log().splitlines() if "does not know" in line]
-    assert r"a\nERROR forged\x1b[31m" in said
-    assert said.endswith("and 32 more.")
-    assert len(said) < 2500
-
-
-def test_P24_a_known_field_of_another_type_is_set_aside(case: Case) -> None:
+def test_P24_an_object_that_is_none_is_left_out(case: Case) -> None:
     spoils = [("customer", '"3001"'), ("recipient", "[]"), ("references.salesPerson", "3"), ("notes", "true")]
-    spoiled = spoil(case, *spoils)
-    assert run(case).statistics["failed"] == 4
-    assert [(one["field"], one["reason"]) for one in case.rejected()] == [
-        (path, "not_an_object") for path, _ in spoils
-    ]
-    heal(case, spoiled)
+    rows = left_out(case, None, "not_an_object", *spoils)
+    columns = ("customer_number", "customer_name", "employee_number", "subject")
+    assert [row[name] for row, name in zip(rows, columns, strict=True)] == [None] * 4
 
 
 def test_P24_the_same_one_level_down(case: Case) -> None:
-    name = "recipient.name"
-    set_aside(case, name, "not_a_text", *at(name, "7", "true", "[]", '{"first": "x"}', "1.5"))
+    raws = at("recipient.name", "7", "true", "[]", '{"first": "x"}', "1.5")
+    left_out(case, "customer_name", "not_a_text", *raws)
 
 
-def test_P25_of_a_key_that_comes_twice_the_last_one_counts_and_it_is_said(case: Case) -> None:
+def test_P24_sixty_of_sixty_odd_postcodes_stop_nothing(case: Case) -> None:
+    numbers = sorted(case.books.ledger.items())
+    for number in numbers:
+        case.books.spoil(number, "recipient.zip", raw="8000")
+    for outcome in ("created", "unchanged"):
+        statistics = run(case).statistics
+        assert (statistics["degraded"], statistics[outcome], statistics["reconciled"]) == (
+            INVOICES,
+            INVOICES,
+            True,
+        )
+    unpaid = next(number for number, one in case.books.ledger.items().items() if float(one["remainder"]) > 0)
+    case.books.ledger.pay(unpaid)
+    assert run(case).statistics["updated"] == 1
+    heal(case, dict.fromkeys(numbers, ("", "")))
+
+
+def test_P25_of_a_key_that_comes_twice_the_last_one_counts(case: Case) -> None:
     once, twice = '"x"', r'{"heading": "first", "a": "\"heading\": \"no\"", "heading": "last"}'
     top = '1, "grossAmount": 17.5, "orderNumber": 4'
     found = stored(case, ("notes.heading", once), ("notes", twice), ("aField", top))
@@ -501,12 +504,11 @@ def test_P25_of_a_key_that_comes_twice_the_last_one_counts_and_it_is_said(case: 
     assert [found[number]["subject"] for number in (plain, inner)] == ["x", "last"]
     assert found[outer]["gross_amount"] == Decimal("17.5")
     assert found[outer]["raw_data"]["grossAmount"] == 17.5
-    (said,) = [line for line in case.witness.log().splitlines() if "came twice" in line]
-    assert said.endswith(f"invoices {inner}, {outer}.")
 
 
 def test_P26_an_invoice_without_references_or_salesperson_is_complete(case: Case) -> None:
-    number = sorted(case.books.ledger.items())[50]
+    items = sorted(case.books.ledger.items().items())
+    number = next(n for n, one in items[50:] if one["references"].keys() <= {"customerContact"})
     case.books.spoil(number, "references", absent=True)
     rows = stored(case, ("references", "null"), ("references", "{}"), ("references.salesPerson", "null"))
     assert [row["employee_number"] for row in rows.values()] == [None] * 3
@@ -533,14 +535,17 @@ def names(case: Case) -> dict[int, str | None]:
 
 
 def test_P27_numbers_that_no_employee_has_are_stored_without_a_name(case: Case) -> None:
-    rows = stored(case, *at(EMPLOYEE, "0", "-1", '"3"'))
-    assert [row["employee_number"] for row in rows.values()] == [0, -1, 3]
+    rows = stored(case, *at(EMPLOYEE, "0", "-1", '"3"', "3.0"))
+    assert [row["employee_number"] for row in rows.values()] == [0, -1, 3, 3]
     third = case.books.ledger.employees()[3]["name"]
-    assert [row["employee_name"] for row in rows.values()] == [None, None, third]
+    assert [row["employee_name"] for row in rows.values()] == [None, None, third, third]
 
 
-def test_P27_what_is_no_number_is_set_aside(case: Case) -> None:
-    set_aside(case, EMPLOYEE, "not_a_number", *at(EMPLOYEE, "3.0", "true", '"x"', '" 3"', "[]"))
+def test_P27_what_is_no_number_is_left_out(case: Case) -> None:
+    rows = left_out(
+        case, "employee_number", "not_a_number", *at(EMPLOYEE, "3.5", "true", '"x"', '" 3"', "[]")
+    )
+    assert [row["employee_name"] for row in rows] == [None] * 5
 
 
 def test_P28_an_employee_nobody_lists_leaves_no_name_and_is_said_once(case: Case) -> None:
@@ -676,7 +681,7 @@ def test_P32_nothing_renders_them_where_a_refusal_quotes_them(case: Case) -> Non
     spoiled = spoil(case, *at("date", *map(json.dumps, LIVELY)))
     outcome = run(case)
     quoted = [one["message"] for one in case.rejected()]
-    assert quoted == [f"date is no date: {text!r}." for text in LIVELY]
+    assert quoted == [f"date is not a date: {text!r}." for text in LIVELY]
     assert "49" not in json.dumps(quoted)
     # no field that Airflow renders holds anything but what the DAG file says
     assert all(text not in json.dumps(outcome.xcom) for text in LIVELY)
@@ -692,7 +697,11 @@ def test_P34_an_invoice_that_is_the_same_is_not_written(case: Case) -> None:
     case.books.spoil(number, "exchangeRate", raw=f"{rate}000")
     statistics = run(case).statistics
     assert (statistics["unchanged"], statistics["updated"], statistics["raw_changed"]) == (INVOICES, 0, 0)
-    assert case.witness.rows(xmins) == before
+    # but once with its new digest, by which it is recognised from now on
+    assert case.witness.rows(xmins)[1:] == before[1:]
+    after = case.witness.rows(xmins)
+    run(case)
+    assert case.witness.rows(xmins) == after
     assert case.witness.value("select count(*) from economic.invoice_history") == 0
     case.heals()
 

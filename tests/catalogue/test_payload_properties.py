@@ -13,11 +13,12 @@ from psycopg.types.string import TextLoader
 
 from economic import runs, staging, store
 from economic.database import transaction
-from economic.envelope import Item, read_envelope
 from economic.errors import RecordError
-from economic.models import Agreement, Invoice, invoice_number
+from economic.records.agreement import Agreement
+from economic.records.decoder import RawItem
+from economic.records.invoice import Invoice, invoice_number
 from economic.store import Rejection
-from tests.payloads import WHOLE, invoices, read
+from tests.payloads import WHOLE, invoices, item, parse
 
 AGREEMENT = 42
 
@@ -38,6 +39,7 @@ def copy(connection: psycopg.Connection) -> psycopg.Connection:
             date_from=None,
             date_to=None,
             force=False,
+            accept_missing=False,
             message="",
         )
     return connection
@@ -58,14 +60,12 @@ def plain(text: str) -> Any:
 def test_what_is_accepted_is_stored_exactly_and_what_is_not_is_set_aside(
     copy: psycopg.Connection, text: str
 ) -> None:
-    (item,) = read_envelope(
-        f'{{"collection": [{text}], "pagination": {{"results": 1}}}}'.encode("utf-8", "surrogatepass")
-    ).items
+    candidate = item(text)
     with copy.transaction(force_rollback=True):
         try:
-            invoice = read(item)
+            invoice, _ = parse(candidate)
         except RecordError as error:
-            _is_set_aside(copy, item, error)
+            _is_set_aside(copy, candidate, error)
             return
         staging.write(copy, 1, 1, lambda: [invoice])
         try:
@@ -77,7 +77,7 @@ def test_what_is_accepted_is_stored_exactly_and_what_is_not_is_set_aside(
                 copy.execute("select %s::text::jsonb", [invoice.raw_data])
             number, raw = staging.invoice(copy, 1, 1, 1)
             assert (number, raw) == (invoice.invoice_number, invoice.raw_data)
-            _is_set_aside(copy, item, RecordError(str(error), field="(item)", reason="sqlstate"))
+            _is_set_aside(copy, candidate, RecordError(str(error), field="(item)", reason="sqlstate"))
             return
         assert (done.staged, done.created) == (1, 1)
         _is_stored(copy, invoice)
@@ -94,8 +94,8 @@ def _is_stored(copy: psycopg.Connection, invoice: Invoice) -> None:
     assert plain(stored.raw_data) == plain(invoice.raw_data)
 
 
-def _is_set_aside(copy: psycopg.Connection, item: Item, error: RecordError) -> None:
-    rejection = Rejection(invoice_number(item), item.raw, error)
+def _is_set_aside(copy: psycopg.Connection, candidate: RawItem, error: RecordError) -> None:
+    rejection = Rejection(invoice_number(candidate), candidate.raw, error)
     store.reject(copy, AGREEMENT, 1, [rejection, rejection])
     found = copy.execute("select item_key, field, message from economic.rejected_invoice").fetchall()
     assert found == [(rejection.key, error.field, error.message)]

@@ -264,7 +264,7 @@ def test_status_shows_what_there_is_to_know(company: Company, database: str) -> 
         "manual, forced",
         "completed_with_errors",
         f"{number}",
-        "date is no day of the calendar",
+        "date is not a date: '2026-02-30'",
     ):
         assert part in shown
 

@@ -15,7 +15,7 @@ from economic import runs, store
 from economic.database import one, prepare, transaction
 from economic.errors import LeaseBusy, LeaseLost
 from economic.lease import Lease
-from economic.models import Agreement
+from economic.records.agreement import Agreement
 
 AGREEMENT = 42
 FIRST_NEW = 1000

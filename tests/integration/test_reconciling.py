@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from economic.models import Totals
 from economic.reconciling import compare
+from economic.records.totals import Totals
 from economic.store import HeldTotals
 from tests.integration.conftest import Company
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 import simulator
-from economic import models, naming, scanning, store, sync
+from economic import naming, scanning, store, sync
 from economic.database import run
 from economic.errors import (
     AgreementMismatch,
@@ -27,6 +27,7 @@ from economic.errors import (
     ServerFault,
     SyncEnded,
 )
+from economic.records import invoice as invoices
 from economic.statements import statement
 from economic.stats import Counts
 from tests.conftest import DefineConnection
@@ -186,7 +187,7 @@ def test_an_invoice_that_comes_as_it_was_stored_is_known_again_and_not_read(
     agrees_with_the_books(company)
     # and so does another version of the package, which might read the same text otherwise.
     tamper(company, number, quietly=True)
-    monkeypatch.setattr(models, "_VERSION", b"next")
+    monkeypatch.setattr(invoices, "READING", b"next")
     assert counts(company.sync(), "updated", "unchanged") == (1, 249)
     agrees_with_the_books(company)
 
@@ -195,7 +196,7 @@ def test_after_an_upgrade_everything_is_read_once_and_then_known_again(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company.sync()
-    monkeypatch.setattr(models, "_VERSION", b"next")
+    monkeypatch.setattr(invoices, "READING", b"next")
     before = company.xmins()
     assert counts(company.sync(), "updated", "unchanged", "raw_changed") == (0, 250, 0)
     after = company.xmins()
@@ -231,10 +232,10 @@ def test_requests_are_few_and_of_the_kind_promised(company: Company) -> None:
     [
         ("date", '"2026-02-30"', "date", "not_a_date"),
         ("grossAmount", "NaN", "grossAmount", "not_an_amount"),
-        ("recipient.name", r'"\ud800"', "recipient.name", "broken_text"),
+        ("currency", r'"D\ud800"', "currency", "not_a_currency"),
         ("netAmount", "1e400", "netAmount", "amount_out_of_range"),
         # nothing we read: only the database notices
-        ("metadata", r'"\ud800"', "(item)", "sqlstate_22P02"),
+        ("metadata", "1E+999999999", "(item)", "sqlstate_22003"),
     ],
 )
 def test_a_bad_invoice_is_kept_aside_and_heals(
@@ -327,20 +328,111 @@ def test_rows_that_the_database_refuses_are_found_among_the_others(company: Comp
     agrees_with_the_books(company)
 
 
-def test_too_many_bad_invoices_are_a_changed_contract(company: Company) -> None:
-    for number in sorted(company.books.ledger.items())[::4]:
+def test_many_bad_invoices_stop_no_others_and_nothing_is_marked_missing(company: Company) -> None:
+    company.sync()
+    numbers = sorted(company.books.ledger.items())
+    for number in numbers[::4]:
         company.books.spoil(number, "date", value=5)
-    with pytest.raises(ContractChanged, match="nothing was stored"):
+    company.books.ledger.book()
+    gone = numbers[1]
+    company.books.control("remove", number=gone)
+    statistics = company.sync()
+    assert counts(statistics, "status", "created", "unchanged", "failed", "missing", "reconciled") == (
+        "completed_with_errors",
+        1,
+        250 - 63 - 1,
+        63,
+        0,
+        False,
+    )
+    assert company.value("select count(*) from economic.invoice") == 251
+    warning = "63 of 250 invoices could not be stored: none was marked missing"
+    assert company.value("select warning from economic.sync_run order by sync_id desc limit 1") == warning
+    for number in numbers[::4]:
+        company.books.heal(number)
+    assert counts(company.sync(), "unchanged", "failed", "missing", "reconciled") == (250, 0, 1, True)
+
+
+def test_a_page_without_one_readable_invoice_stops_the_sync(company: Company) -> None:
+    for number in sorted(company.books.ledger.items())[100:200]:
+        company.books.spoil(number, "date", value=5)
+    with pytest.raises(ContractChanged, match="None of the 100 items of page 2 can be read"):
         company.sync()
     assert company.value("select count(*) from economic.invoice") == 0
+    assert company.value("select count(*) from economic.rejected_invoice") == 100
 
 
-def test_a_table_that_refuses_everything_is_no_pile_of_bad_invoices(company: Company) -> None:
-    company.page_size = 250
+def test_a_table_that_refuses_everything_stops_the_sync(company: Company) -> None:
     company.connection.execute("alter table economic.invoice add constraint odd check (gross_amount is null)")
-    with pytest.raises(ContractChanged, match="more than 100 invoices"):
+    with pytest.raises(ContractChanged, match="refused all 100 invoices of a page"):
         company.sync()
     assert company.value("select count(*) from economic.rejected_invoice") == 0
+
+
+# -- a field that does not fit never costs its invoice ------------------------------------------------------------------
+
+OPEN_FIELDS = (
+    "select invoice_number, field, reason, message from economic.degraded_field"
+    " where resolved_at is null order by 1, 2"
+)
+
+
+def test_an_unfit_field_is_stored_as_null_and_reported(company: Company) -> None:
+    numbers = sorted(company.books.ledger.items())[10:70]
+    for number in numbers:
+        company.books.spoil(number, "recipient.zip", raw="8000")
+    company.books.spoil(numbers[0], "recipient.city", raw=r'"\ud83d"')
+    reports = [
+        *(
+            {"invoice_number": number, "field": "recipient.zip", "reason": "not_a_text", "message": message}
+            for message in ["recipient.zip is not a text: 8000."]
+            for number in numbers
+        ),
+        {
+            "invoice_number": numbers[0],
+            "field": "recipient.city",
+            "reason": "broken_text",
+            "message": "recipient.city holds a broken character; raw_data has U+FFFD in its place.",
+        },
+    ]
+    reports.sort(key=lambda report: (report["invoice_number"], report["field"]))
+    for outcome in ("created", "unchanged"):
+        statistics = company.sync()
+        assert counts(statistics, "status", "failed", "degraded", "reconciled", outcome) == (
+            "completed",
+            0,
+            60,
+            True,
+            250,
+        )
+        assert company.rows(OPEN_FIELDS) == reports
+        assert company.value("select degraded from economic.sync_status") == 60
+    listed = ", ".join(map(str, numbers))
+    stored = company.rows(
+        f"select recipient_zip, raw_data #> '{{recipient,zip}}' as zip from economic.invoice where invoice_number in ({listed})"  # noqa: S608
+    )
+    assert [(row["recipient_zip"], row["zip"]) for row in stored] == [(None, 8000)] * 60
+    for number in numbers:
+        company.books.heal(number)
+    assert counts(company.sync(), "updated", "degraded") == (60, 0)
+    assert company.rows(OPEN_FIELDS) == []
+    agrees_with_the_books(company)
+
+
+def test_a_degraded_invoice_keeps_its_report_when_it_is_rejected(company: Company) -> None:
+    number = min(company.books.ledger.items())
+    company.books.spoil(number, "recipient.zip", raw="8000")
+    assert counts(company.sync(), "failed", "degraded") == (0, 1)
+    company.books.spoil(number, "date", raw='"today"')
+    assert counts(company.sync(), "failed", "degraded", "missing") == (1, 0, 0)
+    assert [row["field"] for row in company.rows(OPEN_FIELDS)] == ["recipient.zip"]
+    assert company.value("select recipient_zip is null from economic.invoice order by invoice_number limit 1")
+
+
+def test_degraded_invoices_are_counted_once_when_a_scan_starts_again(company: Company) -> None:
+    company.books.spoil(min(company.books.ledger.items()), "recipient.zip", raw="8000")
+    company.books.when(2, {"action": "book", "number": 9000})
+    assert counts(company.sync(), "discarded", "degraded") == (250, 1)
 
 
 # -- completeness -------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from economic import database, runs, store
 from economic.database import prepare, transaction
-from economic.models import Agreement
+from economic.records.agreement import Agreement
 from economic.statements import statement
 
 Connect = Callable[[], psycopg.Connection]

@@ -14,9 +14,10 @@ import pytest
 
 from economic import scanning, sync
 from economic.attempt import Attempt, Client, Order
-from economic.envelope import Envelope, read_document, read_envelope
 from economic.errors import ConnectionLost
-from economic.models import Agreement, Totals, read_agreement, read_totals
+from economic.records.agreement import Agreement, parse_agreement
+from economic.records.decoder import CollectionPage, decode_page
+from economic.records.totals import Totals, parse_totals
 from economic.transport import Traffic
 from simulator import AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN
 from simulator.books import Books
@@ -53,28 +54,28 @@ class InProcessClient:
         self.asked = 0
 
     def agreement(self) -> Agreement:
-        return read_agreement(read_document(self._answer("/self")))
+        return parse_agreement(self._answer("/self"))
 
     def totals(self) -> Totals:
-        return read_totals(read_document(self._answer("/invoices/totals")))
+        return parse_totals(self._answer("/invoices/totals"))
 
     def employees_above(
         self, number: int | None, *, page_size: int = 1000, attempts: int | None = None
-    ) -> Envelope:
-        return read_envelope(self._answer(f"/employees?pagesize={page_size}&sort=employeeNumber"))
+    ) -> CollectionPage:
+        return decode_page(self._answer(f"/employees?pagesize={page_size}&sort=employeeNumber"), page_size)
 
-    def invoices_above(self, number: int | None, *, page_size: int, **_: Any) -> Envelope:
+    def invoices_above(self, number: int | None, *, page_size: int, **_: Any) -> CollectionPage:
         above = "" if number is None else f"&filter=bookedInvoiceNumber$gt:{number}"
         return self._invoices(f"pagesize={page_size}&sort=bookedInvoiceNumber{above}", begins=number is None)
 
     def count_invoices(self, **_: Any) -> int:
         return self._invoices("pagesize=1&sort=bookedInvoiceNumber").results
 
-    def _invoices(self, query: str, *, begins: bool = False) -> Envelope:
+    def _invoices(self, query: str, *, begins: bool = False) -> CollectionPage:
         self.asked += 1
         if begins:
             self.told = Told(throughout=set(self.ledger.numbers))
-        found = read_envelope(self._answer(f"/invoices/booked?{query}"))
+        found = decode_page(self._answer(f"/invoices/booked?{query}"), PAGE_SIZE)
         self.told.at_the_count = set(self.ledger.numbers)
         for change in self.changes.get(self.asked, []):
             self.told.changes[change()] += 1
@@ -91,12 +92,12 @@ class OffsetClient(InProcessClient):
 
     page = 0
 
-    def invoices_above(self, number: int | None, *, page_size: int, **_: Any) -> Envelope:
+    def invoices_above(self, number: int | None, *, page_size: int, **_: Any) -> CollectionPage:
         self.page = 0 if number is None else self.page + 1
         query = f"pagesize={page_size}&sort=bookedInvoiceNumber&skippages={self.page}"
         found = self._invoices(query, begins=number is None)
         left = max(found.results - self.page * page_size, len(found.items)) if found.items else 0
-        return Envelope(found.items, left, None, found.has_next, found.size)
+        return CollectionPage(found.items, left, None, found.has_next, found.size)
 
     def _answer(self, target: str) -> bytes:
         # The reader does not believe a last or an empty page of this kind, which would give the mutant away too.

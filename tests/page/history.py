@@ -143,6 +143,15 @@ def add_lease(
     )
 
 
+def add_left_out(connection: psycopg.Connection, invoice: int, *, number: int = AGREEMENT) -> None:
+    """A field that a stored invoice lacks."""
+    connection.execute(
+        "insert into economic.degraded_field (agreement_number, invoice_number, field, reason, message, last_sync_id)"
+        " values (%s, %s, 'recipient.zip', 'not_a_text', 'recipient.zip is not a text: 8000.', 1)",
+        (number, invoice),
+    )
+
+
 def add_rejection(
     connection: psycopg.Connection,
     invoice: int | None,
@@ -150,7 +159,7 @@ def add_rejection(
     number: int = AGREEMENT,
     field: str = "dueDate",
     reason: str = "not_a_date",
-    message: str = "dueDate is no day of the calendar: '2026-02-30'.",
+    message: str = "dueDate is not a date: '2026-02-30'.",
     raw: str = '{"secret": "raw item"}',
     seen: range = range(1, 2),
     healed: bool = False,

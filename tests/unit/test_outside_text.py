@@ -8,9 +8,9 @@ import pytest
 
 from economic.answers import describe
 from economic.errors import ConfigurationError, RequestRefused
-from economic.models import read_agreement
 from economic.orders import AskedFor, read_order
 from economic.outside_text import bounded, harmless, quoted
+from economic.records.agreement import parse_agreement
 
 HOSTILE = {
     "a plain name": ("Prøvefirmaet Æble & Ørsted ApS", "Prøvefirmaet Æble & Ørsted ApS"),
@@ -62,7 +62,8 @@ def test_every_error_is_one_bounded_line() -> None:
 
 @pytest.mark.parametrize("text", [text for text, _ in HOSTILE.values()], ids=HOSTILE)
 def test_what_e_conomic_says_is_harmless(text: str) -> None:
-    agreement = read_agreement({"agreementNumber": 1, "company": {"name": text.replace("\ud800", "") * 100}})
+    company = {"name": text.replace("\ud800", "") * 100}
+    agreement = parse_agreement(json.dumps({"agreementNumber": 1, "company": company}).encode())
     assert agreement.company_name == bounded(agreement.company_name or "", 200)
     body = json.dumps({"message": text, "logId": text, "errorCode": text}).encode()
     said = describe(body, str)

@@ -9,35 +9,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from economic.envelope import Envelope, Item
 from economic.errors import BrokenResponse, ContractChanged
 from economic.paging import Page, Position, scan
+from economic.records.decoder import CollectionPage, RawItem
 
 
-def numbered(number: object, more: str = "") -> Item:
+def numbered(number: object, more: str = "") -> RawItem:
     """An item that holds a number, and something else to tell it by."""
-    return Item(json.dumps({"bookedInvoiceNumber": number, "more": more}).encode())
+    return RawItem(json.dumps({"bookedInvoiceNumber": number, "more": more}).encode())
 
 
-NAMELESS = Item(b"{}")
+NAMELESS = RawItem(b"{}")
 
 
-def items(numbers: list[int]) -> list[Item]:
+def items(numbers: list[int]) -> list[RawItem]:
     return [numbered(n) for n in numbers]
 
 
-def books(numbers: set[int], size: int) -> Callable[[int | None], Envelope]:
+def books(numbers: set[int], size: int) -> Callable[[int | None], CollectionPage]:
     """The books of a company, as e-conomic answers a key-set request."""
 
-    def get(cursor: int | None) -> Envelope:
+    def get(cursor: int | None) -> CollectionPage:
         left = sorted(n for n in numbers if n > (cursor or 0))
-        return Envelope(items(left[:size]), len(left), len(numbers), len(left) > size, 0)
+        return CollectionPage(items(left[:size]), len(left), len(numbers), len(left) > size, 0)
 
     return get
 
 
 def numbers(pages: list[Page]) -> list[int]:
-    return [item.value["bookedInvoiceNumber"] for page in pages for item in page.items]
+    return [item.decode()["bookedInvoiceNumber"] for page in pages for item in page.items]
 
 
 @pytest.mark.parametrize(("count", "requests"), [(0, 1), (1, 1), (9, 1), (10, 2), (25, 3), (30, 4)])
@@ -69,7 +69,7 @@ def test_what_exists_throughout_is_never_missed(
     """Whatever is booked or removed between two requests, the scan delivers all that stayed, each once."""
     now, throughout, request = set(present), set(present), 0
 
-    def get(cursor: int | None) -> Envelope:
+    def get(cursor: int | None) -> CollectionPage:
         nonlocal request
         booked, removed = changes.get(request, (set(), set()))
         if request:
@@ -87,7 +87,7 @@ def test_what_exists_throughout_is_never_missed(
 def test_a_booking_below_the_cursor_is_noticed() -> None:
     present = set(range(10, 40))
 
-    def get(cursor: int | None) -> Envelope:
+    def get(cursor: int | None) -> CollectionPage:
         if cursor == 19:
             present.add(3)
         return books(present, 10)(cursor)
@@ -103,13 +103,17 @@ def test_a_page_size_that_is_not_honoured_is_followed_all_the_same() -> None:
 
 def test_a_number_that_comes_twice_is_one_invoice_and_the_last_one_wins() -> None:
     twice = [numbered(n, more) for n, more in [(1, "a"), (2, "b"), (2, "c"), (3, "d")]]
-    (page,) = scan(lambda _: Envelope(twice, 4, 4, False, 0), page_size=10, start=Position(), whole=False)
-    assert [item.value["more"] for item in page.items] == ["a", "c", "d"]
+    (page,) = scan(
+        lambda _: CollectionPage(twice, 4, 4, False, 0), page_size=10, start=Position(), whole=False
+    )
+    assert [item.decode()["more"] for item in page.items] == ["a", "c", "d"]
     assert (page.duplicates, page.position.seen) == (1, 3)
 
 
 def test_a_number_seen_on_an_earlier_page_is_left_out() -> None:
-    answers = iter([Envelope(items([1, 2]), 4, None, True, 0), Envelope(items([2, 3, 4]), 3, None, False, 0)])
+    answers = iter(
+        [CollectionPage(items([1, 2]), 4, None, True, 0), CollectionPage(items([2, 3, 4]), 3, None, False, 0)]
+    )
     pages = list(scan(lambda _: next(answers), page_size=10, start=Position(), whole=True))
     assert numbers(pages) == [1, 2, 3, 4]
     assert pages[1].duplicates == 1
@@ -118,7 +122,7 @@ def test_a_number_seen_on_an_earlier_page_is_left_out() -> None:
 def test_an_item_without_a_number_neither_stops_the_scan_nor_moves_it() -> None:
     nameless = [NAMELESS, *items([1]), numbered("no")]
     (page,) = scan(
-        lambda _: Envelope(nameless, 3, None, False, 0), page_size=10, start=Position(), whole=True
+        lambda _: CollectionPage(nameless, 3, None, False, 0), page_size=10, start=Position(), whole=True
     )
     assert len(page.items) == 3
     assert page.position == Position(1, 1, 3)
@@ -128,8 +132,8 @@ def test_items_without_a_number_at_the_end_of_a_page_are_taken_from_the_next() -
     nameless = [NAMELESS, numbered(None)]
     answers = iter(
         [
-            Envelope([*items([1]), nameless[0], *items([2]), *nameless], 7, 7, True, 0),
-            Envelope([*nameless, *items([5]), nameless[0]], 4, 7, False, 0),
+            CollectionPage([*items([1]), nameless[0], *items([2]), *nameless], 7, 7, True, 0),
+            CollectionPage([*nameless, *items([5]), nameless[0]], 4, 7, False, 0),
         ]
     )
     pages = list(scan(lambda _: next(answers), page_size=5, start=Position(), whole=True))
@@ -140,7 +144,12 @@ def test_items_without_a_number_at_the_end_of_a_page_are_taken_from_the_next() -
 
 def test_a_last_page_of_nothing_but_unnumbered_items_ends_the_scan() -> None:
     pages = list(
-        scan(lambda _: Envelope([NAMELESS], 1, None, False, 0), page_size=10, start=Position(), whole=True)
+        scan(
+            lambda _: CollectionPage([NAMELESS], 1, None, False, 0),
+            page_size=10,
+            start=Position(),
+            whole=True,
+        )
     )
     assert len(pages) == 1
 
@@ -149,10 +158,10 @@ def test_a_last_page_of_nothing_but_unnumbered_items_ends_the_scan() -> None:
 def test_answers_that_never_get_on_end_the_scan(has_next: bool) -> None:
     calls = 0
 
-    def get(_: int | None) -> Envelope:
+    def get(_: int | None) -> CollectionPage:
         nonlocal calls
         calls += 1
-        return Envelope(items(list(range(1, 11))), 25, None, has_next, 0)
+        return CollectionPage(items(list(range(1, 11))), 25, None, has_next, 0)
 
     with pytest.raises(ContractChanged, match="never end"):
         list(scan(get, page_size=10, start=Position(), whole=True))
@@ -163,7 +172,7 @@ def test_answers_that_are_not_sorted_are_refused() -> None:
     with pytest.raises(ContractChanged, match="not sorted"):
         list(
             scan(
-                lambda _: Envelope(items([1, 3, 2]), 3, None, False, 0),
+                lambda _: CollectionPage(items([1, 3, 2]), 3, None, False, 0),
                 page_size=10,
                 start=Position(),
                 whole=True,
@@ -173,17 +182,17 @@ def test_answers_that_are_not_sorted_are_refused() -> None:
 
 def test_an_empty_page_with_results_to_come_is_not_believed() -> None:
     with pytest.raises(BrokenResponse):
-        list(scan(lambda _: Envelope([], 5, None, True, 0), page_size=10, start=Position(), whole=True))
+        list(scan(lambda _: CollectionPage([], 5, None, True, 0), page_size=10, start=Position(), whole=True))
 
 
 def test_a_server_that_never_runs_out_of_new_numbers_is_stopped() -> None:
     asked = 0
 
-    def get(cursor: int | None) -> Envelope:
+    def get(cursor: int | None) -> CollectionPage:
         nonlocal asked
         asked += 1
         first = (cursor or 0) + 1
-        return Envelope(items(list(range(first, first + 100))), 250, None, True, 0)
+        return CollectionPage(items(list(range(first, first + 100))), 250, None, True, 0)
 
     with pytest.raises(ContractChanged, match="far more than were announced"):
         list(scan(get, page_size=100, start=Position(), whole=True))
@@ -200,7 +209,9 @@ def test_another_page_size_than_was_asked_for_is_followed_and_told_once(
 
 def test_an_invoice_that_comes_twice_and_differs_is_told(caplog: pytest.LogCaptureFixture) -> None:
     twice = [*items([1, 2]), numbered(2, "another"), *items([3, 3])]
-    (page,) = scan(lambda cursor: Envelope(twice, 3, 3, False, 0), page_size=10, start=Position(), whole=True)
-    assert [item.value["more"] for item in page.items] == ["", "another", ""]
+    (page,) = scan(
+        lambda cursor: CollectionPage(twice, 3, 3, False, 0), page_size=10, start=Position(), whole=True
+    )
+    assert [item.decode()["more"] for item in page.items] == ["", "another", ""]
     assert page.duplicates == 2
     assert [record.args for record in caplog.records] == [(2,)]

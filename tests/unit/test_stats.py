@@ -48,6 +48,7 @@ def test_statistics_are_one_flat_dict_of_plain_values() -> None:
             "unchanged",
             "raw_changed",
             "failed",
+            "degraded",
             "duplicates",
             "discarded",
             "missing",

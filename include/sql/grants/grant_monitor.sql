@@ -60,3 +60,13 @@ grant select (
     seen_count,
     resolved_at
 ) on economic.rejected_invoice to economic_monitor;
+
+grant select (
+    agreement_number,
+    invoice_number,
+    field,
+    reason,
+    first_seen_at,
+    last_seen_at,
+    resolved_at
+) on economic.degraded_field to economic_monitor;

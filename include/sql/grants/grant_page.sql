@@ -17,6 +17,7 @@ grant usage on schema economic to economic_page;
 
 grant select on
 economic.agreement,
+economic.degraded_field,
 economic.schema_version,
 economic.sync_lease,
 economic.sync_run,

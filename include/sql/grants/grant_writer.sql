@@ -21,6 +21,7 @@ to economic_writer;
 
 grant select, insert, update on
 economic.agreement,
+economic.degraded_field,
 economic.employee,
 economic.invoice,
 economic.rejected_invoice,

@@ -210,6 +210,22 @@ create table economic.rejected_invoice (
 create index rejected_invoice_open on economic.rejected_invoice (agreement_number, invoice_number)
 where resolved_at is null;
 
+create table economic.degraded_field (
+    agreement_number bigint not null references economic.agreement (agreement_number),
+    invoice_number bigint not null,
+    field text not null,
+    reason text not null,
+    message text not null,
+    first_seen_at timestamptz not null default now(),
+    last_seen_at timestamptz not null default now(),
+    last_sync_id bigint not null,
+    resolved_at timestamptz,
+    primary key (agreement_number, invoice_number, field)
+);
+
+create index degraded_field_open on economic.degraded_field (agreement_number, invoice_number)
+where resolved_at is null;
+
 create table economic.invoice_history (
     change_id bigint generated always as identity primary key,
     agreement_number bigint not null,
@@ -401,7 +417,14 @@ select
         select count(*)
         from economic.rejected_invoice
         where rejected_invoice.agreement_number = agreement.agreement_number and rejected_invoice.resolved_at is null
-    ) as rejected
+    ) as rejected,
+    (
+        select count(distinct degraded_field.invoice_number)
+        from economic.degraded_field
+        where
+            degraded_field.agreement_number = agreement.agreement_number
+            and degraded_field.resolved_at is null
+    ) as degraded
 from economic.agreement
 left join lateral (
     select sync_run.*
@@ -609,6 +632,8 @@ comment on table economic.staged_invoice is
 
 comment on table economic.rejected_invoice is
 'Items that could not be stored, with the reason and their own text, until they come right.';
+comment on table economic.degraded_field is
+'Fields that invoices are stored without (null), because they did not hold what they should, until they come right.';
 
 comment on view economic.sync_status is
 'One row for each agreement: its last sync, its last success, whether one runs or has stalled, how many invoices '
@@ -773,6 +798,19 @@ comment on column economic.rejected_invoice.last_sync_id is 'The sync that refus
 comment on column economic.rejected_invoice.resolved_at is
 'When a sync stored it, or no longer found it; null while it is open.';
 
+comment on column economic.degraded_field.agreement_number is 'The company.';
+comment on column economic.degraded_field.invoice_number is 'The invoice, which is stored all the same.';
+comment on column economic.degraded_field.field is
+'The field that was left out, as e-conomic spells it; (item) when it is not one of those that have a column.';
+comment on column economic.degraded_field.reason is 'Short code for counting.';
+comment on column economic.degraded_field.message is 'What was wrong, in words. Never holds an amount.';
+comment on column economic.degraded_field.first_seen_at is 'When it was left out first.';
+comment on column economic.degraded_field.last_seen_at is
+'When it was read so last; an invoice that comes unchanged is not read again.';
+comment on column economic.degraded_field.last_sync_id is 'The sync that read it so last.';
+comment on column economic.degraded_field.resolved_at is
+'When a sync read the invoice with this field right; null while it is open.';
+
 comment on column economic.staged_invoice.sync_id is 'The sync it belongs to.';
 comment on column economic.staged_invoice.page is 'Page of the scan.';
 comment on column economic.staged_invoice.position is 'Place within the page.';
@@ -870,6 +908,7 @@ comment on column economic.sync_status.held is
 comment on column economic.sync_status.invoices is 'Invoices held then, missing ones left out.';
 comment on column economic.sync_status.missing is 'Invoices that e-conomic no longer showed then.';
 comment on column economic.sync_status.rejected is 'Items set aside now.';
+comment on column economic.sync_status.degraded is 'Invoices that are stored now with a field left out.';
 
 comment on column economic.invoice_overview.agreement_number is 'The company: e-conomic''s agreement number.';
 comment on column economic.invoice_overview.invoice_number is

@@ -89,7 +89,7 @@ export function agreementView(dagId, { several, fresh, name }) {
 
   async function lists(standing) {
     const { sync, outcome } = standing;
-    const key = JSON.stringify([sync?.sync_id, sync?.status, sync?.phase, outcome?.sync_id, standing.rejected]);
+    const key = JSON.stringify([sync?.sync_id, sync?.status, sync?.phase, outcome?.sync_id, standing.rejected, standing.degraded]);
     if (key === listed) return;
     const [latest, aside] = await Promise.all([server.page(`agreements/${dagId}/syncs`), server.page(`agreements/${dagId}/rejections`)]);
     listed = key;

@@ -94,8 +94,8 @@ export function rejectionTable() {
       el("td", { class: "wide" }, item.message ?? item.reason),
       el("td", {}, el("time", { datetime: item.first_seen, title: exactMoment(item.first_seen) }, shortMoment(item.first_seen))),
       el("td", {}, el("time", { datetime: item.last_seen, title: exactMoment(item.last_seen) }, shortMoment(item.last_seen))),
-      figure(number(item.seen)),
-      el("td", {}, item.resolved ? pill("good", "Resolved") : pill("warn", "Open")),
+      figure(item.seen === null ? "" : number(item.seen)),
+      el("td", {}, item.resolved ? pill("good", "Resolved") : item.degraded ? pill("quiet", "Left out") : pill("warn", "Open")),
     );
   }
 

@@ -11,7 +11,7 @@ export const title = (told) => told.standing?.company ?? (told.name ? `e-conomic
 export function state(told) {
   const standing = told.standing;
   if (!standing) return NO_WORD;
-  const worst = findings(told)[0];
+  const worst = findings(told).find(({ level }) => level !== "quiet");
   if (worst) return { level: worst.level, text: worst.short };
   if (!standing.last_synced) return { level: "quiet", text: "Not synced yet" };
   return { level: "good", text: "Fresh and complete" };
@@ -43,6 +43,7 @@ export function findings(told) {
   }
   if (standing.reconciled === false && !explained(standing)) add("warn", "Differs from e-conomic", difference(standing));
   if (standing.warning) add("warn", "Needs attention", `${localised(standing.warning)}.`);
+  if (standing.degraded) add("quiet", "", `${many(standing.degraded, "invoice")} stored with a field left out.`, "The list below has the fields and what they held.");
   return found;
 }
 

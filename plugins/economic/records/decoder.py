@@ -1,0 +1,204 @@
+"""Decodes e-conomic's JSON: a page of a collection into its raw items, and any document with exact numbers.
+
+The shape is e-conomic's collection envelope: ``{"collection": [...], "pagination": {...}, "self": "..."}``.
+Source: e-conomic's REST documentation, "Pagination" and "Collections"; which keys may be missing was seen in recorded answers.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from msgspec import Meta, MsgspecError, Raw, Struct
+from msgspec.json import Decoder
+
+from economic.errors import BrokenResponse, RecordError
+from economic.records.fitting import Number, fit, without_broken_text
+
+_BOM = b"\xef\xbb\xbf"
+_LONGEST_INT = 30
+MOST_MARKS = 2_000_000
+"""A body with more commas and opening brackets than this is not read. A page of 1,000 invoices has some 70,000."""
+
+
+def _whole(digits: str) -> int | Decimal:
+    # Python refuses to make an int of thousands of digits; a Decimal holds them.
+    return int(digits) if len(digits) <= _LONGEST_INT else Decimal(digits)
+
+
+def _fraction(number: str) -> Decimal | str:
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        # An exponent beyond all numbers: kept as its text, which no field for a number takes.
+        return number
+
+
+# NaN and Infinity are not JSON, but some servers write them: kept as the text that they are.
+_exact = json.JSONDecoder(parse_float=_fraction, parse_int=_whole, parse_constant=str)
+
+
+class RawItem:
+    """One item of a collection: its JSON text, read on demand.
+
+    :param encoded: the text as it came. Its encoding was not checked.
+    """
+
+    __slots__ = ("encoded",)
+
+    def __init__(self, encoded: bytes) -> None:
+        self.encoded = encoded
+
+    @property
+    def raw(self) -> str:
+        """The text. Bytes that are not UTF-8 become lone surrogates."""
+        return self.encoded.decode(errors="surrogateescape")
+
+    def decode(self) -> Any:
+        """Decode the text. Numbers with a fraction or an exponent are :class:`~decimal.Decimal`: amounts are never binary floats.
+
+        :raises RecordError: it cannot be read, for it is nested too deeply.
+        """
+        try:
+            return _exact.decode(self.raw)
+        except (ValueError, RecursionError) as error:
+            raise RecordError(
+                f"The item is not readable JSON ({_cause(error)}).", field="(item)", reason="not_readable"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionPage:
+    """One page of a collection.
+
+    :param items: the items, in the order they came.
+    :param results: how many items match the query in all.
+    :param results_without_filter: how many the whole resource has; not always sent.
+    :param has_next: whether the answer says that more pages follow.
+    :param size: bytes of the body after decompression.
+    """
+
+    items: list[RawItem]
+    results: int
+    results_without_filter: int | None
+    has_next: bool
+    size: int
+
+
+class _Page(Struct):
+    """The members of a page that are read; everything else in it is only checked to be JSON."""
+
+    collection: list[Raw]
+    pagination: Raw
+
+
+class _Pagination(Struct, rename="camel"):
+    results: Annotated[int, Meta(ge=0)] | None = None
+    results_without_filter: Number | None = None
+    page_size: Number | None = None
+    next_page: Any = None
+
+
+_page_decoder = Decoder(_Page)
+
+
+def decode_document(body: bytes) -> dict[str, Any]:
+    """Decode one JSON object with exact numbers.
+
+    :raises BrokenResponse: it is not UTF-8, not JSON, or not an object.
+    """
+    _check_marks(body)
+    try:
+        # The declared charset is ignored: JSON is UTF-8, and a wrong label would silently spoil names.
+        value = without_broken_text(_exact.decode(body.decode("utf-8-sig").strip()))
+    except (ValueError, RecursionError) as error:
+        raise BrokenResponse(f"The answer is not readable JSON ({_cause(error)}).") from None
+    if type(value) is not dict:
+        raise BrokenResponse("The answer is JSON, but not an object.")
+    return value
+
+
+def decode_page(body: bytes, page_size: int) -> CollectionPage:
+    """Decode one page of a collection. Bytes that are not UTF-8 are kept, so that only the item that holds them suffers.
+
+    :param page_size: how many items were asked for.
+    :raises BrokenResponse: it is not JSON, not a page, holds more items than were asked for, or contradicts itself.
+    """
+    _check_marks(body)
+    try:
+        page = _page_decoder.decode(body.removeprefix(_BOM))
+        collection: Any = page.collection
+        pagination = _exact.decode(bytes(page.pagination).decode())
+    except (MsgspecError, ValueError, RecursionError):
+        collection, pagination = _decode_odd_page(body)
+    if type(pagination) is not dict:
+        raise BrokenResponse("The page has no pagination.")
+    counts, _ = fit(without_broken_text(pagination), _Pagination)
+    if counts.results is None:
+        raise BrokenResponse("The page does not say how many results there are.")
+    if collection is None and counts.results == 0:
+        collection = []
+    if type(collection) is not list:
+        raise BrokenResponse("The page has no collection.")
+    if len(collection) > page_size:
+        raise BrokenResponse(f"The page holds {len(collection):,} items; {page_size:,} were asked for.")
+    items = [RawItem(bytes(raw)) for raw in collection]
+    _check_counts(counts, len(items))
+    return CollectionPage(
+        items, counts.results, counts.results_without_filter, counts.next_page is not None, len(body)
+    )
+
+
+def _check_counts(counts: _Pagination, items: int) -> None:
+    results = counts.results or 0
+    if results and not items:
+        raise BrokenResponse(f"The page is empty, but {results} invoices should be on it and those after it.")
+    whole_page = min(counts.page_size, results) if counts.page_size is not None else 0
+    if counts.next_page is None and items < whole_page:
+        raise BrokenResponse(f"The page holds {items} of {results} items and names no next page.")
+
+
+def _check_marks(body: bytes) -> None:
+    """Refuse a body of very many values before they are built: 64 MiB of empty objects would take gigabytes."""
+    if len(body) > MOST_MARKS and body.count(b",") + body.count(b"{") + body.count(b"[") > MOST_MARKS:
+        raise BrokenResponse(
+            "The answer holds far more values than a page of invoices has.",
+            hint="If it lasts, ask for smaller pages (ECONOMIC_PAGE_SIZE).",
+        )
+
+
+def _decode_odd_page(body: bytes) -> tuple[Any, Any]:
+    """Collection and pagination of a page that is not strict JSON, its items written out again."""
+    try:
+        page = _exact.decode(body.decode("utf-8-sig", errors="surrogateescape").strip())
+        if type(page) is not dict:
+            return None, None
+        collection = page.get("collection")
+        if type(collection) is list:
+            collection = [write_json(value).encode() for value in collection]
+    except (ValueError, RecursionError) as error:
+        raise BrokenResponse(f"The page is not readable JSON ({_cause(error)}).") from None
+    return collection, page.get("pagination")
+
+
+def write_json(value: Any) -> str:
+    """Write a value that was decoded here as JSON in ASCII, numbers digit by digit."""
+    # Loops, not comprehensions: in Python 3.11 each of those costs one more level of nesting.
+    parts = []
+    if type(value) is dict:
+        for key, inner in value.items():
+            parts.append(f"{json.dumps(key)}:{write_json(inner)}")
+        return "{" + ",".join(parts) + "}"
+    if type(value) is list:
+        for inner in value:
+            parts.append(write_json(inner))
+        return "[" + ",".join(parts) + "]"
+    return str(value) if type(value) is Decimal else json.dumps(value)
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return error.msg if isinstance(error, json.JSONDecodeError) else "bytes that are not UTF-8"
