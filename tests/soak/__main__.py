@@ -13,65 +13,40 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-STRESS_SHARE = 0.1
-"""Of the time, for the stress test of the lease alone."""
-SHORTEST_STRESS_SECONDS = 20.0
+STRESS = ("-m", "pytest", "-q", "-s", "tests/model/test_lease_processes.py", "--stress-seconds")
 
 
-def arguments(words: list[str]) -> argparse.Namespace:
+def main(words: list[str]) -> int:
+    """Run the soak, or the sweep; after the soak, the stress test of the lease alone for a tenth of the time."""
     parser = argparse.ArgumentParser(
         prog="./run test --soak",
         description="Let everything go wrong for a while, and see that nothing is lost.",
     )
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument(
-        "--seed",
-        type=int,
-        default=int(time.time()),
-        help="the same seed makes the same trouble; default: the time",
+        "--seed", type=int, default=int(time.time()), help="the same one makes the same trouble"
     )
     parser.add_argument(
         "--sweep", action="store_true", help="kill a sync at every request and every commit instead"
     )
-    return parser.parse_args(words)
-
-
-def main(words: list[str]) -> int:
-    chosen = arguments(words)
+    chosen = parser.parse_args(words)  # fmt: skip
     folder = Path(tempfile.mkdtemp(prefix="economic-soak-"))
     print(f"seed {chosen.seed}", flush=True)
+    from tests.soak import chaos, sweep
+
     try:
-        print(_run(chosen, folder), flush=True)
-        if not chosen.sweep:
-            _stress(max(SHORTEST_STRESS_SECONDS, chosen.minutes * 60 * STRESS_SHARE))
+        if chosen.sweep:
+            print(sweep.run(folder, seed=chosen.seed), flush=True)
+        else:
+            print(chaos.run(folder, minutes=chosen.minutes, seed=chosen.seed), flush=True)
+            seconds = max(20.0, chosen.minutes * 6)
+            subprocess.run([sys.executable, *STRESS, f"{seconds:.0f}"], cwd=ROOT, check=True)
     except BaseException:
         traceback.print_exc()
         print(f"\nFAILED with --seed {chosen.seed}. The logs are kept in {folder}.", flush=True)
         return 1
     shutil.rmtree(folder)
     return 0
-
-
-def _run(chosen: argparse.Namespace, folder: Path) -> object:
-    if chosen.sweep:
-        from tests.soak import sweep
-
-        return sweep.run(folder, seed=chosen.seed)
-    from tests.soak import chaos
-
-    return chaos.run(folder, minutes=chosen.minutes, seed=chosen.seed)
-
-
-def _stress(seconds: float) -> None:
-    command = [
-        "pytest",
-        "-q",
-        "-s",
-        "tests/model/test_lease_processes.py",
-        "--stress-seconds",
-        f"{seconds:.0f}",
-    ]
-    subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

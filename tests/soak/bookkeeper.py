@@ -11,12 +11,7 @@ from tests.oracle import Witness
 MOST_GONE = 5
 """Invoices removed at a time: more at once would not be believed, which is another matter."""
 MOST_SPOILED = 4
-_SPOILS = (
-    ("date", "2026-02-30"),
-    ("netAmount", "NaN"),
-    ("currency", "kroner"),
-    ("customer.customerNumber", "12abc"),
-)
+_SPOILS = {"date": "2026-02-30", "netAmount": "NaN", "currency": "kroner", "customer.customerNumber": "12abc"}
 
 
 class Bookkeeper:
@@ -109,7 +104,7 @@ class Bookkeeper:
     def _spoil(self) -> None:
         number = self._any()
         if len(self._spoiled) < MOST_SPOILED and number not in self._spoiled:
-            path, value = self._dice.choice(_SPOILS)
+            path, value = self._dice.choice(list(_SPOILS.items()))
             self._ledger.spoil(number, path, f'"{value}"')
             self._spoiled.append(number)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -61,18 +62,16 @@ class Sweep:
         ]
 
     def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        yield f"Sweep of a sync of {PAGES} pages, {self.requests} requests and {self.commits} commits, in {self.took / 60:.1f} minutes"
+        lines = [f"Sweep of a sync of {PAGES} pages, in {self.took / 60:.1f} minutes"]
         for what in ("request", "commit"):
-            tasks = [task for point, task in self.died.items() if point.what == what]
-            shown = ", ".join(f"{tasks.count(task)} in {task}" for task in TASKS)
-            yield f"killed at {len(tasks)} {what}s: {shown}"
-        yield (
-            f"healed each time by the next sync alone, in {statistics.median(self.seconds):.1f} s (median), {max(self.seconds):.1f} s"
-            " (longest): every invoice there, once, equal to the books in every column"
+            died = Counter(task for point, task in self.died.items() if point.what == what)
+            lines.append(f"killed at {died.total()} {what}s: {dict(died)}")
+        median, longest = statistics.median(self.seconds), max(self.seconds)
+        lines.append(
+            f"healed each time by the next sync alone, in {median:.1f} s (median), {longest:.1f} s (longest): "
+            "every invoice there, once, equal to the books in every column"
         )
+        return "\n".join(lines)
 
 
 def run(folder: Path, *, seed: int, choose: Callable[[list[Point]], Sequence[Point]] = list) -> Sweep:

@@ -61,16 +61,19 @@ class Traffic:
 
     # -- who starts runs ----------------------------------------------------------------------------------------------
 
-    def start(self, backfills: int = 3) -> None:
+    def start(self) -> None:
         """Let everybody begin."""
-        self._begin("scheduled", self._scheduled, pause=(0.2, 2.0))
-        self._begin("by hand", self._by_hand, pause=(2.0, 8.0))
-        self._begin("forced", self._forced, pause=(8.0, 25.0))
-        self._begin("again", self._cleared, pause=(4.0, 15.0))
-        for number in range(backfills):
-            self._begin(f"backfill {number}", self._backfill, pause=(0.1, 1.0))
+        self.begin("scheduled", self._scheduled, pause=(0.2, 2.0))
+        self.begin("by hand", self._by_hand, pause=(2.0, 8.0))
+        self.begin("forced", self._forced, pause=(8.0, 25.0))
+        self.begin("again", self._cleared, pause=(4.0, 15.0))
+        for number in range(3):
+            self.begin(f"backfill {number}", self._backfill, pause=(0.1, 1.0))
 
-    def _begin(self, who: str, run: Callable[[random.Random], object], pause: tuple[float, float]) -> None:
+    def begin(
+        self, who: str, run: Callable[[random.Random], object], pause: tuple[float, float]
+    ) -> threading.Thread:
+        """Let somebody do something again and again, with pauses, until the end."""
         dice = dice_of(self.seed, who)
 
         def work() -> None:
@@ -83,6 +86,7 @@ class Traffic:
 
         self._threads.append(threading.Thread(target=work, name=who, daemon=True))
         self._threads[-1].start()
+        return self._threads[-1]
 
     def _scheduled(self, dice: random.Random) -> None:
         self._run("scheduled", self._asked("scheduled"), dice)
@@ -132,14 +136,8 @@ class Traffic:
     # -- how a run goes -----------------------------------------------------------------------------------------------
 
     def _run(
-        self,
-        kind: str,
-        asked: Asked,
-        dice: random.Random,
-        *,
-        only: str = "",
-        xcom: dict[str, Any] | None = None,
-    ) -> Outcome:
+        self, kind: str, asked: Asked, dice: random.Random, *, only: str = "", xcom: dict[str, Any] | None = None
+    ) -> Outcome:  # fmt: skip
         outcome = Outcome(asked.run_id)
         for task in (only,) if only else TASKS:
             while task not in outcome.xcom:

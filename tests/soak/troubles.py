@@ -98,7 +98,7 @@ class Troubles:
     def _answer(self) -> str:
         fault = dict(self._dice.choice(ANSWERS))
         where = self._dice.choice(
-            ("/invoices/booked", "/invoices/booked", "/", "/employees", "/self", "/invoices/totals")
+            ("/invoices/booked",) * 2 + ("/", "/employees", "/self", "/invoices/totals")
         )
         times = self._dice.choice((1, 1, 2, 5, 30))
         self.ground.books.fault(where, fault.pop("kind"), at=self._dice.randrange(1, 6), times=times, **fault)
@@ -116,21 +116,16 @@ class Troubles:
     # -- the network --------------------------------------------------------------------------------------------------
 
     def _network(self, what: str, proxy: Proxy) -> str:
-        kind = self._dice.choice(
-            ("resets", "black holes", "stalls", "delays", "refused connections", "cut streams")
-        )
-        if kind == "resets":
-            proxy.reset()
-        elif kind == "black holes":
-            proxy.blackhole()
-        elif kind == "stalls":
-            proxy.stall()
-        elif kind == "delays":
-            proxy.latency = self._dice.uniform(0.01, 0.1)
-        elif kind == "refused connections":
-            proxy.down()
-        else:
-            proxy.limit(self._dice.randrange(100, 100_000))
+        breaks: dict[str, Callable[[], object]] = {
+            "resets": proxy.reset,
+            "black holes": proxy.blackhole,
+            "stalls": proxy.stall,
+            "delays": lambda: setattr(proxy, "latency", self._dice.uniform(0.01, 0.1)),
+            "refused connections": proxy.down,
+            "cut streams": lambda: proxy.limit(self._dice.randrange(100, 100_000)),
+        }
+        kind = self._dice.choice(list(breaks))
+        breaks[kind]()
         self._pause(0.2, 2.5)
         if kind == "black holes":
             # Whoever lost bytes in it waits for an answer that never comes: nothing but a reset frees both sides.
@@ -142,9 +137,8 @@ class Troubles:
         """The connection breaks at a commit: before it arrives, or after it is done and before anybody hears of it."""
         fates: tuple[Fate, ...] = ("held back", "unanswered")
         fate = self._dice.choice(fates)
-        self.ground.postgres.trip(
-            b"commit\0", self.ground.postgres.reset, at=self._dice.randrange(1, 20), fate=fate
-        )
+        at = self._dice.randrange(1, 20)
+        self.ground.postgres.trip(b"commit\0", self.ground.postgres.reset, at=at, fate=fate)
         self._pause(0.3, 1.0)
         self.ground.postgres.heal()
         return f"network to PostgreSQL: cut at a COMMIT, {fate}"
@@ -152,21 +146,22 @@ class Troubles:
     # -- PostgreSQL ---------------------------------------------------------------------------------------------------
 
     def _backend(self) -> str | None:
-        found = self._admin(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name like %s order by random() limit 1",
-            f"{NAME} %",
+        ended = (
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name like %s order by random() limit 1"
         )
-        return "PostgreSQL: backends ended" if found else None
+        with suppress(psycopg.Error), psycopg.connect(self.ground.cluster.dsn, autocommit=True) as admin:
+            if admin.execute(ended, [f"{NAME} %"]).fetchall():
+                return "PostgreSQL: backends ended"
+        return None
 
     def _restart(self) -> str:
-        crash = self._dice.random() < 0.5
-        if crash:
-            self.ground.cluster.crash()
-        else:
-            self.ground.cluster.stop()
+        cluster = self.ground.cluster
+        stop, said = self._dice.choice(((cluster.crash, "crashes"), (cluster.stop, "restarts")))
+        stop()
         self._pause(0.0, 1.0)
-        self.ground.cluster.start()
-        return "PostgreSQL: crashes" if crash else "PostgreSQL: restarts"
+        cluster.start()
+        return f"PostgreSQL: {said}"
 
     def _lock(self) -> str | None:
         with suppress(psycopg.Error), psycopg.connect(self.ground.cluster.dsn) as admin:
@@ -175,11 +170,6 @@ class Troubles:
             self._pause(0.1, 1.5)
             return "PostgreSQL: the table locked by somebody"
         return None
-
-    def _admin(self, statement: str, *parameters: Any) -> list[Any]:
-        with suppress(psycopg.Error), psycopg.connect(self.ground.cluster.dsn, autocommit=True) as admin:
-            return admin.execute(statement.encode(), parameters).fetchall()
-        return []
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
