@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import mmap
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,6 @@ from compose import images
 from compose.stand import Stack
 
 AIRFLOW_SERVICES = ("api-server", "scheduler", "dag-processor")
-_CHUNK = 1 << 20
 
 
 def spellings(value: str) -> set[bytes]:
@@ -56,10 +56,8 @@ def _places(stack: Stack) -> Iterator[tuple[str, bytes]]:
     yield "the tasks' logs", found.encode()
     for service in AIRFLOW_SERVICES:
         # the environment of the running process, as others in the container see it
-        yield (
-            f"environment of {service}",
-            stack.execute(service, "sh", "-c", "tr '\\0' '\\n' < /proc/1/environ").encode(),
-        )
+        variables = stack.execute(service, "sh", "-c", "tr '\\0' '\\n' < /proc/1/environ")
+        yield f"environment of {service}", variables.encode()
 
 
 def _search_image(stack: Stack, marks: dict[str, set[bytes]]) -> None:
@@ -67,15 +65,7 @@ def _search_image(stack: Stack, marks: dict[str, set[bytes]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder, "image.tar")
         stack.engine.docker("save", "--output", archive, images.PROJECT)
-        forms = {form: name for name, spelled in marks.items() for form in spelled}
-        overlap = max(map(len, forms)) - 1
-        tail = b""
-        seen = 0
-        with archive.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                seen += len(chunk)
-                window = tail + chunk
-                shown = [name for form, name in forms.items() if form in window]
-                assert not shown, f"a layer of the image holds {shown}"
-                tail = window[-overlap:]
-        assert seen > 100_000_000, "the image is too small to be ours"
+        with archive.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as layers:
+            assert len(layers) > 100_000_000, "the image is too small to be ours"
+            shown = [name for name, forms in marks.items() if any(layers.find(form) >= 0 for form in forms)]
+            assert not shown, f"a layer of the image holds {shown}"

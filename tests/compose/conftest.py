@@ -56,9 +56,10 @@ def local(engine: Engine) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def celery(engine: Engine) -> Iterator[Stack]:
     """CeleryExecutor with two workers; the account's tokens are in .env, the account is the simulator."""
-    tokens = {
+    more = {
         "ECONOMIC_APP_SECRET_TOKEN": "canary-app-secret-token-0123456789",
         "ECONOMIC_AGREEMENT_GRANT_TOKEN": "canary-agreement-grant-token-0123456789",
+        "AIRFLOW_EXECUTOR": "CeleryExecutor",
+        "ECONOMIC_CONN_ID": "economic_default",
     }
-    more = {"AIRFLOW_EXECUTOR": "CeleryExecutor", "ECONOMIC_CONN_ID": "economic_default"}
-    yield from _stack(engine, "celery", ("celery", "demo"), tokens | more)
+    yield from _stack(engine, "celery", ("celery", "demo"), more)

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "economic-compose-test"
 STAND_INS = {"postgres:17-bookworm": images.POSTGRES, "redis:7.2-bookworm": images.REDIS}
 NETNS = "netns"
+SLOW = {"match": "/invoices/booked", "kind": "slow", "at": "all", "seconds": 1.0}
 Model = dict[str, Any]
 
 
@@ -47,17 +48,11 @@ def transformed(model: Model, tokens: tuple[str, str] | None = None) -> Model:
         service["depends_on"] = {other: how for other, how in needed.items() if other in services}
         if service["image"] == images.POSTGRES:
             service["command"] = ["postgres", "-c", f"listen_addresses={addresses[name]}"]
-            test = service["healthcheck"]["test"]
-            service["healthcheck"]["test"] = [
-                addresses[name] if word == "127.0.0.1" else word for word in test
-            ]
+            test = json.dumps(service["healthcheck"]["test"]).replace("127.0.0.1", addresses[name])
+            service["healthcheck"]["test"] = json.loads(test)
     if tokens is not None:
-        services["simulator"]["entrypoint"] += [
-            "--app-secret-token",
-            tokens[0],
-            "--agreement-grant-token",
-            tokens[1],
-        ]
+        pair = zip(("--app-secret-token", "--agreement-grant-token"), tokens, strict=True)
+        services["simulator"]["entrypoint"] += [word for words in pair for word in words]
     if "worker" in services:
         services["worker-2"] = _second(services["worker"])
     services[NETNS] = {
@@ -110,17 +105,9 @@ class Stack:
         return self._compose(self.folder / "compose.json", *words, timeout=timeout)
 
     def _compose(self, file: Path, *words: str, timeout: float = 900.0) -> str:
-        options = {"--project-name": PROJECT, "--project-directory": ROOT, "--file": file}
-        options["--env-file"] = self.folder / ".env"
-        chosen = [word for profile in self.profiles for word in ("--profile", profile)]
-        return output(
-            tools.compose(),
-            *(str(word) for option in options.items() for word in option),
-            *chosen,
-            *words,
-            environment=self.engine.environment,
-            timeout=timeout,
-        )
+        options = [f"--project-name={PROJECT}", f"--project-directory={ROOT}", f"--file={file}"]
+        options += [f"--env-file={self.folder / '.env'}", *(f"--profile={name}" for name in self.profiles)]
+        return output(tools.compose(), *options, *words, environment=self.engine.environment, timeout=timeout)
 
     def up(self) -> float:
         """Start everything and wait until it is well; how long that took.
@@ -182,20 +169,9 @@ class Stack:
         """A request to Airflow's REST API as the administrator; the passwords travel by standard input."""
         token = ["-H", f"Authorization: Bearer {self._token()}"] if path != "/auth/token" else []
         data = ["-H", "Content-Type: application/json", "-d", "@-"] if body is not None else []
-        words = [
-            "curl",
-            "-fsS",
-            "--max-time",
-            "60",
-            "-X",
-            method,
-            *token,
-            *data,
-            f"http://127.0.0.1:8080{path}",
-        ]
-        return json.loads(
-            self.execute("api-server", *words, stdin=json.dumps(body) if body is not None else None)
-        )
+        words = ["curl", "-fsS", "--max-time", "60", "-X", method, *token, *data]
+        said = json.dumps(body) if body is not None else None
+        return json.loads(self.execute("api-server", *words, f"http://127.0.0.1:8080{path}", stdin=said))
 
     def _token(self) -> str:
         password = self.variables["AIRFLOW_ADMIN_PASSWORD"]
@@ -218,9 +194,9 @@ class Stack:
     def tries(self, run_id: str) -> dict[str, tuple[str, int, str]]:
         """State, number of tries and host of each task."""
         found = self.rest("GET", f"/api/v2/dags/economic_invoice_sync/dagRuns/{run_id}/taskInstances")
-        tasks = found["task_instances"]
         return {
-            task["task_id"]: (str(task["state"]), task["try_number"], str(task["hostname"])) for task in tasks
+            task["task_id"]: (str(task["state"]), task["try_number"], str(task["hostname"]))
+            for task in found["task_instances"]
         }
 
     def ended(self, run_id: str, seconds: float = 420) -> str:
@@ -264,7 +240,8 @@ class Stack:
 
     def canaries(self) -> dict[str, str]:
         """The secrets' values by name, of those long enough to be looked for."""
-        secret = re.compile("PASSWORD|KEY|SECRET|TOKEN")
         return {
-            name: value for name, value in self.variables.items() if secret.search(name) and len(value) > 8
+            name: value
+            for name, value in self.variables.items()
+            if re.search("PASSWORD|KEY|SECRET|TOKEN", name) and len(value) > 8
         }

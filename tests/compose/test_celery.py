@@ -10,7 +10,7 @@ import pytest
 
 from compose.canaries import assert_nothing_shows
 from compose.conftest import say
-from compose.stand import Stack
+from compose.stand import SLOW, Model, Stack
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 WORKERS = ("worker", "worker-2")
@@ -29,11 +29,8 @@ def test_the_demo_leaves_an_account_alone(celery: Stack) -> None:
 
 def test_the_tokens_of_env_are_in_a_connection_and_shown_to_nobody(celery: Stack) -> None:
     found = celery.rest("GET", "/api/v2/connections/economic_default")
-    assert (found["conn_type"], found["host"], found["port"]) == (
-        "economic",
-        "https://restapi.e-conomic.com",
-        443,
-    )
+    host = "https://restapi.e-conomic.com"
+    assert (found["conn_type"], found["host"], found["port"]) == ("economic", host, 443)
     assert json.loads(found["extra"]) == {"app_secret_token": "***", "agreement_grant_token": "***"}
 
 
@@ -43,17 +40,9 @@ def test_both_workers_run_forced_syncs(celery: Stack) -> None:
         "agreement_grant_token": celery.variables["ECONOMIC_AGREEMENT_GRANT_TOKEN"],
         "allow_http": True,
     }
-    celery.rest(
-        "PATCH",
-        "/api/v2/connections/economic_default",
-        {
-            "connection_id": "economic_default",
-            "conn_type": "economic",
-            "host": "http://simulator:8000",
-            "port": None,
-            "extra": json.dumps(tokens),
-        },
-    )
+    connection: Model = {"connection_id": "economic_default", "conn_type": "economic"}
+    connection |= {"host": "http://simulator:8000", "port": None, "extra": json.dumps(tokens)}
+    celery.rest("PATCH", "/api/v2/connections/economic_default", connection)
     for _ in range(8):
         run = celery.trigger(force=True)
         assert celery.ended(run) == "success"
@@ -70,9 +59,7 @@ def test_the_workers_cannot_open_a_database(celery: Stack) -> None:
 
 
 def test_a_sync_outlives_the_worker_that_ran_it(celery: Stack) -> None:
-    celery.simulator(
-        "faults", faults=[{"match": "/invoices/booked", "kind": "slow", "at": "all", "seconds": 1.0}]
-    )
+    celery.simulator("faults", faults=[SLOW])
     before = {worker: received(celery, worker) for worker in WORKERS}
     run = celery.trigger()
     celery.in_mid_sync()
