@@ -1,5 +1,12 @@
--- Makes sure that an agreement has its lease row.
+-- Makes sure that an agreement has its lease row. One that is there is not touched: the insert would wait for whoever
+-- has it locked.
 -- Parameters: agreement_number.
 insert into economic.sync_lease (agreement_number)
-values (%(agreement_number)s)
+select %(agreement_number)s
+where
+    not exists (
+        select 1
+        from economic.sync_lease
+        where agreement_number = %(agreement_number)s
+    )
 on conflict (agreement_number) do nothing;

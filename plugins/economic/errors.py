@@ -16,6 +16,7 @@
     │   ├── ContractChanged       the answers no longer look like booked invoices
     │   ├── AgreementMismatch     the connection reaches another company than before
     │   ├── SchemaMismatch        the database's tables are not the ones this version needs
+    │   ├── ScanExpired           the invoices were read too long ago to be stored
     │   ├── LeaseLost             another sync took over; this one must write nothing more
     │   └── SyncEnded             the sync this task belongs to is over
     ├── LeaseBusy                 another sync is running; wait, skip or fail, as the run's kind asks
@@ -36,17 +37,24 @@ class EconomicError(Exception):
 
     :param message: what happened and where. Never holds a token. Made one harmless line, since it often quotes text from outside.
     :param hint: what a person can do about it; the class has a default.
+    :param detail: what only the task's log may show: names and numbers of another company or DAG.
     """
 
     default_hint: ClassVar[str] = ""
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, detail: str = "") -> None:
         self.message = bounded(message, _LONGEST_MESSAGE)
         super().__init__(self.message)
         self.hint = self.default_hint if hint is None else hint
+        self.detail = bounded(detail, _LONGEST_MESSAGE)
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
+
+    @property
+    def log_text(self) -> str:
+        """The text with its detail, for the task's log."""
+        return " ".join(part for part in (self.message, self.detail, self.hint) if part)
 
 
 class AnswerError(EconomicError):
@@ -154,6 +162,12 @@ class SchemaMismatch(FatalError):
     """The tables in the database are missing, older, newer, or not ours to change."""
 
 
+class ScanExpired(FatalError):
+    """The invoices of this sync were read too long ago to be stored."""
+
+    default_hint = "The next sync reads them again; clear fetch-pages with downstream to have it now."
+
+
 class LeaseLost(FatalError):
     """Another sync has taken over: this one must write nothing more."""
 
@@ -174,8 +188,8 @@ class LeaseBusy(EconomicError):
 
     default_hint = 'Wait for it to end, or trigger with {"force": true} to take over at once.'
 
-    def __init__(self, message: str, *, holder_scope: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, holder_scope: str, detail: str = "") -> None:
+        super().__init__(message, detail=detail)
         self.holder_scope = holder_scope
 
 

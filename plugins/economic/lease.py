@@ -8,21 +8,22 @@ writer locks the lease row to its commit, so that a stale one can never commit a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
 
-from economic.database import Connection, one, row, rows, run, transaction
+from economic.database import Connection, Row, one, row, rows, run, transaction
 from economic.errors import LeaseBusy, LeaseLost
 
 log = logging.getLogger(__name__)
 
 TTL_SECONDS = 300
-FROZEN_SECONDS = 30.0
-"""Whose client has not moved for so long, in the middle of a transaction, is frozen. Shorter than the wait for a lock."""
+_LOOK_SECONDS = 0.2
+"""How often a forced sync looks who keeps the lease's row locked, once it has waited in vain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +53,68 @@ def acquire(
     *,
     force: bool,
     ttl_seconds: float = TTL_SECONDS,
+    reopen: Callable[[], Connection] | None = None,
 ) -> Lease:
     """Take the lease for a sync that begins.
 
-    A holder whose time ran out is closed as ``abandoned``; with ``force`` a live one is closed as ``superseded``, and its next write fails; and
-    one that is frozen in the middle of a transaction is thrown out of the database.
+    A holder whose time ran out is closed as ``abandoned``; with ``force`` a live one is closed as ``superseded``, and its next write fails. A session
+    that keeps the lease's row locked for longer than the wait for a lock, frozen or busy, is ended by ``force``.
 
     :param attempt: who takes it, for people: DAG run, task, try.
+    :param reopen: gives another connection, on which ``force`` ends the session in the way; without it nobody is ended.
     :raises LeaseBusy: another sync holds it, its time has not run out, and ``force`` is not set.
     :raises LeaseLost: the sync's own row is closed already.
     """
 
-    def take() -> Lease:
-        return _take(connection, agreement_number, sync_id, attempt, force=force, ttl_seconds=ttl_seconds)
+    def take(waiting: Callable[[Row], object]) -> Lease:
+        return _take(
+            connection,
+            agreement_number,
+            sync_id,
+            attempt,
+            force=force,
+            ttl_seconds=ttl_seconds,
+            waiting=waiting,
+        )
 
     try:
-        return take()
+        return take(lambda _: None)
     except psycopg.errors.LockNotAvailable:
-        if not force or not _end_frozen_sessions(connection):
+        if not force or reopen is None:
             raise
-    return take()
+    watcher = reopen()
+    try:
+        return _take_from(watcher, take)
+    finally:
+        watcher.close()
 
 
-def _end_frozen_sessions(connection: Connection) -> bool:
-    """Throw out who may keep the lease locked without moving; whether there was anybody."""
-    with transaction(connection):
-        ended = rows(connection, "end_frozen_sessions", seconds=FROZEN_SECONDS)
+def _take_from(watcher: Connection, take: Callable[[Callable[[Row], object]], Lease]) -> Lease:
+    """Take the lease in a thread, while another connection ends the session that thread waits for.
+
+    Only who waits can be asked for whom: so exactly the session in the way is ended, whatever it does, and no other company's.
+    """
+    waiting: list[Row] = []
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(take, waiting.append)
+        ended = False
+        while not taking.done():
+            # Once: who comes next has only just begun to wait for the row, or to work on it.
+            ended = ended or (bool(waiting) and _end_session_in_the_way(watcher, waiting[0]))
+            wait([taking], timeout=_LOOK_SECONDS)
+    return taking.result()
+
+
+def _end_session_in_the_way(watcher: Connection, waiting: Row) -> bool:
+    """Return whether a session was in the way."""
+    with transaction(watcher):
+        ended = rows(watcher, "end_session_in_the_way", **waiting)
     for session in ended:
         log.warning(
-            "Ended PostgreSQL's session %d (%s), which kept the lease locked and had not moved for %d s.",
+            "Ended PostgreSQL's session %d (%s, %s), which kept the lease locked for %d s.",
             session["pid"],
             session["application_name"] or "no name",
+            session["state"],
             session["seconds"],
         )
     return bool(ended)
@@ -96,8 +128,10 @@ def _take(
     *,
     force: bool,
     ttl_seconds: float,
+    waiting: Callable[[Row], object],
 ) -> Lease:
     with transaction(connection):
+        waiting(one(connection, "select_own_session"))
         run(connection, "insert_lease", agreement_number=agreement_number)
         displaced = _displaceable(connection, agreement_number, sync_id, force=force)
         taken = row(
@@ -198,6 +232,11 @@ def was_committed(connection: Connection, lease: Lease, heartbeat: datetime) -> 
     return False
 
 
+def lock(connection: Connection, agreement_number: int) -> None:
+    """Lock the lease to the end of the caller's transaction, whoever holds it."""
+    one(connection, "lock_lease", agreement_number=agreement_number)
+
+
 def release(connection: Connection, lease: Lease) -> None:
     """Free the lease, within the transaction that closes the sync; freeing it twice does no harm."""
     run(connection, "release_lease", agreement_number=lease.agreement_number, sync_id=lease.sync_id)
@@ -211,10 +250,11 @@ def _displaceable(
     if now["holder"] is None or now["holder"] == sync_id:
         return None
     if now["live"] and not force:
-        holder = one(connection, "select_sync_run", sync_id=now["holder"], dag_id=None, run_id=None)
+        holder = one(connection, "select_lease_holder", sync_id=now["holder"])
         raise LeaseBusy(
-            f"Sync {now['holder']} ({holder['scope']}, run {holder['run_id']}) has been running since "
+            f"Sync {now['holder']} ({holder['scope']}) has been running since "
             f"{now['acquired_at']:%Y-%m-%d %H:%M:%S} UTC.",
             holder_scope=holder["scope"],
+            detail=f"It is of run {holder['run_id']} of {holder['dag_id']}.",
         )
     return now["holder"], now["live"]

@@ -42,12 +42,15 @@ def new_sync(connection: psycopg.Connection, scope: str = "full") -> int:
             connection,
             dag_id="d",
             run_id="r",
+            run_key="k",
+            clear_number=0,
             run_type="manual",
             conn_id="economic_default",
             scope=scope,
             date_from=None,
             date_to=None,
             force=False,
+            accept_missing=False,
             message="",
         )
 
@@ -230,7 +233,9 @@ def test_who_had_to_wait_for_the_lock_is_told_who_took_the_lease_meanwhile(
     thread.join()
     (busy,) = told
     assert busy.holder_scope == "range"
-    assert f"Sync {scan} (range, run r)" in busy.message
+    assert f"Sync {scan} (range) has" in busy.message
+    assert "run r of d" in busy.log_text
+    assert "run r" not in str(busy)
 
 
 def test_a_sync_whose_row_is_closed_gets_no_lease_even_by_force(
@@ -270,3 +275,131 @@ def test_a_writer_that_fails_leaves_the_lease_as_it_was(connect: Callable[[], ps
         raise ZeroDivisionError
     with leases.fenced(connection, held):
         pass
+
+
+# -- who is in the way of force ---------------------------------------------------------------------------------------
+
+
+def pid(connection: psycopg.Connection) -> int:
+    return connection.info.backend_pid
+
+
+def alive(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("select 1")
+    except psycopg.Error:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("writer_is", ["busy", "frozen"])
+def test_force_ends_exactly_the_session_in_the_way(
+    connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, writer_is: str
+) -> None:
+    """Neither another company's slow session nor one that only waits for the same row is touched."""
+    from economic import database
+
+    writer, stranger, queued = connect(), connect(), connect()
+    held = take(writer)
+    with transaction(stranger):
+        store.bind_agreement(stranger, "economic_north", Agreement(7, "y", "DKK"))
+    other = leases.acquire(stranger, 7, new_sync(stranger), "try 1", force=False)
+    slow = leases.fenced(stranger, other)
+    slow.__enter__()
+    threads = [threading.Thread(target=stranger.execute, args=("select pg_sleep(4)",))]
+    stopped = leases.fenced(writer, held)
+    stopped.__enter__()
+    if writer_is == "busy":
+        threads.append(threading.Thread(target=outlives, args=(writer, "select pg_sleep(60)")))
+
+    def wait_in_line() -> None:
+        with transaction(queued):
+            queued.execute("set local lock_timeout = '60s'")
+            leases.lock(queued, AGREEMENT)
+
+    threads.append(threading.Thread(target=wait_in_line))
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", "1s")
+    rival = connect()
+    began = time.monotonic()
+    taken = leases.acquire(rival, AGREEMENT, new_sync(rival), "try 1", force=True, reopen=connect)
+    assert time.monotonic() - began < 10
+    for thread in threads:
+        thread.join()
+    assert taken.token > held.token
+    assert (alive(writer), alive(queued)) == (False, True)
+    slow.__exit__(None, None, None)
+    with leases.fenced(stranger, other):
+        pass
+
+
+def outlives(connection: psycopg.Connection, query: str) -> None:
+    with pytest.raises(psycopg.OperationalError):
+        connection.execute(query.encode())
+
+
+def test_force_without_the_right_to_end_a_session_fails(
+    connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    """The session in the way is a superuser's; the sync's own role may not end it."""
+    from economic import database as economic_database
+
+    owner, plain = connect(), connect()
+    name = f"plain_{pid(plain)}"
+    owner.execute(f"create role {name}")
+    try:
+        owner.execute(f"grant usage on schema economic to {name}")
+        owner.execute(f"grant all on all tables in schema economic to {name}")
+        sync_id = new_sync(plain)
+        plain.execute(f"set role {name}")
+
+        def as_plain() -> psycopg.Connection:
+            opened = connect()
+            opened.execute(f"set role {name}")
+            return opened
+
+        monkeypatch.setattr(economic_database, "LOCK_TIMEOUT", "500ms")
+        held = take(owner)
+        with leases.fenced(owner, held), pytest.raises(psycopg.errors.LockNotAvailable):
+            leases.acquire(plain, AGREEMENT, sync_id, "try 1", force=True, reopen=as_plain)
+        assert alive(owner)
+    finally:
+        plain.execute("reset role")
+        owner.execute(f"drop owned by {name}")
+        owner.execute(f"drop role {name}")
+
+
+def test_close_waits_for_the_lease_before_it_locks_its_row(
+    connect: Callable[[], psycopg.Connection],
+) -> None:
+    """Whoever takes the lease locks its row first and the displaced sync's after; the other way round the two deadlock."""
+    from economic import sync
+
+    taker, closer = connect(), connect()
+    held = take(taker)
+    with transaction(taker):
+        taker.execute(
+            "update economic.sync_run set agreement_number = %s where sync_id = %s",
+            (AGREEMENT, held.sync_id),
+        )
+    errors: list[BaseException] = []
+
+    def close() -> None:
+        try:
+            sync.close(closer, held.sync_id, "failed", "why")
+        except psycopg.Error as error:
+            errors.append(error)
+
+    with transaction(taker):
+        leases.lock(taker, AGREEMENT)
+        thread = threading.Thread(target=close)
+        thread.start()
+        time.sleep(0.5)
+        runs.close_sync_run(taker, held.sync_id, "superseded", "by a newer one")
+    thread.join()
+    assert errors == []
+    found = runs.sync_run(taker, held.sync_id)
+    assert found is not None
+    assert found.status == "superseded"

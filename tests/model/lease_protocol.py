@@ -20,6 +20,7 @@ TWO_OWNERS = "two owners at once"
 STUCK = "no new sync can get the lease without a person"
 ROBBED = "a live lease lost although nobody forced it"
 REVIVED = "a sync whose row is closed got the lease again"
+KEPT_OUT = "a forced sync cannot get the lease"
 MISTOLD = "a transaction taken for what it was not, so that it is done twice or never"
 
 
@@ -32,6 +33,7 @@ class Rules:
     taking_grows: bool = True
     taking_asks_its_own_row: bool = True
     force_grows: bool = True
+    force_ends_who_is_in_the_way: bool = True
     entering_grows: bool = True
     entering_asks_the_holder: bool = True
     fence_asks: Literal["token", "sync", "nothing"] = "token"
@@ -109,6 +111,8 @@ def _of_attempt(rules: Rules, state: State, attempt: Attempt) -> Iterator[Move]:
         yield takes(rules, state, attempt, force=False)
         yield takes(rules, state, attempt, force=True)
         yield enters(rules, state, attempt)
+    if attempt.at == "new" and not free and rules.force_ends_who_is_in_the_way:
+        yield takes(rules, without_lock(state), attempt, force=True)
     if attempt.at == "holding" and free:
         yield fences(rules, state, attempt)
     if attempt.at == "writing":
@@ -135,6 +139,13 @@ def dies(state: State, attempt: Attempt) -> Move:
     return Move(
         "dies", attempt.name, "", _with(state, attempt._replace(at="gone"))._replace(locked_by=unlocked)
     )
+
+
+def without_lock(state: State) -> State:
+    """A forced sync ends the session that has the row locked, busy or idle: its transaction is rolled back."""
+    locker = next(attempt for attempt in state.attempts if attempt.name == state.locked_by)
+    ended = locker._replace(at="holding") if locker.at == "writing" else locker._replace(done=False)
+    return _with(state, ended)._replace(locked_by=None)
 
 
 def takes(rules: Rules, state: State, attempt: Attempt, *, force: bool) -> Move:
@@ -268,6 +279,8 @@ def wrong_state(rules: Rules, state: State) -> tuple[str, ...]:
     """Which properties a state breaks by itself."""
     owners = [a for a in state.attempts if a.at not in {"new", "gone"} and _passes(rules, state, a)]
     broken = (TWO_OWNERS,) if len(owners) > 1 else ()
+    if state.locked_by is not None and not rules.force_ends_who_is_in_the_way:
+        broken += (KEPT_OUT,)
     return broken if _a_new_sync_gets_it(rules, state) else (*broken, STUCK)
 
 

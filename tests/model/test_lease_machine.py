@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import partial
 
@@ -50,6 +50,8 @@ class Leases(RuleBasedStateMachine):
         self.open: dict[str, AbstractContextManager[datetime]] = {}
         self.heartbeats: dict[str, datetime] = {}
         self.tokens: list[int] = []
+        self.ended: list[str] = []
+        self.left: list[AbstractContextManager[datetime]] = []
 
     # -- what happens -----------------------------------------------------------------------------------------------
 
@@ -57,10 +59,18 @@ class Leases(RuleBasedStateMachine):
     @rule(data=st.data(), force=st.booleans())
     def takes(self, data: st.DataObject, force: bool) -> None:
         attempt = self._one(data, "new")
+        if force and self.open:
+            self._ends_who_is_in_the_way()
         self._agree(
             model.takes(RULES, self.state, attempt, force=force),
-            lambda c, lease: leases.acquire(c, lease.agreement_number, lease.sync_id, "x", force=force),
+            lambda c, lease: leases.acquire(
+                c, lease.agreement_number, lease.sync_id, "x", force=force, reopen=self.connect
+            ),
         )
+        for name in self.ended:
+            with pytest.raises(psycopg.Error):
+                self.connections.pop(name).execute("select 1")
+        self.ended.clear()
 
     @precondition(lambda self: self._at("new"))
     @rule(data=st.data())
@@ -160,11 +170,19 @@ class Leases(RuleBasedStateMachine):
         assert model.wrong_state(RULES, self.state) == ()
 
     def teardown(self) -> None:
-        for transaction in self.open.values():
-            transaction.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
+        for transaction in (*self.open.values(), *self.left):
+            with suppress(psycopg.Error):
+                transaction.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
         self.idle += self.connections.values()
 
     # -- how ----------------------------------------------------------------------------------------------------------
+
+    def _ends_who_is_in_the_way(self) -> None:
+        """The real one does so itself; its transaction is of no more use, whatever it goes on to do."""
+        (name,) = self.open
+        self.ended.append(name)
+        self.left.append(self.open.pop(name))
+        self.state = model.without_lock(self.state)
 
     def _attempt(self, name: str) -> Attempt:
         return next(attempt for attempt in self.state.attempts if attempt.name == name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.model.lease_protocol import (
+    KEPT_OUT,
     MISTOLD,
     OWNERLESS,
     REVIVED,
@@ -71,6 +72,7 @@ def test_no_order_of_events_breaks_a_property(attempts: tuple[str, ...]) -> None
         ({"taking_respects_the_living": False}, ROBBED, "A1 takes, B1 takes"),
         ({"taking_grows": False}, STALE, "A1 takes, A2 takes, A1 fences, A1 commits"),
         ({"taking_asks_its_own_row": False}, REVIVED, "A1 takes, B1 takes by force, A2 takes by force"),
+        ({"force_ends_who_is_in_the_way": False}, KEPT_OUT, "A1 takes, A1 fences"),
         ({"force_grows": False}, STALE, "A1 takes, A2 takes by force, A1 fences, A1 commits"),
         # a token for the run instead of the attempt: the orphan of a killed worker and its retry both write
         ({"entering_grows": False}, STALE, "A1 takes, A2 enters, A1 fences, A1 commits"),

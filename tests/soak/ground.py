@@ -49,7 +49,6 @@ SHORTENED: dict[str, Any] = {
         "economic.database.IDLE_TIMEOUT": "600ms",
         "economic.database.LOCK_TIMEOUT": "900ms",
         "economic.database.STATEMENT_TIMEOUT": "5s",
-        "economic.lease.FROZEN_SECONDS": 0.6,
         "economic.redo.PAUSE_SECONDS": 0.05,
         "economic.sync.ORPHANED_AFTER_SECONDS": 12,
         "economic.sync.RESUMABLE_FOR": timedelta(seconds=9),
