@@ -104,7 +104,8 @@ def sync_dag(agreement: AgreementDag, settings: Settings) -> DAG:
             "retry_policy": tasks.RetryAsAsked(),
             # Where slots are few, syncs that have begun come before new ones: their leases run, and their rows lie in staging.
             "weight_rule": "upstream",
-            "on_failure_callback": failed or None,
+            "on_failure_callback": [tasks.log_reason, *([failed] if failed else [])],
+            "on_retry_callback": tasks.log_reason,
         },
     ) as dag:
         fetch_pages = task(
@@ -124,6 +125,7 @@ def sync_dag(agreement: AgreementDag, settings: Settings) -> DAG:
                 task_id="populate-employee-names",
                 multiple_outputs=False,
                 outlets=[tasks.CHANGED],
+                on_success_callback=tasks.confirm_announced,
                 execution_timeout=timedelta(minutes=10),
                 doc_md="Fills in employees' names and ends the sync. Its XCom is the sync's statistics.",
             )(tasks.populate_employee_names)

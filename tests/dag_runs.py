@@ -38,6 +38,7 @@ class Asked:
 
     :param due: its logical date.
     :param cleared: how often it was cleared since.
+    :param airflow: which Airflow created it: run ids alone are equal in all of them.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class Asked:
     conf: Mapping[str, Any] = field(default_factory=dict)
     due: datetime = field(default_factory=lambda: datetime.now(UTC))
     cleared: int = 0
+    airflow: str = "the only one"
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,16 @@ class Outcome:
     def tried(self, task: str) -> int:
         """How often a task was tried."""
         return sum(one.task == task for one in self.tries)
+
+
+class _StateStore:
+    """What Airflow keeps for a task over the tries and clears of its DAG run, and no other Airflow has."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._key = f"{asked.airflow}, {asked.run_id}"
+
+    def get(self, key: str) -> str:
+        return self._key
 
 
 class _Events:
@@ -188,12 +200,15 @@ def retries_of_the_dag() -> int:
     return int(cast("Any", _dag().get_task(FETCH)).retries)
 
 
-def try_once(asked: Asked, task_id: str, number: int, most: int, xcom: Mapping[str, Any]) -> Try:
+def try_once(
+    asked: Asked, task_id: str, number: int, most: int, xcom: Mapping[str, Any], *, recorded: bool = True
+) -> Try:
     """One try of one task, in this process.
 
     :param number: of the try, from 1.
     :param most: how many tries there may be after the first one.
     :param xcom: what the run's earlier tasks returned, by task.
+    :param recorded: whether Airflow gets to record that it succeeded.
     """
     dag = _dag()
     task = cast("Any", dag.get_task(task_id))
@@ -207,14 +222,22 @@ def try_once(asked: Asked, task_id: str, number: int, most: int, xcom: Mapping[s
         run_after=asked.due,
         clear_number=asked.cleared,
     )
+    returned = dict(xcom)
     ti = SimpleNamespace(
-        task_id=task_id, try_number=number, max_tries=most, xcom_pull=lambda task_ids: xcom.get(task_ids)
+        dag_id=dag.dag_id,
+        run_id=asked.run_id,
+        task_id=task_id,
+        try_number=number,
+        max_tries=most,
+        xcom_pull=lambda task_ids: returned.get(task_ids),
+        get_task_states=lambda **_: {asked.run_id: {task_id: "success"}},
     )
     context = {
         "dag_run": run,
         "ti": ti,
         "params": dag.params.dump() | dict(asked.conf),
         "outlet_events": _Events(events),
+        "task_state_store": _StateStore(asked),
     }
     made = partial(Try, task_id, number)
     try:
@@ -231,7 +254,11 @@ def try_once(asked: Asked, task_id: str, number: int, most: int, xcom: Mapping[s
         given_up = number > most or decision.action is RetryAction.FAIL
         return made("failed" if given_up else "again", error=error, delay=decision.retry_delay)
     # What Airflow stores is JSON: anything else would not arrive in the next task.
-    return made(result=json.loads(json.dumps(result)), events=tuple(events))
+    returned[task_id] = json.loads(json.dumps(result))
+    if recorded:
+        for callback in task.on_success_callback:
+            callback(context)
+    return made(result=returned[task_id], events=tuple(events))
 
 
 def _context(context: dict[str, Any]) -> AbstractContextManager[None]:

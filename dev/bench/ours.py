@@ -14,9 +14,9 @@ from typing import Any
 
 import psycopg
 
-from economic import naming, scanning, storing, sync
-from economic.attempt import Order
-from economic.database import prepare
+from economic import naming, runs, scanning, storing, sync
+from economic.attempt import Attempt, Order
+from economic.database import Connection, prepare
 from economic.hook import EconomicHook
 from economic.transport import Limits
 
@@ -41,7 +41,7 @@ def load(dsn: str, interval: float = 0.0) -> dict[str, Any]:
 
 def fetch(dsn: str, run_id: str, limits: Limits) -> int:
     """The first task's work, gone on with if an earlier attempt of this run left it unfinished; the sync's id."""
-    order = Order("bench", run_id, "manual", CONN_ID, "bench")
+    order = Order("bench", run_id, "bench", "manual", CONN_ID, "bench")
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
         begun = sync.begin(hook, connection, order)
         scanning.fetch_pages(begun, hook, PAGE_SIZE, CACHE_SECONDS)
@@ -51,13 +51,13 @@ def fetch(dsn: str, run_id: str, limits: Limits) -> int:
 def store(dsn: str, sync_id: int) -> None:
     """The second task's work."""
     with prepare(psycopg.connect(dsn)) as connection:
-        storing.upsert_invoices(sync.join(connection, sync_id, "bench"))
+        storing.upsert_invoices(_join(connection, sync_id))
 
 
 def name(dsn: str, sync_id: int, limits: Limits) -> dict[str, Any]:
     """The third task's work; the sync's statistics."""
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
-        attempt = sync.join(connection, sync_id, "bench", hook)
+        attempt = _join(connection, sync_id, hook)
         return naming.populate_employee_names(attempt, hook, CACHE_SECONDS).to_xcom()
 
 
@@ -77,3 +77,10 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def _join(connection: Connection, sync_id: int, hook: EconomicHook | None = None) -> Attempt:
+    begun = runs.sync_run(connection, sync_id)
+    if begun is None:
+        raise LookupError(f"There is no sync {sync_id}.")
+    return sync.join(connection, sync_id, begun.owner, "bench", hook)

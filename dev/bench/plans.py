@@ -24,7 +24,7 @@ def of_a_page(bench: Bench) -> dict[str, Any]:
     :return: by statement: the plan as text, milliseconds, and pages of 8 kB touched.
     """
     limits = Limits(interval=0.0)
-    order = Order("bench", "bench__plans", "manual", "economic_default", "plans", force=True)
+    order = Order("bench", "bench__plans", "bench", "manual", "economic_default", "plans", force=True)
     dsn = bench.server.dsn("bench")
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook("economic_default", limits=limits) as hook:
         begun = sync.begin(hook, connection, order)

@@ -100,7 +100,7 @@ from (
         ),
         ('sync_run', 'boolean', array['force', 'accept_missing', 'scan_drifted', 'complete', 'reconciled']),
         ('sync_run', 'date', array['date_from', 'date_to']),
-        ('sync_run', 'integer', array['scan_number', 'stored_pages']),
+        ('sync_run', 'integer', array['clear_number', 'scan_number', 'stored_pages']),
         ('sync_run', 'integer[]', array['staged_rows']),
         ('sync_run', 'jsonb', array['totals', 'statistics', 'held']),
         ('sync_run', 'numeric(4,1)', array['percentage']),
@@ -108,10 +108,15 @@ from (
             'sync_run',
             'text',
             array[
-                'dag_id', 'run_id', 'run_type', 'conn_id', 'scope', 'phase', 'status', 'message', 'verdict', 'warning'
+                'dag_id', 'run_id', 'run_key', 'run_type', 'conn_id', 'scope', 'phase', 'status', 'message',
+                'verdict', 'warning'
             ]
         ),
-        ('sync_run', 'timestamp with time zone', array['started_at', 'updated_at', 'finished_at'])
+        (
+            'sync_run',
+            'timestamp with time zone',
+            array['started_at', 'updated_at', 'finished_at', 'scan_started_at', 'scan_advanced_at', 'announced_at']
+        )
     ) as listed (relation, type, attributes)
 ) as needed
 left join pg_namespace as namespace on namespace.nspname = 'economic'

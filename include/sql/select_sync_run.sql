@@ -1,10 +1,12 @@
 -- One sync's row: by its number, or the newest that a DAG run began.
--- Parameters: sync_id (null: by DAG run), dag_id, run_id.
+-- Parameters: sync_id (null: by DAG run), dag_id, run_id, run_key, conn_id.
 -- Returns: at most one row.
 select
     sync_id,
     dag_id,
     run_id,
+    run_key,
+    clear_number,
     run_type,
     conn_id,
     agreement_number,
@@ -16,7 +18,8 @@ select
     phase,
     status,
     message,
-    clock_timestamp() - updated_at as idle,
+    clock_timestamp() - scan_advanced_at as scan_idle,
+    clock_timestamp() - scan_started_at as scan_age,
     scan_number,
     scan_cursor,
     scan_seen,
@@ -38,6 +41,10 @@ where
         (
             select max(newest.sync_id)
             from economic.sync_run as newest
-            where newest.dag_id = %(dag_id)s and newest.run_id = %(run_id)s
+            where
+                newest.dag_id = %(dag_id)s
+                and newest.run_id = %(run_id)s
+                and newest.run_key = %(run_key)s
+                and newest.conn_id = %(conn_id)s
         )
     );

@@ -12,5 +12,6 @@ set
     total = %(total)s,
     percentage = %(percentage)s,
     message = %(message)s,
+    scan_advanced_at = clock_timestamp(),
     updated_at = clock_timestamp()
 where sync_id = %(sync_id)s;

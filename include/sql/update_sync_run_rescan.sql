@@ -3,6 +3,8 @@
 update economic.sync_run
 set
     scan_number = scan_number + 1,
+    scan_started_at = clock_timestamp(),
+    scan_advanced_at = clock_timestamp(),
     scan_cursor = null,
     scan_seen = 0,
     scan_drifted = false,

@@ -7,5 +7,6 @@ set
     complete = %(complete)s,
     statistics = %(statistics)s,
     message = %(message)s,
+    scan_advanced_at = clock_timestamp(),
     updated_at = clock_timestamp()
 where sync_id = %(sync_id)s;

@@ -32,12 +32,12 @@ class AgreementDag:
 
 
 def read_agreements(
-    text: str, default_conn_id: str, schedule: str
+    text: str, default_conn_id: str | None, schedule: str
 ) -> tuple[list[AgreementDag], tuple[str, ...]]:
     """The usable entries of ``ECONOMIC_AGREEMENTS``, and what is wrong with the others, in words.
 
     :param text: a JSON list of objects: ``name``, and if wanted ``conn_id`` (default ``economic_NAME``) and ``schedule``.
-    :param default_conn_id: the connection that the default DAG uses: no other may.
+    :param default_conn_id: the connection that the default DAG uses, which no other may; None when there is no default DAG.
     :param schedule: of entries without their own, each moved to a minute of its own.
     """
     if not text.strip():

@@ -7,25 +7,27 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Protocol, TypeVar
 
 from psycopg.types.json import Jsonb
 
 from economic import redo, staging
-from economic.database import Connection
-from economic.errors import FatalError
+from economic.database import Connection, one
+from economic.errors import FatalError, ScanExpired
 from economic.lease import Lease
 from economic.records.agreement import Agreement
 from economic.records.decoder import CollectionPage
 from economic.records.totals import Totals
-from economic.runs import SyncRun
+from economic.runs import Owner, SyncRun
 from economic.staging import StagedPage
 from economic.stats import Counts
 
 T = TypeVar("T")
 
 _HEARTBEAT_SECONDS = 20.0
+SCAN_VALID_FOR = timedelta(hours=1)
+"""An older scan is never stored: what it read may have changed since."""
 
 
 class TrafficCounts(Protocol):
@@ -63,6 +65,8 @@ class Client(Protocol):
 class Order:
     """What is to be synced, for which DAG run.
 
+    :param run_key: see :class:`economic.runs.Owner`.
+    :param clear_number: how often the DAG run was cleared.
     :param attempt: which task attempt asks, for people: task and try.
     :param date_from: only invoices dated this day or later; with neither date the sync is a full one.
     :param force: take the lease from a live sync, and do not trust the employee cache.
@@ -71,13 +75,20 @@ class Order:
 
     dag_id: str
     run_id: str
+    run_key: str
     run_type: str
     conn_id: str
     attempt: str
+    clear_number: int = 0
     date_from: date | None = None
     date_to: date | None = None
     force: bool = False
     accept_missing: bool = False
+
+    @property
+    def owner(self) -> Owner:
+        """The DAG run and the connection that the sync belongs to."""
+        return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
 
     @property
     def scope(self) -> str:
@@ -142,6 +153,18 @@ class Attempt:
                 hint="The next sync fetches them again; clear fetch-pages with downstream to have it now.",
             )
         return found
+
+    def check_scan_age(self) -> None:
+        """Make sure, within a transaction, that what it stores was read lately.
+
+        :raises ScanExpired: it was read too long ago: its DAG was paused, or its tasks queued for long.
+        """
+        scan = one(self.connection, "select_scan_age", sync_id=self.run.sync_id)
+        if scan["age"] is None or scan["age"] > SCAN_VALID_FOR:
+            raise ScanExpired(
+                f"The invoices of sync {self.run.sync_id} were read more than {SCAN_VALID_FOR.total_seconds() / 60:.0f} minutes ago "
+                f"(from {scan['scan_started_at']:%Y-%m-%d %H:%M:%S} UTC): the rest of them is not stored."
+            )
 
     def spent(self, seconds: str) -> Counts:
         """What was spent since the last commit: time (under the name of the phase), requests, memory."""

@@ -22,7 +22,7 @@ from economic.errors import LeaseBusy, LeaseLost
 log = logging.getLogger(__name__)
 
 TTL_SECONDS = 300
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.05
 """How often a forced sync looks who keeps the lease's row locked, once it has waited in vain."""
 
 

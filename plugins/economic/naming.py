@@ -7,8 +7,8 @@ from functools import partial
 from economic import employees, store
 from economic.attempt import Attempt, Client, stored_counts
 from economic.database import run
+from economic.ending import end
 from economic.stats import Counts, SyncStatistics
-from economic.sync import end
 
 STRETCH = 5_000
 """Names are written in transactions of at most this many invoices."""

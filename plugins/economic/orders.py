@@ -22,6 +22,8 @@ KNOWN_CONF = frozenset({"force", "accept_missing", "date_from", "date_to"})
 class AskedFor:
     """A DAG run, as far as it matters here.
 
+    :param run_key: random text that Airflow keeps for this DAG run.
+    :param clear_number: how often the DAG run was cleared.
     :param run_type: ``scheduled``, ``manual``, ``backfill``, ...; never told from the run id, which a repeated run keeps.
     :param due: its logical date; when it has none, the moment after which it may run.
     :param conf: what was given when it was triggered.
@@ -30,6 +32,8 @@ class AskedFor:
 
     dag_id: str
     run_id: str
+    run_key: str
+    clear_number: int
     run_type: str
     due: datetime
     conf: Mapping[str, Any]
@@ -67,6 +71,8 @@ def read_order(asked: AskedFor, *, conn_id: str, schedule: str | None, attempt: 
     return Order(
         dag_id=asked.dag_id,
         run_id=asked.run_id,
+        run_key=asked.run_key,
+        clear_number=asked.clear_number,
         run_type=asked.run_type,
         conn_id=conn_id,
         attempt=attempt,

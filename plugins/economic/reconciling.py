@@ -43,6 +43,7 @@ def reconcile(attempt: Attempt) -> None:
 
 def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
     now = attempt.run
+    attempt.check_scan_age()
     agreement = attempt.lease.agreement_number
     proven = now.complete and now.scope == "full"
     missing, warning = 0, None

@@ -84,8 +84,9 @@ def _kept_out(writer: Writer) -> DatabaseUnavailable:
         for holder in rows(writer.connection, "find_lock_holders")
     )
     return DatabaseUnavailable(
-        f"A lock was not free within {database.LOCK_TIMEOUT}, {REPEATS + 1} times. Locks on the tables are held by {holders or 'nobody any more'}.",
-        hint="End that transaction, or wait until it has ended.",
+        f"A lock was not free within {database.LOCK_TIMEOUT}, {REPEATS + 1} times.",
+        hint="End the transaction that holds it, or wait until it has ended; the task's log names it.",
+        detail=f"Locks on the tables are held by {holders or 'nobody any more'}.",
     )
 
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
 from economic.database import Connection, Row, one, row
 from economic.records.totals import Totals
 from economic.stats import Counts
+
+
+class Owner(NamedTuple):
+    """The DAG run that a sync belongs to, and its connection.
+
+    :param run_key: random text that Airflow keeps for the DAG run. Run ids alone are equal in every Airflow.
+    """
+
+    dag_id: str
+    run_id: str
+    run_key: str
+    conn_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +33,8 @@ class SyncRun:
     sync_id: int
     dag_id: str
     run_id: str
+    run_key: str
+    clear_number: int
     run_type: str
     conn_id: str
     agreement_number: int | None
@@ -32,7 +46,8 @@ class SyncRun:
     phase: str
     status: str
     message: str
-    idle: timedelta
+    scan_idle: timedelta | None
+    scan_age: timedelta | None
     age_seconds: float
     scan_number: int
     scan_cursor: int | None
@@ -48,6 +63,11 @@ class SyncRun:
     warning: str | None
     counts: Counts
 
+    @property
+    def owner(self) -> Owner:
+        """The DAG run that the sync belongs to, and its connection."""
+        return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
+
 
 def open_sync_run(connection: Connection, **values: Any) -> int:
     """Open the row of a new sync; its id."""
@@ -56,12 +76,13 @@ def open_sync_run(connection: Connection, **values: Any) -> int:
 
 def sync_run(connection: Connection, sync_id: int) -> SyncRun | None:
     """One sync's row."""
-    return _sync_run(row(connection, "select_sync_run", sync_id=sync_id, dag_id=None, run_id=None))
+    nobody = {"dag_id": None, "run_id": None, "run_key": None, "conn_id": None}
+    return _sync_run(row(connection, "select_sync_run", sync_id=sync_id, **nobody))
 
 
-def sync_run_of_dag_run(connection: Connection, dag_id: str, run_id: str) -> SyncRun | None:
-    """The newest sync that a DAG run began."""
-    return _sync_run(row(connection, "select_sync_run", sync_id=None, dag_id=dag_id, run_id=run_id))
+def sync_run_of(connection: Connection, owner: Owner) -> SyncRun | None:
+    """Return the newest sync that this very DAG run began with this connection."""
+    return _sync_run(row(connection, "select_sync_run", sync_id=None, **owner._asdict()))
 
 
 def _sync_run(found: Row | None) -> SyncRun | None:

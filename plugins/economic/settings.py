@@ -34,6 +34,7 @@ class Settings:
     schedule                   ``ECONOMIC_SYNC_SCHEDULE``          ``0 */6 * * *`` (UTC)
     auto_sync                  ``AUTO_SYNC_ENABLED``               true
     conn_id                    ``ECONOMIC_CONN_ID``                ``economic_default``
+    default_dag                ``ECONOMIC_DEFAULT_DAG``            true
     postgres_conn_id           ``ECONOMIC_POSTGRES_CONN_ID``       ``economic_postgres``
     page_size                  ``ECONOMIC_PAGE_SIZE``              1000
     request_interval_ms        ``ECONOMIC_REQUEST_INTERVAL_MS``    100
@@ -46,12 +47,14 @@ class Settings:
     ========================== =================================== ====================
 
     ``page_amounts``: whether the page in Airflow's UI shows amounts and refused values; whoever may read the DAG's runs sees the page.
+    ``default_dag``: false leaves only the DAGs of ``ECONOMIC_AGREEMENTS``.
     ``refused`` says in words which entries of ``ECONOMIC_AGREEMENTS`` cannot be used; they get no DAG, the others do.
     """
 
     schedule: str | None = schedules.DEFAULT
     auto_sync: bool = True
     conn_id: str = DEFAULT_CONN_ID
+    default_dag: bool = True
     postgres_conn_id: str = DEFAULT_POSTGRES_CONN_ID
     page_size: int = LARGEST_PAGE
     request_interval_ms: int = SMALLEST_INTERVAL_MS
@@ -76,8 +79,11 @@ class Settings:
             _text(given, "ECONOMIC_SYNC_SCHEDULE", schedules.DEFAULT), "ECONOMIC_SYNC_SCHEDULE"
         )
         conn_id = _text(given, "ECONOMIC_CONN_ID", DEFAULT_CONN_ID)
+        default_dag = _switch(given, "ECONOMIC_DEFAULT_DAG", default=True)
         default = AgreementDag(DAG_ID, conn_id, schedule if auto_sync else None)
-        others, refused = read_agreements(given.get("ECONOMIC_AGREEMENTS", ""), conn_id, schedule)
+        others, refused = read_agreements(
+            given.get("ECONOMIC_AGREEMENTS", ""), conn_id if default_dag else None, schedule
+        )
         if not auto_sync:
             others = [replace(other, schedule=None) for other in others]
         late_after_minutes = _number(given, "ECONOMIC_LATE_AFTER_MINUTES", 0, 1, 100_000) or None
@@ -91,13 +97,14 @@ class Settings:
             schedule=default.schedule,
             auto_sync=auto_sync,
             conn_id=conn_id,
+            default_dag=default_dag,
             postgres_conn_id=_text(given, "ECONOMIC_POSTGRES_CONN_ID", DEFAULT_POSTGRES_CONN_ID),
             page_size=_number(given, "ECONOMIC_PAGE_SIZE", LARGEST_PAGE, 1, LARGEST_PAGE),
             request_interval_ms=_number(
                 given, "ECONOMIC_REQUEST_INTERVAL_MS", SMALLEST_INTERVAL_MS, 0, 60_000
             ),
             employee_cache_seconds=_number(given, "ECONOMIC_EMPLOYEE_CACHE_SECONDS", 3600, 0, 7 * 86_400),
-            agreements=(default, *others),
+            agreements=(default, *others) if default_dag else tuple(others),
             refused=refused,
             on_failure=_callable(given, "ECONOMIC_ON_FAILURE"),
             late_after_minutes=late_after_minutes,

@@ -89,6 +89,7 @@ class SyncStatistics:
 
     ``complete`` is true only when the scan is proven to have seen every invoice that existed throughout it;
     ``reconciled`` is None when e-conomic's totals could not be read, or the sync covered a range.
+    ``announced_syncs`` are those whose changes the event announces: this one, and earlier ones that no event has announced.
     """
 
     status: str
@@ -99,9 +100,10 @@ class SyncStatistics:
     reconciled: bool | None
     duration_seconds: float
     counts: Counts
+    announced_syncs: tuple[int, ...] = ()
 
     def to_xcom(self) -> dict[str, Any]:
-        """One flat dict of plain ints, floats, bools and strings: Airflow's XCom stores nothing else safely."""
+        """One flat dict of plain ints, floats, bools, strings and a list of ints: Airflow's XCom stores nothing else safely."""
         head = {
             "status": self.status,
             "sync_id": self.sync_id,
@@ -110,4 +112,8 @@ class SyncStatistics:
             "complete": self.complete,
             "reconciled": self.reconciled,
         }
-        return head | self.counts.to_json() | {"duration_seconds": round(self.duration_seconds, 3)}
+        tail = {
+            "duration_seconds": round(self.duration_seconds, 3),
+            "announced_syncs": list(self.announced_syncs),
+        }
+        return head | self.counts.to_json() | tail

@@ -103,22 +103,28 @@ def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -
     bound = row(connection, "select_agreement_of_connection", conn_id=conn_id)
     if bound is not None and bound["agreement_number"] != agreement.agreement_number:
         raise AgreementMismatch(
-            f"The connection {conn_id} reached agreement {agreement.agreement_number} ({agreement.company_name}), but its rows "
-            f"belong to agreement {bound['agreement_number']} ({bound['company_name']}). Nothing was written.",
+            f"The connection {conn_id} reaches another company than its rows belong to. Nothing was written.",
             hint=(
                 "Put the right tokens into the connection. If it has moved to another company on purpose, run "
                 f"`python -m economic unbind {conn_id}`, or give the new company a connection id of its own."
+            ),
+            detail=(
+                f"It reaches agreement {agreement.agreement_number} ({agreement.company_name}); its rows belong to "
+                f"agreement {bound['agreement_number']} ({bound['company_name']})."
             ),
         )
     run(connection, "upsert_agreement", conn_id=conn_id, **agreement._asdict())
     holder = one(connection, "select_connection_of_agreement", agreement_number=agreement.agreement_number)
     if holder["conn_id"] != conn_id:
         raise AgreementMismatch(
-            f"The connection {conn_id} reached agreement {agreement.agreement_number} ({agreement.company_name}), which belongs to the "
-            f"connection {holder['conn_id']}. Nothing was written.",
+            f"The connection {conn_id} reaches a company whose rows belong to another connection. Nothing was written.",
             hint=(
-                f"Put the tokens of its own company into {conn_id}. If {conn_id} is to take the place of {holder['conn_id']}, run "
-                f"`python -m economic unbind {holder['conn_id']}`."
+                f"Put the tokens of its own company into {conn_id}. If {conn_id} is to take the other one's place, run "
+                "`python -m economic unbind` for that one; the task's log names it."
+            ),
+            detail=(
+                f"It reaches agreement {agreement.agreement_number} ({agreement.company_name}), which belongs to the "
+                f"connection {holder['conn_id']}."
             ),
         )
 

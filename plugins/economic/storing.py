@@ -77,6 +77,7 @@ def _store_page(attempt: Attempt, page: int) -> None:
 
 def _write_page(attempt: Attempt, page: int) -> tuple[Counts, _PageResult]:
     now = attempt.run
+    attempt.check_scan_age()
     result = _PageResult()
     rows = now.staged_rows[page - 1]
     if rows:
@@ -118,6 +119,7 @@ def _pass_known_pages(attempt: Attempt, first: int, to_compare: set[int]) -> Non
 
     def write() -> Counts:
         now = attempt.run
+        attempt.check_scan_age()
         rows = sum(now.staged_rows[first - 1 : last])
         if staging.known_rows(attempt.connection, now.sync_id, first, last) != rows:
             attempt.check_staging()

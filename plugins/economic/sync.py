@@ -11,12 +11,11 @@ from datetime import timedelta
 
 from economic import lease as leases
 from economic import runs, schema, store
-from economic.attempt import Attempt, Client, Order, counted
+from economic.attempt import SCAN_VALID_FOR, Attempt, Client, Order
 from economic.database import Connection, row, run, transaction
 from economic.errors import LeaseBusy, LeaseLost, SyncEnded
 from economic.lease import Lease
-from economic.runs import SyncRun
-from economic.stats import SyncStatistics
+from economic.runs import Owner, SyncRun
 
 log = logging.getLogger(__name__)
 
@@ -50,17 +49,16 @@ def begin(
     :raises AgreementMismatch: the connection suddenly reaches another agreement.
     """
     schema.prepare(connection)
-    before = runs.sync_run_of_dag_run(connection, order.dag_id, order.run_id)
+    before = runs.sync_run_of(connection, order.owner)
     resumed = _resume(connection, before, order) if before is not None else None
     if before is not None and before.status == "running" and before.phase == "waiting":
         sync_id = before.sync_id
     elif resumed is not None:
         sync_id = resumed.sync_id
     else:
-        sync_id = _open(connection, order)
+        sync_id = open_row(connection, order)
     opened(sync_id)
-    # A forced sync that was displaced by a newer one must not displace that one when it is tried again.
-    force = order.force and not (before is not None and before.status == "superseded")
+    force = order.force and not _displaced_before(before, order)
     bound = store.bound_agreement(connection, order.conn_id)
     if resumed is None and order.run_type == "backfill":
         _give_way(connection, order.conn_id, sync_id)
@@ -68,6 +66,12 @@ def begin(
         leases.check_free(connection, bound, sync_id)
     client.while_waiting = _renewal(connection, resumed)
     agreement = client.agreement()
+    if resumed is not None and resumed.agreement_number != agreement.agreement_number:
+        # The connection was given another company's tokens between two tries.
+        _abandon(connection, resumed.sync_id, resumed, "the connection reaches another company now")
+        resumed, sync_id = None, open_row(connection, order)
+        opened(sync_id)
+        client.while_waiting = _renewal(connection, None)
     with transaction(connection):
         store.bind_agreement(connection, order.conn_id, agreement)
         run(
@@ -75,11 +79,14 @@ def begin(
             "update_sync_run_agreement",
             sync_id=sync_id,
             agreement_number=agreement.agreement_number,
+            clear_number=order.clear_number,
         )
     lease = resumed or leases.acquire(
-        connection, agreement.agreement_number, sync_id, order.attempt, force=force
+        connection, agreement.agreement_number, sync_id, order.attempt, force=force, reopen=reopen
     )
     with transaction(connection):
+        if resumed is None:
+            run(connection, "update_sync_run_scan_started", sync_id=sync_id)
         run(connection, "delete_orphaned_staged_invoices")
     return _attempt(connection, lease, client, reopen)
 
@@ -98,9 +105,15 @@ def _give_way(connection: Connection, conn_id: str, sync_id: int) -> None:
     )
     if waiting is not None:
         raise LeaseBusy(
-            f"Sync {waiting['sync_id']} (full, run {waiting['run_id']}) waits for its turn and goes first.",
+            f"Sync {waiting['sync_id']} (full) waits for its turn and goes first.",
             holder_scope="full",
+            detail=f"It is of run {waiting['run_id']}.",
         )
+
+
+def _displaced_before(before: SyncRun | None, order: Order) -> bool:
+    """Whether a newer sync displaced this one before Airflow tried it again; a person who clears the run means to force."""
+    return before is not None and before.status == "superseded" and before.clear_number == order.clear_number
 
 
 def _renewal(connection: Connection, lease: Lease | None) -> Callable[[], None]:
@@ -112,12 +125,15 @@ def _renewal(connection: Connection, lease: Lease | None) -> Callable[[], None]:
     return renew
 
 
-def _open(connection: Connection, order: Order) -> int:
+def open_row(connection: Connection, order: Order) -> int:
+    """Open the row of a new sync, and close those of its connection that a crash left open."""
     with transaction(connection):
         sync_id = runs.open_sync_run(
             connection,
             dag_id=order.dag_id,
             run_id=order.run_id,
+            run_key=order.run_key,
+            clear_number=order.clear_number,
             run_type=order.run_type,
             conn_id=order.conn_id,
             scope=order.scope,
@@ -148,34 +164,49 @@ def _resume(connection: Connection, before: SyncRun, order: Order) -> Lease | No
             lease = leases.enter(connection, before.agreement_number, before.sync_id, order.attempt)
         except LeaseLost:
             log.info("The earlier attempt's sync %d no longer holds the lease.", before.sync_id)
-    if lease is not None and same and before.phase == "fetch" and before.idle < RESUMABLE_FOR:
+    if lease is not None and same and before.phase == "fetch" and _is_young(before):
         log.info("Going on with sync %d after page %d.", before.sync_id, len(before.staged_rows))
         return lease
-    with transaction(connection):
-        runs.close_sync_run(
-            connection, before.sync_id, "abandoned", "Abandoned: begun again by a later attempt."
-        )
+    _abandon(connection, before.sync_id, lease, "begun again by a later attempt")
+    return None
+
+
+def _is_young(before: SyncRun) -> bool:
+    return (
+        before.scan_idle is not None
+        and before.scan_age is not None
+        and before.scan_idle < RESUMABLE_FOR
+        and before.scan_age < SCAN_VALID_FOR
+    )
+
+
+def _abandon(connection: Connection, sync_id: int, lease: Lease | None, why: str) -> None:
+    with transaction(connection) if lease is None else leases.fenced(connection, lease):
+        runs.close_sync_run(connection, sync_id, "abandoned", f"Abandoned: {why}.")
         if lease is not None:
             leases.release(connection, lease)
-    return None
 
 
 def join(
     connection: Connection,
     sync_id: int,
+    owner: Owner,
     attempt: str,
     client: Client | None = None,
     reopen: Callable[[], Connection] | None = None,
 ) -> Attempt:
     """Go on with a sync in one of its later tasks.
 
+    :param owner: the DAG run that asks, and its connection.
     :param reopen: gives another connection when this one is lost.
-    :raises SyncEnded: the sync is over; nothing may be written on its behalf.
+    :raises SyncEnded: the sync is over, or not this DAG run's; nothing may be written on its behalf.
     :raises LeaseLost: another sync took over.
     """
     found = runs.sync_run(connection, sync_id)
     if found is None or found.agreement_number is None:
         raise SyncEnded(f"Sync {sync_id} is not known to the database.")
+    if owner != found.owner:
+        raise SyncEnded(f"Sync {sync_id} is of another DAG run or connection.")
     if found.status in {"superseded", "abandoned"}:
         raise LeaseLost(f"Sync {sync_id} was {found.status}: {found.message}")
     if found.status != "running":
@@ -193,9 +224,9 @@ def _attempt(
     return Attempt(connection, lease, found, client, reopen)
 
 
-def latest(connection: Connection, dag_id: str, run_id: str) -> int | None:
-    """The newest sync that a DAG run began, None when it has begun none."""
-    found = runs.sync_run_of_dag_run(connection, dag_id, run_id)
+def latest(connection: Connection, owner: Owner) -> int | None:
+    """Return the newest sync that a DAG run began with its connection, None when it has begun none."""
+    found = runs.sync_run_of(connection, owner)
     return None if found is None else found.sync_id
 
 
@@ -224,55 +255,9 @@ def close(
     if found is None or found.status != "running":
         return
     with transaction(connection) if lease is None else leases.fenced(connection, lease):
+        if lease is None and found.agreement_number is not None:
+            # The lease's row before the sync's, as everywhere: two that lock them crosswise deadlock.
+            leases.lock(connection, found.agreement_number)
         runs.close_sync_run(connection, found.sync_id, status, message)
         if found.agreement_number is not None:
             leases.release(connection, lease or Lease(found.agreement_number, found.sync_id, 0))
-
-
-def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
-    """Close a sync that went through: its statistics stored, staging emptied, the lease freed, in one transaction.
-
-    :param problem: what did not work although every invoice is stored, in words; None when all did.
-    """
-    now = attempt.run
-    spent = attempt.counts + attempt.spent("names_seconds")
-    if not spent.add_up:
-        raise ArithmeticError(f"Sync {now.sync_id}: the counts do not add up: {spent.to_json()}.")
-    refused = f"{counted(spent.failed, 'invoice')} refused (see rejected_invoice)" if spent.failed else None
-    warning = "; ".join(part for part in (now.warning, problem) if part) or None
-    errors = "; ".join(part for part in (refused, warning) if part)
-    statistics = SyncStatistics(
-        status="completed_with_errors" if errors else "completed",
-        sync_id=now.sync_id,
-        agreement_number=now.agreement_number,
-        scope=now.scope,
-        complete=now.complete,
-        reconciled=now.reconciled,
-        duration_seconds=runs.age_seconds(attempt.connection, now.sync_id),
-        counts=spent,
-    )
-    degraded = (
-        f"{counted(spent.degraded, 'invoice')} stored with a field left out (see degraded_field)"
-        if spent.degraded
-        else None
-    )
-    message = "; ".join(
-        part for part in (f"Synced {counted(spent.fetched, 'invoice')}", degraded, errors) if part
-    )
-
-    def close() -> None:
-        runs.close_sync_run(
-            attempt.connection,
-            now.sync_id,
-            statistics.status,
-            message,
-            warning=warning,
-            percentage=100,
-            statistics=statistics.to_xcom(),
-        )
-        run(attempt.connection, "delete_staged_invoices", sync_id=now.sync_id)
-        leases.release(attempt.connection, attempt.lease)
-
-    attempt.write(close)
-    log.info("Invoice sync completed %s", statistics.to_xcom())
-    return statistics

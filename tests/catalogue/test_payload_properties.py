@@ -33,6 +33,8 @@ def copy(connection: psycopg.Connection) -> psycopg.Connection:
             connection,
             dag_id="d",
             run_id="r",
+            run_key="k",
+            clear_number=0,
             run_type="manual",
             conn_id="x",
             scope="full",

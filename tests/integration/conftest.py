@@ -12,6 +12,7 @@ from psycopg.rows import dict_row
 from economic import naming, scanning, storing, sync
 from economic.attempt import Attempt, Order
 from economic.hook import EconomicHook
+from economic.runs import Owner
 from economic.transport import Limits
 from simulator import InProcess
 
@@ -38,6 +39,7 @@ class Company:
         asked = {
             "dag_id": "economic_invoice_sync",
             "run_id": f"manual__{self.runs}",
+            "run_key": f"key of {self.runs}",
             "run_type": "manual",
             "conn_id": self.conn_id,
             "attempt": "test",
@@ -54,14 +56,19 @@ class Company:
             return attempt
 
     def store(self, sync_id: int) -> Attempt:
-        attempt = sync.join(self.connection, sync_id, "test")
+        attempt = sync.join(self.connection, sync_id, self.owner(sync_id), "test")
         self.stored = storing.upsert_invoices(attempt)
         return attempt
 
     def name(self, sync_id: int) -> dict[str, Any]:
         with self.hook() as hook:
-            attempt = sync.join(self.connection, sync_id, "test", hook)
+            attempt = sync.join(self.connection, sync_id, self.owner(sync_id), "test", hook)
             return naming.populate_employee_names(attempt, hook, self.cache_seconds).to_xcom()
+
+    def owner(self, sync_id: int) -> Owner:
+        """The DAG run of a sync."""
+        query = "select dag_id, run_id, run_key, conn_id from economic.sync_run where sync_id = %s"
+        return Owner(**self.rows(query, sync_id)[0])
 
     def sync(self, **chosen: Any) -> dict[str, Any]:
         """A whole sync; its statistics."""

@@ -53,7 +53,7 @@ def test_check_is_critical_without_a_sync_in_time(company: Company, database: st
     assert economic(database, "check").stdout == "CRITICAL: no agreement was ever synced\n"
     company.sync()
     company.connection.execute(
-        "update economic.sync_run set started_at = now() - interval '8 h', finished_at = now() - interval '7 h 30 min'"
+        "update economic.sync_run set scan_started_at = now() - interval '7 h 30 min', finished_at = now() - interval '6 h'"
     )
     old = economic(database, "check", "--max-age", "7h")
     assert (old.returncode, "NOT synced for 7 h 30 min" in old.stdout) == (2, True)

@@ -640,7 +640,9 @@ def test_a_scan_that_broke_off_long_ago_starts_again(company: Company) -> None:
     company.books.fault("/invoices/booked", "status", at=3, times=2, status=500)
     with pytest.raises(ServerFault):
         company.fetch(order)
-    company.connection.execute("update economic.sync_run set updated_at = updated_at - interval '16 minutes'")
+    company.connection.execute(
+        "update economic.sync_run set scan_advanced_at = scan_advanced_at - interval '16 minutes'"
+    )
     attempt = company.fetch(order)
     assert (attempt.run.sync_id, attempt.run.counts.pages) == (2, 3)
     assert company.value("select status from economic.sync_run where sync_id = 1") == "abandoned"
@@ -777,7 +779,9 @@ def test_a_sync_that_crashed_is_taken_over_after_its_time(company: Company) -> N
 
 def test_a_later_attempt_shuts_out_the_earlier_one(company: Company) -> None:
     earlier = company.fetch(company.order())
-    later = sync.join(company.connection, earlier.run.sync_id, "second try")
+    later = sync.join(
+        company.connection, earlier.run.sync_id, company.owner(earlier.run.sync_id), "second try"
+    )
     with pytest.raises(LeaseLost):
         earlier.write(lambda: pytest.fail("an earlier attempt got to write"))
     later.write(lambda: None)
@@ -804,8 +808,11 @@ def test_a_connection_that_reaches_another_company_writes_nothing(company: Compa
     company.sync()
     before = company.xmins()
     company.books.control("agreement", number=7654321, company="En Anden A/S")
-    with pytest.raises(AgreementMismatch, match=r"7654321 \(En Anden A/S\).*1234567"):
+    with pytest.raises(AgreementMismatch, match="reaches another company") as caught:
         company.sync()
+    assert "7654321 (En Anden A/S)" in caught.value.log_text
+    assert "7654321" not in str(caught.value)
+    assert "En Anden" not in str(caught.value)
     assert company.xmins() == before
     assert company.value("select count(*) from economic.agreement") == 1
 
@@ -820,11 +827,10 @@ def test_a_second_connection_to_the_same_agreement_is_refused_and_the_first_one_
         "agreement_grant_token": company.books.agreement_grant_token,
     }
     define_connection("economic_south", conn_type="economic", host=company.books.base_url, extra=tokens)
-    with pytest.raises(
-        AgreementMismatch, match=r"1234567 .* belongs to the connection economic_default"
-    ) as caught:
+    with pytest.raises(AgreementMismatch, match="belong to another connection") as caught:
         replace(company, conn_id="economic_south").sync(dag_id="south")
-    assert "unbind economic_default" in str(caught.value)
+    assert "belongs to the connection economic_default" in caught.value.log_text
+    assert "economic_default" not in str(caught.value)
     assert company.rows("select conn_id from economic.agreement") == [{"conn_id": "economic_default"}]
     assert company.sync()["unchanged"] == 250
 
@@ -838,13 +844,17 @@ def test_a_grant_revoked_in_mid_scan_stores_nothing(company: Company) -> None:
 
 
 def test_a_forced_sync_that_was_displaced_by_a_newer_one_does_not_displace_that_one(company: Company) -> None:
-    """Airflow tries it again, with the same conf."""
+    """Airflow tries it again, with the same conf; a person who clears the run means to force."""
     first, second = company.order(force=True), company.order(force=True)
     company.fetch(first)
     newer = company.fetch(second)
     with pytest.raises(LeaseBusy):
         company.fetch(first)
     company.store(newer.run.sync_id)
+    cleared = company.fetch(replace(first, clear_number=1))
+    company.store(cleared.run.sync_id)
+    with pytest.raises(LeaseLost, match="superseded"):
+        company.store(newer.run.sync_id)
 
 
 def test_closing_frees_the_lease_in_the_same_breath(company: Company) -> None:

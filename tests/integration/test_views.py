@@ -59,8 +59,8 @@ def test_the_old_reports_go_on_under_the_old_names(company: Company) -> None:
     assert len(found) == statistics["created"]
     item = min(company.books.ledger.items().items())[1]
     assert found[0]["gross_amount"] == item["grossAmount"]
-    finished = company.value("select max(finished_at) from economic.sync_run")
-    assert {row["last_synced_at"] for row in found} == {finished}
+    began = company.value("select max(scan_started_at) from economic.sync_run")
+    assert {row["last_synced_at"] for row in found} == {began}
 
 
 def test_the_old_reports_do_not_count_what_is_gone(company: Company) -> None:

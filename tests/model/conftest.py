@@ -32,12 +32,15 @@ def new_sync(connection: psycopg.Connection) -> int:
             connection,
             dag_id="d",
             run_id="r",
+            run_key="k",
+            clear_number=0,
             run_type="manual",
             conn_id="x",
             scope="full",
             date_from=None,
             date_to=None,
             force=False,
+            accept_missing=False,
             message="",
         )
 

@@ -177,7 +177,7 @@ def scanned(
     """One scan, tried again when it breaks off, as the task would be."""
     schedule = Schedule(seed)
     client = make(schedule.ledger, schedule.changes)
-    order = Order("d", f"{make.__name__} {seed}", "manual", "economic_default", "x")
+    order = Order("d", f"{make.__name__} {seed}", "key", "manual", "economic_default", "x")
     broke_off = 0
     while True:
         try:

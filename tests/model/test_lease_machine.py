@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from functools import partial
+from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -30,6 +31,7 @@ from tests.model.lease_protocol import Attempt, Move, Rules, State
 RULES = Rules()
 ATTEMPTS = ("A1", "A2", "A3", "A4", "B1", "B2", "B3", "C1", "C2")
 WAITS = "waits for the row"
+IMPATIENT, PATIENT = "20ms", "500ms"
 
 
 class Leases(RuleBasedStateMachine):
@@ -61,12 +63,15 @@ class Leases(RuleBasedStateMachine):
         attempt = self._one(data, "new")
         if force and self.open:
             self._ends_who_is_in_the_way()
-        self._agree(
-            model.takes(RULES, self.state, attempt, force=force),
-            lambda c, lease: leases.acquire(
-                c, lease.agreement_number, lease.sync_id, "x", force=force, reopen=self.connect
-            ),
-        )
+        # Force needs the time to see who is in its way.
+        wait = PATIENT if self.ended else IMPATIENT
+        with patch.object(database, "LOCK_TIMEOUT", wait):
+            self._agree(
+                model.takes(RULES, self.state, attempt, force=force),
+                lambda c, lease: leases.acquire(
+                    c, lease.agreement_number, lease.sync_id, "x", force=force, reopen=self.connect
+                ),
+            )
         for name in self.ended:
             with pytest.raises(psycopg.Error):
                 self.connections.pop(name).execute("select 1")
@@ -240,7 +245,7 @@ class Leases(RuleBasedStateMachine):
 
 def played(connect: Connect, monkeypatch: pytest.MonkeyPatch, *, examples: int) -> None:
     """Let hypothesis play, the same game each time; a wait for the row is cut short instead of sat out."""
-    monkeypatch.setattr(database, "LOCK_TIMEOUT", "20ms")
+    monkeypatch.setattr(database, "LOCK_TIMEOUT", IMPATIENT)
     idle: list[psycopg.Connection] = []
     run_state_machine_as_test(
         lambda: Leases(connect, idle),  # type: ignore[arg-type]  # anything that makes one will do

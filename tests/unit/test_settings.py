@@ -29,6 +29,7 @@ def test_every_setting_can_be_set() -> None:
     given = {
         "ECONOMIC_SYNC_SCHEDULE": "*/30 * * * *",
         "ECONOMIC_CONN_ID": "company_a",
+        "ECONOMIC_DEFAULT_DAG": "true",
         "ECONOMIC_POSTGRES_CONN_ID": "warehouse",
         "ECONOMIC_PAGE_SIZE": "50",
         "ECONOMIC_REQUEST_INTERVAL_MS": "250",
@@ -42,6 +43,7 @@ def test_every_setting_can_be_set() -> None:
         "*/30 * * * *",
         True,
         "company_a",
+        True,
         "warehouse",
         50,
         250,
@@ -55,6 +57,20 @@ def test_every_setting_can_be_set() -> None:
         30,
         "my_alerts.late",
     )
+
+
+def test_the_default_dag_can_be_switched_off() -> None:
+    """Then its connection is free for one of the named companies."""
+    found = Settings.from_environment(
+        {
+            "ECONOMIC_DEFAULT_DAG": "false",
+            "ECONOMIC_AGREEMENTS": '[{"name": "b", "conn_id": "economic_default"}]',
+        }
+    )
+    assert [(dag.dag_id, dag.conn_id) for dag in found.agreements] == [
+        ("economic_invoice_sync__b", "economic_default")
+    ]
+    assert found.refused == ()
 
 
 @pytest.mark.parametrize("value", ["false", "False", " no ", "off", "0"])

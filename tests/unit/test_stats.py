@@ -36,6 +36,7 @@ def test_statistics_are_one_flat_dict_of_plain_values() -> None:
     ).to_xcom()
     assert set(shown) == set(
         [
+            "announced_syncs",
             "status",
             "sync_id",
             "agreement_number",
@@ -66,5 +67,6 @@ def test_statistics_are_one_flat_dict_of_plain_values() -> None:
             "peak_memory_mb",
         ]
     )
-    assert all(value is None or type(value) in {int, float, bool, str} for value in shown.values())
+    plain = {int, float, bool, str, list}
+    assert all(value is None or type(value) in plain for value in shown.values())
     assert (shown["status"], shown["reconciled"], shown["duration_seconds"]) == ("completed", None, 1.235)

@@ -89,6 +89,8 @@ create table economic.sync_run (
     sync_id bigint generated always as identity primary key,
     dag_id text not null,
     run_id text not null,
+    run_key text not null default '',
+    clear_number integer not null default 0,
     run_type text not null,
     conn_id text not null,
     agreement_number bigint,
@@ -113,6 +115,8 @@ create table economic.sync_run (
     updated_at timestamptz not null default clock_timestamp(),
     finished_at timestamptz,
     scan_number integer not null default 1,
+    scan_started_at timestamptz,
+    scan_advanced_at timestamptz,
     scan_cursor bigint,
     scan_seen bigint not null default 0,
     scan_drifted boolean not null default false,
@@ -126,6 +130,7 @@ create table economic.sync_run (
     warning text,
     statistics jsonb not null default '{}',
     held jsonb,
+    announced_at timestamptz,
     check ((status = 'running') = (finished_at is null))
 );
 
@@ -370,7 +375,7 @@ select
     agreement.company_name,
     agreement.base_currency,
     agreement.conn_id,
-    success.finished_at as last_synced_at,
+    coalesce(success.scan_started_at, success.started_at) as last_synced_at,
     success.sync_id as success_sync_id,
     success.status as success_status,
     success.complete,
@@ -736,6 +741,10 @@ comment on column economic.invoice_history.new_values is 'The changed columns wi
 comment on column economic.sync_run.sync_id is 'Number of the sync; new for every beginning.';
 comment on column economic.sync_run.dag_id is 'The DAG that began it.';
 comment on column economic.sync_run.run_id is 'The DAG run that began it.';
+comment on column economic.sync_run.run_key is
+'Random text that Airflow keeps for the DAG run; two Airflows share run ids, but not this.';
+comment on column economic.sync_run.clear_number is
+'How often the DAG run had been cleared when the sync was begun or resumed last.';
 comment on column economic.sync_run.run_type is 'scheduled, manual or backfill, as Airflow has it.';
 comment on column economic.sync_run.conn_id is 'The connection it used.';
 comment on column economic.sync_run.agreement_number is 'The company; null until e-conomic said so.';
@@ -757,6 +766,8 @@ comment on column economic.sync_run.started_at is 'When it began.';
 comment on column economic.sync_run.updated_at is 'When it was heard of last.';
 comment on column economic.sync_run.finished_at is 'When it ended.';
 comment on column economic.sync_run.scan_number is 'Which scan of this sync: 2 when the first was started again.';
+comment on column economic.sync_run.scan_started_at is 'When the scan began: nothing that it read is older.';
+comment on column economic.sync_run.scan_advanced_at is 'When the last page was read, or the scan began.';
 comment on column economic.sync_run.scan_cursor is 'Highest invoice number read.';
 comment on column economic.sync_run.scan_seen is 'Distinct invoices read.';
 comment on column economic.sync_run.scan_drifted is 'Whether something was booked or removed among those read.';
@@ -771,6 +782,8 @@ comment on column economic.sync_run.warning is
 'What a person should look at although the invoices are stored, in words; null when nothing.';
 comment on column economic.sync_run.held is
 'What the copy held after this sync: counts, sums in base currency, invoices by month.';
+comment on column economic.sync_run.announced_at is
+'When Airflow had recorded the event that announces its changes; null when none did, or there were none.';
 comment on column economic.sync_run.statistics is 'The counts; after the end, the statistics people read.';
 
 comment on column economic.sync_lease.agreement_number is 'The company.';
@@ -869,7 +882,8 @@ comment on column economic.sync_status.agreement_number is 'The company.';
 comment on column economic.sync_status.company_name is 'Its name in e-conomic.';
 comment on column economic.sync_status.base_currency is 'ISO 4217 code of the amounts ending in _base.';
 comment on column economic.sync_status.conn_id is 'The Airflow connection that reaches it.';
-comment on column economic.sync_status.last_synced_at is 'When a full sync last went through.';
+comment on column economic.sync_status.last_synced_at is
+'When the scan of the last full sync that went through began: the copy shows e-conomic as of then.';
 comment on column economic.sync_status.success_sync_id is 'That sync.';
 comment on column economic.sync_status.success_status is 'completed, or completed_with_errors.';
 comment on column economic.sync_status.complete is 'Whether its scan is proven to have seen every invoice.';
@@ -958,7 +972,8 @@ comment on column economic.invoice_overview.last_changed_at is
 'When a value last differed from the one stored before; names and raw_data do not count.';
 comment on column economic.invoice_overview.missing_since is
 'When a proven complete scan first did not show the invoice any more; null while it is there.';
-comment on column economic.invoice_overview.last_synced_at is 'When a full sync of the company last went through.';
+comment on column economic.invoice_overview.last_synced_at is
+'When the scan of the company''s last full sync that went through began.';
 
 comment on column economic.payments.agreement_number is 'The company.';
 comment on column economic.payments.invoice_number is 'The invoice.';
@@ -1011,7 +1026,8 @@ comment on column economic.invoices.employee_name is
 'Name of employee_number from e-conomic''s employees; never taken away once known.';
 comment on column economic.invoices.pdf_url is 'e-conomic: pdf.download; opens with the API tokens only.';
 comment on column economic.invoices.raw_data is 'The whole item as e-conomic delivered it.';
-comment on column economic.invoices.last_synced_at is 'When a full sync of the company last went through.';
+comment on column economic.invoices.last_synced_at is
+'When the scan of the company''s last full sync that went through began.';
 comment on column economic.invoices.agreement_number is 'The company.';
 comment on column economic.invoice.digest is
 'Digest of the text that the item came as, by which it is known again; null after a change by anyone but a sync.';

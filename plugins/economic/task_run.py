@@ -1,0 +1,292 @@
+"""One try of one task: its place in Airflow, its database connection, and what becomes of it when it fails.
+
+Kept light at import: the DAG file imports the tasks, which import this, and every task process imports the DAG file.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowRescheduleException,
+    AirflowSkipException,
+)
+
+from economic.connections import connect, connect_patiently
+from economic.errors import EconomicError, FatalError, LeaseBusy, LeaseLost, SyncEnded
+from economic.settings import Settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from economic.attempt import Attempt, Order
+    from economic.database import Connection
+    from economic.hook import EconomicHook
+    from economic.runs import Owner
+
+log = logging.getLogger(__name__)
+
+FIRST_TASK = "fetch-pages"
+_RUN_KEY = "economic_run_key"
+LONGEST_WAIT = {"backfill": timedelta(hours=2), "scheduled": timedelta(minutes=15)}
+"""How long a run waits for another sync to end, by its type: scheduled ones only when a range sync holds the lease."""
+LOOK_AGAIN = {"backfill": timedelta(seconds=30), "scheduled": timedelta(seconds=15)}
+"""How long it takes at most until a waiting run looks again: a full sync sooner, because a backfill's runs stand still until it had its turn."""
+
+
+@dataclass
+class TaskRun:
+    """One task attempt: its settings, its place in Airflow, its database connection."""
+
+    conn_id: str
+    settings: Settings
+    context: Context
+    connection: Connection
+    reopen: Callable[[], Connection]
+    attempt: Attempt | None = None
+    _begun: int | None = None
+    _run_key: str | None = None
+
+    def begun(self, sync_id: int) -> None:
+        """Take note of the sync that this attempt works for, before it holds the lease."""
+        self._begun = sync_id
+
+    def own_sync(self, connection: Connection) -> int | None:
+        """The sync that this attempt has to answer for: its own, or what an earlier one has left when it came to none."""
+        from economic import sync
+
+        return self._begun or sync.latest(connection, self.owner)
+
+    @property
+    def owner(self) -> Owner:
+        """The very DAG run that this try belongs to, and its connection."""
+        from economic.runs import Owner
+
+        return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
+
+    @property
+    def is_first(self) -> bool:
+        return bool(self.context["ti"].task_id == FIRST_TASK)
+
+    @property
+    def run_key(self) -> str:
+        """Random text that Airflow keeps for this DAG run, over tries and clears, and hands to the later tasks.
+
+        Scheduled run ids are equal in every Airflow, and several of them may share an invoice database.
+        """
+        if self._run_key is None:
+            self._run_key = self._kept_run_key() if self.is_first else str(self._fetched().get("run_key"))
+        return self._run_key
+
+    def _kept_run_key(self) -> str:
+        kept = self.context["task_state_store"]
+        key = kept.get(_RUN_KEY)
+        if key is None:
+            key = uuid.uuid4().hex
+            kept.set(_RUN_KEY, key)
+        return str(key)
+
+    def _fetched(self) -> dict[str, Any]:
+        fetched = self.context["ti"].xcom_pull(task_ids=FIRST_TASK)
+        return fetched if isinstance(fetched, dict) else {}
+
+    @property
+    def clear_number(self) -> int:
+        """How often this DAG run was cleared."""
+        return int(self.context["dag_run"].clear_number or 0)
+
+    @property
+    def dag_id(self) -> str:
+        return str(self.context["dag_run"].dag_id)
+
+    @property
+    def run_id(self) -> str:
+        return str(self.context["dag_run"].run_id)
+
+    @property
+    def run_type(self) -> str:
+        # The run id is no evidence: a backfill that runs a day again keeps the id of the scheduled run.
+        kind = self.context["dag_run"].run_type
+        return str(getattr(kind, "value", kind))
+
+    @property
+    def name(self) -> str:
+        ti = self.context["ti"]
+        return f"{self.run_id} {ti.task_id} try {ti.try_number}"
+
+    @property
+    def last_try(self) -> bool:
+        ti = self.context["ti"]
+        return bool(ti.try_number > ti.max_tries)
+
+    def order(self, schedule: str | None) -> Order:
+        """What this run asks for.
+
+        :raises ConfigurationError: the conf has an unknown key, or dates that make no range.
+        """
+        from economic.orders import AskedFor, read_order
+
+        run = self.context["dag_run"]
+        return read_order(
+            AskedFor(
+                dag_id=self.dag_id,
+                run_id=self.run_id,
+                run_key=self.run_key,
+                clear_number=self.clear_number,
+                run_type=self.run_type,
+                due=run.logical_date or run.run_after,
+                conf=run.conf or {},
+                params=dict(self.context["params"]),
+            ),
+            conn_id=self.conn_id,
+            schedule=schedule,
+            attempt=self.name,
+        )
+
+    def bare_order(self) -> Order:
+        """What this run is, when what it asks for cannot be read or begun."""
+        from economic.attempt import Order
+
+        return Order(
+            *self.owner[:3],
+            run_type=self.run_type,
+            conn_id=self.conn_id,
+            attempt=self.name,
+            clear_number=self.clear_number,
+        )
+
+    def hook(self, **limits: float) -> EconomicHook:
+        """A hook on the run's agreement.
+
+        :param limits: what a request may take, where it is not the usual.
+        """
+        from economic.hook import EconomicHook
+        from economic.transport import Limits
+
+        usual = Limits(interval=self.settings.request_interval_ms / 1000)
+        return EconomicHook(self.conn_id, limits=replace(usual, **limits))  # type: ignore[arg-type]  # floats by name
+
+    def join(self, hook: EconomicHook | None = None) -> Attempt:
+        """Go on with the sync that this run's first task began.
+
+        :raises SyncEnded: it left none, or one that is over or not this run's.
+        """
+        from economic import sync
+
+        self.attempt = sync.join(self.connection, self._sync_id(), self.owner, self.name, hook, self.reopen)
+        self.begun(self.attempt.run.sync_id)
+        return self.attempt
+
+    def ended_statistics(self) -> dict[str, Any] | None:
+        """Return the statistics of this run's sync when an earlier try has ended it, which Airflow has not recorded."""
+        from economic import announcements
+
+        return announcements.statistics_of(self.connection, self._sync_id(), self.owner, self.clear_number)
+
+    def _sync_id(self) -> int:
+        sync_id = self._fetched().get("sync_id")
+        if not isinstance(sync_id, int):
+            raise SyncEnded(f"{FIRST_TASK} of this run has left no sync to go on with.")
+        return sync_id
+
+
+@contextmanager
+def task_run(conn_id: str) -> Iterator[TaskRun]:
+    """Connect, let the phase work, and turn what goes wrong into what Airflow should do about it.
+
+    A failure that will not be tried again closes the sync's row with the reason and frees the lease at once.
+    """
+    from economic.database import translated
+
+    context = get_current_context()
+    try:
+        settings = Settings.from_environment()
+        with translated(), ExitStack() as opened:
+
+            def reopen() -> Connection:
+                return opened.enter_context(connect_patiently(settings.postgres_conn_id))
+
+            work = TaskRun(conn_id, settings, context, reopen(), reopen)
+            try:
+                with translated():
+                    yield work
+            except LeaseBusy as busy:
+                _busy(work, busy)
+            except Exception as error:
+                _record_failure(work, error)
+                raise
+    # What an expected error says is enough: its frames would only push that out of sight.
+    except FatalError as error:
+        if error.detail:
+            log.error("%s", error.log_text)
+        raise AirflowFailException(str(error)) from None
+    except EconomicError as error:
+        log.warning("This attempt failed and can be tried again: %s", error.log_text)
+        raise error.with_traceback(None) from None
+
+
+def _record_failure(work: TaskRun, error: Exception) -> None:
+    """Leave the reason of a failure in the sync's row; a lost lease leaves the row to whoever took it."""
+    from economic import sync
+
+    if isinstance(error, LeaseLost | SyncEnded):
+        return
+    message = (
+        str(error) if isinstance(error, EconomicError) else f"Failed unexpectedly ({type(error).__name__})."
+    )
+    final = work.last_try or isinstance(error, FatalError)
+    try:
+        # The failure may have broken the connection it happened on.
+        with connect(work.settings.postgres_conn_id) as connection:
+            sync_id = work.own_sync(connection)
+            if sync_id is None and final and work.is_first:
+                # It failed before it began: people look for the reason where the syncs are.
+                sync_id = sync.open_row(connection, work.bare_order())
+            if sync_id is None:
+                return
+            if final:
+                lease = work.attempt.lease if work.attempt is not None else None
+                sync.close(connection, sync_id, "failed", message, lease)
+            else:
+                sync.note_failure(connection, sync_id, f"Will be tried again: {message}")
+    except Exception as second:
+        # The first error is the one to report; the lease expires by itself.
+        log.warning("The failure could not be noted in the database (%s).", type(second).__name__)
+
+
+def _busy(work: TaskRun, busy: LeaseBusy) -> None:
+    """Another sync runs: wait for it, skip this one or fail it, as the run's type asks.
+
+    The row of a run that never held the lease is ``skipped`` either way: it says nothing about the copy.
+    """
+    from economic import sync
+
+    sync_id = work.own_sync(work.connection)
+    if sync_id is None:
+        raise busy
+    waits = work.run_type == "backfill" or (work.run_type == "scheduled" and busy.holder_scope == "range")
+    if waits:
+        waited = sync.wait(work.connection, sync_id, f"Waiting: {busy.message}")
+        if waited < LONGEST_WAIT[work.run_type].total_seconds():
+            # Jitter: a backfill's runs that began to wait together would look together for ever, and all but one in vain.
+            pause = LOOK_AGAIN[work.run_type] * random.uniform(1 / 3, 1)  # noqa: S311  # nothing secret
+            log.info("Waiting, looking again in %d s: %s", pause.total_seconds(), busy.log_text)
+            raise AirflowRescheduleException(datetime.now(UTC) + pause)  # type: ignore[no-untyped-call]  # Airflow's own
+    log.warning("%s", busy.log_text)
+    if work.run_type == "scheduled":
+        message = f"Skipped: {busy.message}"
+        sync.close(work.connection, sync_id, "skipped", message)
+        raise AirflowSkipException(message)
+    # Whoever asked for this run, a person or another DAG, is waiting for it.
+    message = f"Not started: {busy}"
+    sync.close(work.connection, sync_id, "skipped", message)
+    raise AirflowFailException(message)
