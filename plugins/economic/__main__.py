@@ -37,7 +37,7 @@ FAILED, UNUSABLE = 1, 2
 """Exit codes of commands for people: the command failed, its arguments are not usable."""
 
 
-class _UnusableArguments(ConfigurationError):
+class _UnusableArguments(Exception):
     """The command line is not usable."""
 
 
@@ -46,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         what = re.split(r": invalid choice|: '|: \"|'|\"", message)[0]
-        raise _UnusableArguments(f"{what}.", hint=f"See: {self.prog} --help")
+        raise _UnusableArguments(f"{what}. See: {self.prog} --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,7 +81,7 @@ def _answered(words: Sequence[str]) -> int:
     """Run a command for a person: what went wrong goes to standard error, in one line."""
     try:
         return _run(words)
-    except EconomicError as error:
+    except (EconomicError, _UnusableArguments) as error:
         sys.stderr.write(f"{error}\n")
         return UNUSABLE if isinstance(error, _UnusableArguments) else FAILED
 
@@ -92,7 +92,7 @@ def _monitored(words: Sequence[str]) -> int:
         return _run(words)
     except BrokenPipeError:
         raise
-    except EconomicError as error:
+    except (EconomicError, _UnusableArguments) as error:
         reason = str(error)
     except Exception as error:
         # Monitoring shows this line to many: the kind of error, not its text.
