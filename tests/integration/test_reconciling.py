@@ -70,7 +70,7 @@ def test_one_that_is_gone_is_found_though_the_counts_hide_it(company: Company) -
     company.sync()
     (gone,) = remove(company, 1)
     (new,) = company.books.book()
-    company.books.spoil(new, "aField", raw="NaN")
+    company.books.spoil(new, "date", value="2026-02-30")
     statistics = company.sync()
     assert (statistics["fetched"], statistics["failed"], statistics["missing"]) == (250, 1, 1)
     assert missing(company) == [gone]
