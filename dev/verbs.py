@@ -188,12 +188,11 @@ VERBS: dict[str, Verb] = {
         },
     ),
     "bench": Verb(
-        "measure, and write docs/benchmarks.md",
+        "measure a sync, and print the tables of docs/benchmarks.md",
         python("dev.bench"),
         {
             "sync": python("dev.bench"),
             "growth": python("dev.bench.growth"),
-            "killed": python("dev.bench.killed"),
             "airflow": python("dev.bench.airflow"),
             "peers": python("dev.bench.peers"),
             "scale": python("dev.scale"),

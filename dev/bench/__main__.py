@@ -1,4 +1,4 @@
-"""`make bench`: the sync against the limit and against what it replaces, in one run, interleaved; writes docs/benchmarks.md."""
+"""`make bench`: the sync against the limit and against what it replaces, in one run, interleaved; prints a table for docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ Costs = dict[str, dict[str, list[Cost]]]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, and write the report."""
+    """Measure, print and keep the figures."""
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("n", nargs="?", type=int, default=int(os.environ.get("N", 22_500)))
+    parser.add_argument("n", nargs="?", type=int, default=22_500)
     parser.add_argument("--repetitions", type=int, default=0, help="default: 9, with many invoices fewer")
     given = parser.parse_args(arguments)
     repetitions = given.repetitions or (9 if given.n <= 50_000 else 2 if given.n <= 500_000 else 1)
@@ -44,23 +44,16 @@ def main(arguments: list[str] | None = None) -> int:
     costs: Costs = {way: {} for way in ways}
     began = time.monotonic()
     with embedded_postgres.server([], durable=True) as server, simulated(given.n) as books:
-        parts = of_its_parts(Bench(server, books, given.n)) if given.n <= ROW_BY_ROW_UP_TO else {}
         for repetition in range(repetitions):
             for way in ways[repetition % len(ways) :] + ways[: repetition % len(ways)]:
                 if way == "row by row" and repetition >= ROW_BY_ROW_ROUNDS:
                     continue
                 one_round(Bench(server, books, given.n), way, costs[way])
                 say(f"round {repetition + 1} of {repetitions}: {way} ({time.monotonic() - began:.0f} s)")
-    result = describe(given.n, repetitions, costs) | ({"parts": parts} if parts else {})
+    result = describe(given.n, repetitions, costs)
     report.save(result, str(given.n))
     say(report.table(result))
     return 0
-
-
-def of_its_parts(bench: Bench) -> dict[str, float]:
-    from dev.bench import parts
-
-    return parts.of_a_first_load(bench)
 
 
 def describe(invoices: int, repetitions: int, costs: Costs) -> dict[str, Any]:

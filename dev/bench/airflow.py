@@ -62,9 +62,9 @@ print(time.perf_counter() - began, time.process_time() - used)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, and write the report."""
+    """Measure, print and keep the figures."""
     parser = argparse.ArgumentParser(prog="./run bench airflow", description=__doc__)
-    parser.add_argument("n", nargs="?", type=int, default=int(os.environ.get("N", 22_500)))
+    parser.add_argument("n", nargs="?", type=int, default=22_500)
     parser.add_argument("--repetitions", type=int, default=5)
     given = parser.parse_args(arguments)
     result: dict[str, Any] = {"invoices": given.n, "repetitions": given.repetitions, "machine": machine()}

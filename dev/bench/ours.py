@@ -1,15 +1,8 @@
-"""The sync itself: its three phases as the DAG's tasks run them, each on connections of its own, without the mandated pauses.
-
-`python -m dev.bench.ours PHASE` runs one of them, for a sync that is killed and gone on with.
-"""
+"""The sync itself: its three phases as the DAG's tasks run them, each on connections of its own, without the mandated pauses."""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import sys
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -40,7 +33,7 @@ def load(dsn: str, interval: float = 0.0) -> dict[str, Any]:
 
 
 def fetch(dsn: str, run_id: str, limits: Limits) -> int:
-    """The first task's work, gone on with if an earlier attempt of this run left it unfinished; the sync's id."""
+    """The first task's work; the sync's id."""
     order = Order("bench", run_id, "bench", "manual", CONN_ID, "bench")
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
         begun = sync.begin(hook, connection, order)
@@ -59,24 +52,6 @@ def name(dsn: str, sync_id: int, limits: Limits) -> dict[str, Any]:
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
         attempt = _join(connection, sync_id, hook)
         return naming.populate_employee_names(attempt, hook, CACHE_SECONDS).to_xcom()
-
-
-def main() -> int:
-    """Run one phase of the only sync there is."""
-    logging.disable(logging.INFO)
-    dsn, limits = os.environ["BENCH_DSN"], Limits(interval=0.0)
-    phases: dict[str, Callable[[], object]] = {
-        "fetch": lambda: fetch(dsn, "bench__killed", limits),
-        "store": lambda: store(dsn, 1),
-        "names": lambda: name(dsn, 1, limits),
-    }
-    done = phases[sys.argv[1]]()
-    print(json.dumps(done))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
 
 
 def _join(connection: Connection, sync_id: int, hook: EconomicHook | None = None) -> Attempt:

@@ -24,9 +24,9 @@ DLT = ("dlt, default", "dlt, tuned", "dlt, Arrow pages")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, and write the report."""
+    """Measure, print and keep the figures."""
     parser = argparse.ArgumentParser(prog="./run bench peers", description=__doc__)
-    parser.add_argument("n", nargs="?", type=int, default=int(os.environ.get("N", 22_500)))
+    parser.add_argument("n", nargs="?", type=int, default=22_500)
     parser.add_argument("--repetitions", type=int, default=3)
     given = parser.parse_args(arguments)
     dlt = environment_for("dlt", HERE / "requirements-dlt.txt")
