@@ -30,7 +30,8 @@ def main() -> int:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
         install: list[str | Path] = [UV, "pip", "install", "-q", "--python", environment / "bin" / "python"]
         subprocess.run(
-            [*install, "--require-hashes", "-r", ROOT / "requirements" / "runtime.txt"], check=True
+            [*install, "-r", ROOT / "requirements/runtime.in", "-c", ROOT / "requirements/dev.txt"],
+            check=True,
         )
         for product in (wheel, archive):
             subprocess.run([*install, "--no-deps", "--reinstall", product], check=True)

@@ -23,7 +23,6 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 _STAMP = VENV / "installed"
 _LOCK = ROOT / "requirements" / "dev.txt"
-_BOOTSTRAP = ROOT / "requirements" / "bootstrap.txt"
 _FOREIGN = re.compile(r"[\"$`\\\n:%]")
 """What a shell, the list of folders in PATH, or the configuration of Alembic reads as its own in the name of a folder."""
 _UV_NAMES = {
@@ -133,7 +132,9 @@ def install() -> int:
         flush=True,
     )
     shutil.rmtree(VENV, ignore_errors=True)
-    if subprocess.run([sys.executable, "-m", "venv", str(VENV)], cwd=ROOT).returncode:
+    # Where .venv itself is active, its Python has just been deleted.
+    python = getattr(sys, "_base_executable", sys.executable)
+    if subprocess.run([python, "-m", "venv", str(VENV)], cwd=ROOT).returncode:
         raise SystemExit(
             "Python could not make a virtual environment. On Debian and Ubuntu install its parts: "
             "apt install python3-venv python3-pip"
@@ -152,22 +153,19 @@ def install() -> int:
 
 
 def _install_with_uv(output: IO[bytes]) -> bool:
-    pip = ("python", "-m", "pip", "install", "-q", "--require-hashes", "-r", _BOOTSTRAP)
+    (alone,) = re.findall(r"^uv==.*(?:\n    --hash.*)+", _LOCK.read_text(), re.MULTILINE)
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as lock_of_uv:
+        lock_of_uv.write(alone)
+        lock_of_uv.flush()
+        pip = ("python", "-m", "pip", "install", "-q", "--require-hashes", "-r", lock_of_uv.name)
+        if call(*pip, output=output):
+            return False
     # By name: the user's settings may point uv to another Python.
     uv = ("uv", "pip", "install", "-q", "--python", BIN / "python")
-    return call(*pip, output=output) == 0 and (
-        call(
-            *uv,
-            *("--compile-bytecode", "--require-hashes", "-r", _LOCK),
-            output=output,
-            settings=uv_settings(),
-        )
-        == 0
-        and call(
-            *uv, *("--no-deps", "--no-build-isolation", "-e", "."), output=output, settings=uv_settings()
-        )
-        == 0
-    )
+    everything = ("--compile-bytecode", "--require-hashes", "-r", _LOCK)
+    project = ("--no-deps", "--no-build-isolation", "-e", ".")
+    settings = uv_settings()
+    return all(call(*uv, *words, output=output, settings=settings) == 0 for words in (everything, project))
 
 
 def _install_with_pip(output: IO[bytes]) -> bool:
@@ -201,7 +199,7 @@ def uv_settings() -> dict[str, str]:
 
 
 def _fingerprint() -> str:
-    parts = [_LOCK, _BOOTSTRAP, ROOT / "pyproject.toml"]
+    parts = [_LOCK, ROOT / "pyproject.toml"]
     text = b"".join(part.read_bytes() for part in parts) + f"{sys.version}{VENV}".encode()
     return hashlib.sha256(text).hexdigest()
 
@@ -212,10 +210,9 @@ def lock() -> int:
     compile_ = ("uv", "pip", "compile", "-q", "--no-header", "--no-emit-index-url", "--universal")
     options = ("--python-version", "3.11", "--generate-hashes")
     code = 0
+    # The others are parts of the first, or apart: what is tested and what is shipped have the same versions.
     as_dev = ("-c", "requirements/dev.txt")
-    for name, more in (("bootstrap", ()), ("tools", ()), ("dev", ()), ("runtime", as_dev), ("build", as_dev)):
+    for name, more in (("dev", ()), ("container", as_dev), ("build", as_dev), ("tools", ())):
         source, target = f"requirements/{name}.in", f"requirements/{name}.txt"
         code = code or call(*compile_, "--upgrade", *options, *more, source, "-o", target)
-    # What the image needs beyond the run time may want another version of a few packages: all others stay as tested.
-    shutil.copy(ROOT / "requirements" / "runtime.txt", ROOT / "requirements" / "container.txt")
-    return code or call(*compile_, *options, "requirements/container.in", "-o", "requirements/container.txt")
+    return code
