@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Protocol, TypeVar
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from economic import redo, staging
 from economic.database import Connection, one
-from economic.errors import FatalError, ScanExpired
+from economic.errors import DatabaseUnavailable, EconomicError, FatalError, LeaseLost, ScanExpired
 from economic.lease import Lease
 from economic.records.agreement import Agreement
 from economic.records.decoder import CollectionPage
@@ -28,6 +29,8 @@ T = TypeVar("T")
 _HEARTBEAT_SECONDS = 20.0
 SCAN_VALID_FOR = timedelta(hours=1)
 """An older scan is never stored: what it read may have changed since."""
+ENDS_A_SYNC = (LeaseLost, DatabaseUnavailable, psycopg.Error)
+"""A lost lease or database, which may show while e-conomic is waited for. Nothing else that goes wrong over names or totals ends a sync."""
 
 
 class TrafficCounts(Protocol):
@@ -181,6 +184,11 @@ class Attempt:
             traffic = self.client.traffic
             self._told = (traffic.requests, traffic.retries, traffic.bytes)
         self._clock = time.monotonic()
+
+
+def in_words(error: Exception) -> str:
+    """Return what went wrong, for a message; of an unexpected error its type only, since its text may hold anything."""
+    return error.message if isinstance(error, EconomicError) else f"unexpected {type(error).__name__}"
 
 
 def peak_memory_mb() -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 from economic import runs, store
-from economic.attempt import Attempt, Client
-from economic.errors import DatabaseUnavailable, EconomicError, LeaseLost, RecordError
+from economic.attempt import ENDS_A_SYNC, Attempt, Client, in_words
+from economic.errors import RecordError
+from economic.outside_text import listed
 from economic.records.employee import Employee, parse_employee
 
 log = logging.getLogger(__name__)
@@ -32,18 +33,21 @@ def refresh(
         return None
     try:
         employees = _list_employees(client, attempts)
-    except (LeaseLost, DatabaseUnavailable):
+    except ENDS_A_SYNC:
         raise
-    except EconomicError as error:
-        log.warning("The employee names could not be refreshed, the stored ones serve: %s", error)
-        return f"the employee names could not be refreshed: {error.message}"
+    except Exception as error:
+        reason = in_words(error)
+        log.warning("The employee names could not be refreshed, the stored ones serve: %s", reason)
+        return f"the employee names could not be refreshed: {reason}"
     unknown = attempt.write(
         lambda: store.store_employees(
             attempt.connection, attempt.lease.agreement_number, attempt.run.sync_id, employees
         )
     )
     if unknown:
-        log.warning("e-conomic lists no employee with number %s.", ", ".join(map(str, unknown)))
+        log.warning(
+            "e-conomic lists no employee with number %s.", listed([str(number) for number in unknown])
+        )
     return None
 
 

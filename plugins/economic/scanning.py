@@ -11,9 +11,8 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from economic import employees, runs
-from economic.attempt import Attempt, Client, stored_counts
+from economic.attempt import ENDS_A_SYNC, Attempt, Client, in_words, stored_counts
 from economic.database import run
-from economic.errors import AnswerError, RetriableError
 from economic.paging import Position, scan
 from economic.records.decoder import CollectionPage
 from economic.records.totals import Totals
@@ -175,6 +174,8 @@ def _totals(client: Client) -> Totals | None:
     """e-conomic's own totals, or None: without them the copy is complete all the same, only not reconciled."""
     try:
         return client.totals()
-    except (RetriableError, AnswerError) as error:
-        log.warning("The totals could not be read, so this sync is not reconciled: %s", error)
+    except ENDS_A_SYNC:
+        raise
+    except Exception as error:
+        log.warning("The totals could not be read, so this sync is not reconciled: %s", in_words(error))
         return None

@@ -14,7 +14,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from economic import attempt, transport
-from economic.errors import RateLimited, ServerFault
+from economic.errors import BrokenResponse, ConfigurationError, CredentialsRefused, RateLimited, ServerFault
+from economic.hook import EconomicHook
 from tests.catalogue.conftest import Case
 from tests.dag_runs import FETCH, Outcome
 from tests.injection import hosts
@@ -230,6 +231,37 @@ def test_H22_employees_that_are_not_there_leave_names_empty(case: Case) -> None:
     assert (outcome.state, outcome.statistics["status"]) == ("success", "completed_with_errors")
     assert case.witness.value("select count(employee_name) from economic.invoice") == 0
     assert case.stored() == 250
+    case.heals()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigurationError("gone"),
+        CredentialsRefused("revoked"),
+        BrokenResponse("odd"),
+        RuntimeError("CANARY odd"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("asked", ["employees_above", "totals"])
+def test_H22_nothing_wrong_with_names_or_totals_fails_a_sync(
+    case: Case, monkeypatch: pytest.MonkeyPatch, asked: str, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EconomicHook, asked, fail)
+        outcome = case.run()
+    assert (outcome.state, outcome.statistics["complete"], case.stored()) == ("success", True, 250)
+    if asked == "employees_above":
+        assert outcome.statistics["status"] == "completed_with_errors"
+        assert "names could not be refreshed" in case.last_sync()["message"]
+        assert "CANARY" not in case.last_sync()["message"]
+    else:
+        assert outcome.statistics["reconciled"] is None
+        assert "totals could not be read" in case.last_sync()["verdict"]
     case.heals()
 
 

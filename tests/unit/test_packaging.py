@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -218,3 +221,28 @@ def test_the_chart_library_keeps_its_licence_and_points_at_no_map() -> None:
     assert "Released under the MIT License" in library[:200]
     assert "sourceMappingURL" not in library
     assert "The MIT License" in (static / "chart.LICENSE.md").read_text()
+
+
+def test_everything_the_package_imports_is_declared() -> None:
+    """Airflow's distributions share one module; each of its parts is declared by itself."""
+    declared = {
+        re.split(r"[\[><=]", needed)[0]
+        for needed in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    }
+    locked = (ROOT / "requirements/runtime.in").read_text()
+    owners = packages_distributions()
+    imported = {
+        name.split(".")[0]
+        for file in (ROOT / "plugins/economic").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    for module in imported - set(sys.stdlib_module_names) - {"economic", "airflow"}:
+        assert declared & set(owners[module]), module
+    assert not [name for name in declared if name not in locked]
