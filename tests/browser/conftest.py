@@ -182,7 +182,7 @@ def another_company(live: Live, number: int) -> Iterator[psycopg.Connection]:
         connection.execute(move, ("economic_aside", "economic_default"))
         time.sleep(FORGOTTEN_AFTER)
         yield connection
-        for table in ("sync_lease", "sync_run", "rejected_invoice", "agreement"):
+        for table in ("sync_lease", "sync_run", "rejected_invoice", "degraded_field", "agreement"):
             delete = psycopg.sql.SQL("delete from economic.{} where agreement_number = %s")
             connection.execute(delete.format(psycopg.sql.Identifier(table)), (number,))
         connection.execute(move, ("economic_default", "economic_aside"))

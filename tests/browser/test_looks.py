@@ -73,6 +73,7 @@ def eventful(live: Live) -> Iterator[psycopg.Connection]:
         lately = range(1, 4)
         history.add_past(connection, AGREEMENT, refused={*lately, *history.REFUSED})
         history.add_rejection(connection, 20117, number=AGREEMENT, seen=lately)
+        history.add_left_out(connection, 20118, number=AGREEMENT)
         history.add_rejection(connection, 19988, number=AGREEMENT, seen=history.REFUSED, healed=True)
         for status, message in (
             ("failed", "22,000 of 22,540 invoices are unusable since 2026-01-31 14:05 UTC."),
@@ -344,6 +345,18 @@ def test_page_has_one_word_for_rejected_and_no_table_names(
     assert not re.search(r"refused|kept aside|set aside|rejected_invoice|sync_run|economic\.", text)
     for chart in ("Working time by phase", "Created and updated"):
         expect(page.get_by_role("img", name=re.compile(chart))).to_be_visible()
+
+
+def test_fields_left_out_are_listed_apart_and_calmly(admin: Browser, eventful: psycopg.Connection) -> None:
+    page = shown(admin)
+    expect(page.locator(".finding.quiet")).to_contain_text("1 invoice is stored with a field left out.")
+    table = "Stored with a field left out"
+    for column, text in ((0, "20118"), (1, "recipient.zip"), (5, "Left out")):
+        expect(cell(page, table, 0, column)).to_have_text(text)
+    expect(page.get_by_role("table", name="Rejected invoices").locator("tbody tr")).to_have_count(2)
+    eventful.execute("delete from economic.degraded_field where agreement_number = %s", (AGREEMENT,))
+    admin.look_again()
+    expect(page.get_by_role("table", name=table)).to_have_count(0)
 
 
 def test_edges_are_aligned(admin: Browser, eventful: psycopg.Connection) -> None:

@@ -1,6 +1,6 @@
 // The latest syncs, and the rejected invoices.
 
-import { el, fill, pill } from "./elements.js";
+import { el, fill, pill, show } from "./elements.js";
 import { exactMoment, number, seconds, shortMoment } from "./format.js";
 import { leave, runAddress } from "./server.js";
 import { PHASES, range, result, status, trigger, waited } from "./words.js";
@@ -80,10 +80,26 @@ export function syncTable(dagId) {
   return { element, update };
 }
 
+// Invoices that were rejected, and below them, where there are any, the fields that stored invoices lack.
 export function rejectionTable() {
-  const element = el("section", { class: "card" });
+  const rejected = itemTable("Rejected invoices", "Open", "warn", true);
+  const leftOut = itemTable("Stored with a field left out", "Left out", "quiet", false);
+  const element = el("div", {}, rejected.element, leftOut.element);
+
+  function update({ rejections, most }) {
+    const cut = rejections.length >= most ? `The first ${number(most)} of both lists are shown.` : "";
+    rejected.update(rejections.filter((item) => !item.degraded), "None: every invoice that e-conomic delivered could be stored.", cut);
+    const degraded = rejections.filter((item) => item.degraded);
+    leftOut.update(degraded, "", "");
+    show(leftOut.element, degraded.length > 0);
+  }
+
+  return { element, update };
+}
+
+function itemTable(title, openWord, openLevel, counted) {
   const inside = el("div");
-  element.append(el("h2", {}, "Rejected invoices"), inside);
+  const element = el("section", { class: "card" }, el("h2", {}, title), inside);
 
   function row(item) {
     return el(
@@ -94,23 +110,17 @@ export function rejectionTable() {
       el("td", { class: "wide" }, item.message ?? item.reason),
       el("td", {}, el("time", { datetime: item.first_seen, title: exactMoment(item.first_seen) }, shortMoment(item.first_seen))),
       el("td", {}, el("time", { datetime: item.last_seen, title: exactMoment(item.last_seen) }, shortMoment(item.last_seen))),
-      figure(item.seen === null ? "" : number(item.seen)),
-      el("td", {}, item.resolved ? pill("good", "Resolved") : item.degraded ? pill("quiet", "Left out") : pill("warn", "Open")),
+      counted && figure(number(item.seen)),
+      el("td", {}, item.resolved ? pill("good", "Resolved") : pill(openLevel, openWord)),
     );
   }
 
-  function update({ rejections, most }) {
-    fill(inside, rejections, () => {
-      if (!rejections.length) return nothing("None: every invoice that e-conomic delivered could be stored.");
-      const made = [
-        table(
-          "Rejected invoices",
-          el("tr", {}, head("Invoice", { class: "figure edge" }), head("Field"), head("Reason"), head("First seen"), head("Last seen"), head("Times", { class: "figure" }), head("Now", { class: "edge" })),
-          rejections.map(row),
-        ),
-      ];
-      if (rejections.length >= most) made.push(el("p", { class: "muted small" }, `The first ${number(most)} are shown.`));
-      return made;
+  function update(items, none, cut) {
+    fill(inside, [items, cut], () => {
+      if (!items.length) return nothing(none);
+      const times = counted && head("Times", { class: "figure" });
+      const heads = el("tr", {}, head("Invoice", { class: "figure edge" }), head("Field"), head("Reason"), head("First seen"), head("Last seen"), times, head("Now", { class: "edge" }));
+      return [table(title, heads, items.map(row)), cut && el("p", { class: "muted small" }, cut)];
     });
   }
 

@@ -43,7 +43,7 @@ export function findings(told) {
   }
   if (standing.reconciled === false && !explained(standing)) add("warn", "Differs from e-conomic", difference(standing));
   if (standing.warning) add("warn", "Needs attention", `${localised(standing.warning)}.`);
-  if (standing.degraded) add("quiet", "", `${many(standing.degraded, "invoice")} stored with a field left out.`, "The list below has the fields and what they held.");
+  if (standing.degraded) add("quiet", "", `${many(standing.degraded, "invoice")} ${standing.degraded === 1 ? "is" : "are"} stored with a field left out.`, "e-conomic sent something else there than it documents. The list below has the reasons.");
   return found;
 }
 
