@@ -53,17 +53,17 @@ create function referee.note_write() returns trigger language plpgsql as $$ begi
     return null;
 end $$;
 
-create trigger referee_write after insert or update or delete on economic.invoice
-for each statement execute function referee.note_write();
-
-create trigger referee_write after insert or update or delete on economic.invoice_history
-for each statement execute function referee.note_write();
-
-create trigger referee_write after insert or update or delete on economic.employee
-for each statement execute function referee.note_write();
-
-create trigger referee_write after insert or update or delete on economic.rejected_invoice
-for each statement execute function referee.note_write();
+do $$
+declare
+    watched text;
+begin
+    foreach watched in array array['invoice', 'invoice_history', 'employee', 'rejected_invoice'] loop
+        execute format(
+            'create trigger referee_write after insert or update or delete on economic.%I'
+            ' for each statement execute function referee.note_write()', watched
+        );
+    end loop;
+end $$;
 
 grant usage on schema referee to public;
 

@@ -168,21 +168,18 @@ def case_on(
     define_connection: DefineConnection,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-) -> Iterator[CaseOn]:
+) -> CaseOn:
     """Makes the case on a database of one's own; the connection string is a superuser's."""
     caplog.set_level(logging.DEBUG)
-    witnesses = []
 
     def make(dsn: str) -> Case:
-        witnesses.append(Witness(books, dsn, lambda: caplog.text))
-        made = Case(books, DagRuns(monkeypatch), witnesses[-1], dsn, define_connection)
+        witness = Witness(books, dsn, lambda: caplog.text)
+        made = Case(books, DagRuns(monkeypatch), witness, dsn, define_connection)
         made.reach_books_at(books.base_url)
         made.reach_database_at(dsn)
         return made
 
-    yield make
-    for witness in witnesses:
-        witness.close()
+    return make
 
 
 @pytest.fixture

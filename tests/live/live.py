@@ -137,15 +137,12 @@ class Live:
         :param run_id: of the run that has synced last, whose XCom must then be what the table of syncs says; None when none is known for it.
         """
         witness = Witness(self.books, self.invoices, self.said)
-        try:
-            newest = "select statistics from economic.sync_run order by sync_id desc limit 1"
-            last = self.xcom(run_id) if run_id else witness.value(newest)
-            oracle.the_table_equals_the_books(witness)
-            oracle.every_sync_ended_and_adds_up(witness, last)
-            oracle.the_lease_is_free(witness)
-            oracle.no_token_is_anywhere(witness)
-        finally:
-            witness.close()
+        newest = "select statistics from economic.sync_run order by sync_id desc limit 1"
+        last = self.xcom(run_id) if run_id else witness.value(newest)
+        oracle.the_table_equals_the_books(witness)
+        oracle.every_sync_ended_and_adds_up(witness, last)
+        oracle.the_lease_is_free(witness)
+        oracle.no_token_is_anywhere(witness)
 
     def said(self) -> str:
         """Everything that Airflow's processes and tasks have logged."""

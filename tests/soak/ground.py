@@ -136,7 +136,6 @@ def ground(folder: Path, *, invoices: int, seed: int) -> Iterator[Ground]:
         processes = stack.enter_context(Processes())
         runs = ProcessRuns(processes, folder / "tasks.log")
         witness = Witness(books, cluster.dsn, runs.said)
-        stack.callback(witness.close)
         yield Ground(books, cluster, http, postgres, witness, runs)
 
 
