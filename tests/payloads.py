@@ -31,7 +31,7 @@ LEAST = '{"bookedInvoiceNumber": 7, "self": "x", "netAmount": 1, "grossAmount": 
 def item(text: str) -> RawItem:
     """The one item of a page."""
     body = f'{{"collection": [{text}], "pagination": {{"results": 1}}}}'
-    return decode_page(body.encode("utf-8", "surrogateescape"), 1).items[0]
+    return decode_page(body.encode("utf-8", "surrogateescape")).items[0]
 
 
 def parse(candidate: RawItem) -> tuple[Invoice, list[LeftOut]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import date
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -102,14 +102,14 @@ class EconomicHook(HttpHook):
         conditions = above + _between(date_from, date_to)
         if conditions:
             params["filter"] = "$and:".join(conditions)
-        return self._get("/invoices/booked", params, partial(decode_page, page_size=page_size))
+        return self._get("/invoices/booked", params, decode_page)
 
     def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int:
         """How many booked invoices e-conomic has now, in all or dated in a range."""
         params: dict[str, str | int] = {"pagesize": 1, "sort": "bookedInvoiceNumber"}
         if conditions := _between(date_from, date_to):
             params["filter"] = "$and:".join(conditions)
-        return self._get("/invoices/booked", params, partial(decode_page, page_size=1)).results
+        return self._get("/invoices/booked", params, decode_page).results
 
     def totals(self) -> Totals:
         """e-conomic's own count and sum of the booked invoices: ``GET /invoices/totals``."""
@@ -125,7 +125,7 @@ class EconomicHook(HttpHook):
         params: dict[str, str | int] = {"pagesize": page_size, "sort": "employeeNumber"}
         if number is not None:
             params["filter"] = f"employeeNumber$gt:{number}"
-        return self._transport.get("/employees", params, partial(decode_page, page_size=page_size), attempts)
+        return self._transport.get("/employees", params, decode_page, attempts)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection, for Airflow's Test button: whether it works, and which agreement it reached or why not."""

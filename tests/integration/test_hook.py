@@ -61,7 +61,7 @@ def test_it_says_whose_accounts_it_reads(hook: EconomicHook) -> None:
 
 def test_it_pages_by_number_and_filters_by_date(hook: EconomicHook, simulated: InProcess) -> None:
     first = hook.invoices_above(None, page_size=100)
-    last = first.items[-1].value["bookedInvoiceNumber"]
+    last = first.items[-1].decode()["bookedInvoiceNumber"]
     hook.invoices_above(last, page_size=100, date_from=date(2020, 1, 1), date_to=date(2026, 12, 31))
     assert asked(simulated) == [
         "/invoices/booked?pagesize=100&sort=bookedInvoiceNumber",

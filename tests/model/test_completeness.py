@@ -62,7 +62,7 @@ class InProcessClient:
     def employees_above(
         self, number: int | None, *, page_size: int = 1000, attempts: int | None = None
     ) -> CollectionPage:
-        return decode_page(self._answer(f"/employees?pagesize={page_size}&sort=employeeNumber"), page_size)
+        return decode_page(self._answer(f"/employees?pagesize={page_size}&sort=employeeNumber"))
 
     def invoices_above(self, number: int | None, *, page_size: int, **_: Any) -> CollectionPage:
         above = "" if number is None else f"&filter=bookedInvoiceNumber$gt:{number}"
@@ -75,7 +75,7 @@ class InProcessClient:
         self.asked += 1
         if begins:
             self.told = Told(throughout=set(self.ledger.numbers))
-        found = decode_page(self._answer(f"/invoices/booked?{query}"), PAGE_SIZE)
+        found = decode_page(self._answer(f"/invoices/booked?{query}"))
         self.told.at_the_count = set(self.ledger.numbers)
         for change in self.changes.get(self.asked, []):
             self.told.changes[change()] += 1

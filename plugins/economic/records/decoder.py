@@ -7,6 +7,7 @@ Source: e-conomic's REST documentation, "Pagination" and "Collections"; which ke
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -18,7 +19,10 @@ from economic.errors import BrokenResponse, RecordError
 from economic.records.fitting import Number, fit, without_broken_text
 
 _BOM = b"\xef\xbb\xbf"
+_RAW_BYTE = re.compile("[\udc80-\udcff]")
 _LONGEST_INT = 30
+LARGEST_PAGE = 1000
+"""What e-conomic documents as the most that can be asked for."""
 MOST_MARKS = 2_000_000
 """A body with more commas and opening brackets than this is not read. A page of 1,000 invoices has some 70,000."""
 
@@ -120,11 +124,10 @@ def decode_document(body: bytes) -> dict[str, Any]:
     return value
 
 
-def decode_page(body: bytes, page_size: int) -> CollectionPage:
+def decode_page(body: bytes) -> CollectionPage:
     """Decode one page of a collection. Bytes that are not UTF-8 are kept, so that only the item that holds them suffers.
 
-    :param page_size: how many items were asked for.
-    :raises BrokenResponse: it is not JSON, not a page, holds more items than were asked for, or contradicts itself.
+    :raises BrokenResponse: it is not JSON, not a page, holds more items than e-conomic's largest page, or contradicts itself.
     """
     _check_marks(body)
     try:
@@ -142,8 +145,8 @@ def decode_page(body: bytes, page_size: int) -> CollectionPage:
         collection = []
     if type(collection) is not list:
         raise BrokenResponse("The page has no collection.")
-    if len(collection) > page_size:
-        raise BrokenResponse(f"The page holds {len(collection):,} items; {page_size:,} were asked for.")
+    if len(collection) > LARGEST_PAGE:
+        raise BrokenResponse(f"The page holds {len(collection):,} items, more than e-conomic's largest.")
     items = [RawItem(bytes(raw)) for raw in collection]
     _check_counts(counts, len(items))
     return CollectionPage(
@@ -177,14 +180,14 @@ def _decode_odd_page(body: bytes) -> tuple[Any, Any]:
             return None, None
         collection = page.get("collection")
         if type(collection) is list:
-            collection = [write_json(value).encode() for value in collection]
+            collection = [_encode(write_json(value)) for value in collection]
     except (ValueError, RecursionError) as error:
         raise BrokenResponse(f"The page is not readable JSON ({_cause(error)}).") from None
     return collection, page.get("pagination")
 
 
 def write_json(value: Any) -> str:
-    """Write a value that was decoded here as JSON in ASCII, numbers digit by digit."""
+    """Write a value that was decoded here as JSON, numbers digit by digit."""
     # Loops, not comprehensions: in Python 3.11 each of those costs one more level of nesting.
     parts = []
     if type(value) is dict:
@@ -195,7 +198,17 @@ def write_json(value: Any) -> str:
         for inner in value:
             parts.append(write_json(inner))
         return "[" + ",".join(parts) + "]"
+    if type(value) is str:
+        # Bytes that are not UTF-8 stay what they are; any other broken character is written as it came, as an escape.
+        return json.dumps(value, ensure_ascii=not _RAW_BYTE.search(value))
     return str(value) if type(value) is Decimal else json.dumps(value)
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
 
 
 def _cause(error: Exception) -> str:
