@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk._shared.secrets_masker.secrets_masker import SecretsMasker
 
 from economic import task_run
 from simulator import InProcess
@@ -93,6 +95,22 @@ def test_the_lines_people_look_for_are_in_the_log(dag: Dag, caplog: pytest.LogCa
         "Invoice sync completed",
     ):
         assert line in logged
+
+
+def test_a_healthy_run_logs_no_warning(
+    dag: Dag,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Airflow warns once a process of a value that is too short to be masked, such as one that was put into an extra."""
+    monkeypatch.setattr(SecretsMasker, "_has_warned_short_secret", False)
+    assert dag.run().state == "success"
+    warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    # One of the simulator's invoices names an employee that its list does not.
+    assert [warning for warning in warnings if "lists no employee" not in warning] == []
+    assert "too short" not in "".join(capfd.readouterr())
+    assert not SecretsMasker._has_warned_short_secret
 
 
 def hold_the_lease(dag: Dag, scope: str = "full") -> None:
