@@ -304,7 +304,7 @@ def test_a_due_sync_that_did_not_come_is_told(
 ) -> None:
     monkeypatch.setenv("ECONOMIC_SYNC_SCHEDULE", "*/10 * * * *")
     assert site.told(DAG)["agreement"]["standing"]["missed_due"] is None
-    past.execute("update economic.sync_run set finished_at = finished_at - interval '3 hours'")
+    past.execute("update economic.sync_run set started_at = started_at - interval '3 hours'")
     assert site.told(DAG)["agreement"]["standing"]["missed_due"] is not None
     running = history.add_sync(past, ended=None, seconds=60)
     history.add_lease(past, running)
