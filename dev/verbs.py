@@ -195,7 +195,7 @@ VERBS: dict[str, Verb] = {
             "growth": python("dev.bench.growth"),
             "airflow": python("dev.bench.airflow"),
             "peers": python("dev.bench.peers"),
-            "scale": python("dev.scale"),
+            "scale": python("dev.bench.scale"),
         },
     ),
     "env": Verb("write .env for docker-compose.yaml, with fresh random secrets", write_environment),

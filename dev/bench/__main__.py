@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
@@ -21,7 +20,7 @@ from psycopg import sql
 
 from dev import embedded_postgres
 from dev.bench import limit, report
-from dev.bench.measure import Cost
+from dev.bench.measure import Cost, as_json
 from dev.embedded_postgres import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,8 +34,7 @@ Costs = dict[str, dict[str, list[Cost]]]
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and keep the figures."""
-    parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
-    parser.add_argument("n", nargs="?", type=int, default=22_500)
+    parser = report.options("sync", __doc__)
     parser.add_argument("--repetitions", type=int, default=0, help="default: 9, with many invoices fewer")
     given = parser.parse_args(arguments)
     repetitions = given.repetitions or (9 if given.n <= 50_000 else 2 if given.n <= 500_000 else 1)
@@ -51,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
                 one_round(Bench(server, books, given.n), way, costs[way])
                 say(f"round {repetition + 1} of {repetitions}: {way} ({time.monotonic() - began:.0f} s)")
     result = describe(given.n, repetitions, costs)
-    report.save(result, str(given.n))
+    report.save(result, str(given.n), keep=given.keep)
     say(report.table(result))
     return 0
 
@@ -64,7 +62,7 @@ def describe(invoices: int, repetitions: int, costs: Costs) -> dict[str, Any]:
         "when": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": machine(),
         "costs": {
-            way: {load: [report.kept(cost) for cost in found] for load, found in loads.items()}
+            way: {load: [as_json(cost) for cost in found] for load, found in loads.items()}
             for way, loads in costs.items()
         },
     }

@@ -5,7 +5,6 @@ A whole Airflow on embedded parts with the pauses between requests that the prod
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -63,8 +62,7 @@ print(time.perf_counter() - began, time.process_time() - used)
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and keep the figures."""
-    parser = argparse.ArgumentParser(prog="./run bench airflow", description=__doc__)
-    parser.add_argument("n", nargs="?", type=int, default=22_500)
+    parser = report.options("airflow", __doc__)
     parser.add_argument("--repetitions", type=int, default=5)
     given = parser.parse_args(arguments)
     result: dict[str, Any] = {"invoices": given.n, "repetitions": given.repetitions, "machine": machine()}
@@ -73,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="economic-bench-") as folder:
         result |= whole_runs(Path(folder), given.n, given.repetitions)
     result["machine"] = machine()
-    report.save(result, "airflow")
+    report.save(result, "airflow", keep=given.keep)
     say(report.airflow_table(result))
     return 0
 

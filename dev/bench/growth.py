@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import sys
@@ -24,8 +23,7 @@ _SIZES = """
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and keep the figures."""
-    parser = argparse.ArgumentParser(prog="./run bench growth", description=__doc__)
-    parser.add_argument("n", nargs="?", type=int, default=22_500)
+    parser = report.options("growth", __doc__)
     parser.add_argument("--syncs", type=int, default=100, help="of each kind")
     given = parser.parse_args(arguments)
     steps: list[dict[str, Any]] = []
@@ -41,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             sync(bench, given.syncs, changing=True)
             steps.append(look(bench, "1 % changed", given.syncs))
     result = {"invoices": given.n, "machine": machine(), "steps": steps}
-    report.save(result, f"growth-{given.n}")
+    report.save(result, f"growth-{given.n}", keep=given.keep)
     say(report.growth_table(result))
     return 0
 

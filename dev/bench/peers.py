@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -25,8 +24,7 @@ DLT = ("dlt, default", "dlt, tuned", "dlt, Arrow pages")
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and keep the figures."""
-    parser = argparse.ArgumentParser(prog="./run bench peers", description=__doc__)
-    parser.add_argument("n", nargs="?", type=int, default=22_500)
+    parser = report.options("peers", __doc__)
     parser.add_argument("--repetitions", type=int, default=3)
     given = parser.parse_args(arguments)
     dlt = environment_for("dlt", HERE / "requirements-dlt.txt")
@@ -57,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
                 )
             say(f"round {repetition + 1} of {given.repetitions}")
     result = describe(given.n, given.repetitions, costs)
-    report.save(result, "peers")
+    report.save(result, "peers", keep=given.keep)
     say(report.table(result, base="ours"))
     return 0
 

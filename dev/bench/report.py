@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from dev.bench.measure import Cost, as_json, median, spread
+from dev.bench.measure import Cost, median, spread
+from dev.options import positive
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "docs" / "benchmarks"
 MB = 1024**2
 
 
-def kept(cost: Cost) -> dict[str, float]:
-    return as_json(cost)
+def options(name: str, description: str | None) -> argparse.ArgumentParser:
+    """What every bench can be told."""
+    parser = argparse.ArgumentParser(prog=f"./run bench {name}", description=description)
+    parser.add_argument("n", nargs="?", type=positive, default=22_500, help="how many invoices")
+    parser.add_argument("--keep", action="store_true", help="keep the figures in docs/benchmarks")
+    return parser
 
 
-def save(result: dict[str, Any], name: str) -> None:
-    """Keep one run's figures beside those of others."""
-    KEPT.mkdir(parents=True, exist_ok=True)
-    path = KEPT / f"{name}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+def save(result: dict[str, Any], name: str, *, keep: bool) -> None:
+    """Keep one run's figures beside those of others, when that is wanted."""
+    if keep:
+        (KEPT / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
 
 
 def medians(result: dict[str, Any]) -> dict[str, dict[str, Cost]]:

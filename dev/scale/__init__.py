@@ -1,1 +1,0 @@
-"""Many companies at once: measures one Airflow with Celery workers that syncs them all."""
