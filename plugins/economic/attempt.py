@@ -15,7 +15,14 @@ from psycopg.types.json import Jsonb
 
 from economic import redo, staging
 from economic.database import Connection, one
-from economic.errors import DatabaseUnavailable, EconomicError, FatalError, LeaseLost, ScanExpired
+from economic.errors import (
+    AgreementMismatch,
+    DatabaseUnavailable,
+    EconomicError,
+    FatalError,
+    LeaseLost,
+    ScanExpired,
+)
 from economic.lease import Lease
 from economic.records.agreement import Agreement
 from economic.records.decoder import CollectionPage
@@ -108,6 +115,7 @@ class Attempt:
     run: SyncRun
     client: Client | None = None
     reopen: Callable[[], Connection] | None = None
+    knows_agreement: bool = False
     _heard: float = field(default_factory=time.monotonic)
     _clock: float = field(default_factory=time.monotonic)
     _told: tuple[int, int, int] = (0, 0, 0)
@@ -156,6 +164,17 @@ class Attempt:
                 hint="The next sync fetches them again; clear fetch-pages with downstream to have it now.",
             )
         return found
+
+    def check_agreement(self, client: Client) -> None:
+        """Make sure that the connection still reaches the sync's agreement, unless this attempt has asked already.
+
+        :raises AgreementMismatch: it was given another company's tokens since the sync began.
+        """
+        if self.knows_agreement:
+            return
+        if client.agreement().agreement_number != self.lease.agreement_number:
+            raise AgreementMismatch("the connection reaches another company than when the sync began")
+        self.knows_agreement = True
 
     def check_scan_age(self) -> None:
         """Make sure, within a transaction, that what it stores was read lately.

@@ -32,6 +32,7 @@ def refresh(
     if cache.fresh and not cache.uncovered:
         return None
     try:
+        attempt.check_agreement(client)
         employees = _list_employees(client, attempts)
     except ENDS_A_SYNC:
         raise

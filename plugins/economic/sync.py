@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from economic import lease as leases
@@ -50,6 +51,8 @@ def begin(
     """
     schema.prepare(connection)
     before = runs.sync_run_of(connection, order.owner)
+    if before is not None and _was_displaced(before, order):
+        order = replace(order, force=False)
     resumed = _resume(connection, before, order) if before is not None else None
     if before is not None and before.status == "running" and before.phase == "waiting":
         sync_id = before.sync_id
@@ -58,11 +61,10 @@ def begin(
     else:
         sync_id = open_row(connection, order)
     opened(sync_id)
-    force = order.force and not _displaced_before(before, order)
     bound = store.bound_agreement(connection, order.conn_id)
     if resumed is None and order.run_type == "backfill":
         _give_way(connection, order.conn_id, sync_id)
-    if bound is not None and resumed is None and not force:
+    if bound is not None and resumed is None and not order.force:
         leases.check_free(connection, bound, sync_id)
     client.while_waiting = _renewal(connection, resumed)
     agreement = client.agreement()
@@ -82,13 +84,15 @@ def begin(
             clear_number=order.clear_number,
         )
     lease = resumed or leases.acquire(
-        connection, agreement.agreement_number, sync_id, order.attempt, force=force, reopen=reopen
+        connection, agreement.agreement_number, sync_id, order.attempt, force=order.force, reopen=reopen
     )
     with transaction(connection):
         if resumed is None:
             run(connection, "update_sync_run_scan_started", sync_id=sync_id)
         run(connection, "delete_orphaned_staged_invoices")
-    return _attempt(connection, lease, client, reopen)
+    attempt = _attempt(connection, lease, client, reopen)
+    attempt.knows_agreement = True
+    return attempt
 
 
 def _give_way(connection: Connection, conn_id: str, sync_id: int) -> None:
@@ -111,9 +115,13 @@ def _give_way(connection: Connection, conn_id: str, sync_id: int) -> None:
         )
 
 
-def _displaced_before(before: SyncRun | None, order: Order) -> bool:
-    """Whether a newer sync displaced this one before Airflow tried it again; a person who clears the run means to force."""
-    return before is not None and before.status == "superseded" and before.clear_number == order.clear_number
+def _was_displaced(before: SyncRun, order: Order) -> bool:
+    """Whether a newer sync displaced a forced one before Airflow tried it again; a person who clears the run means to force.
+
+    A try after that one finds its row instead, which was not forced any more.
+    """
+    displaced = before.status == "superseded" or not before.force
+    return order.force and displaced and before.clear_number == order.clear_number
 
 
 def _renewal(connection: Connection, lease: Lease | None) -> Callable[[], None]:

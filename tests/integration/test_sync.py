@@ -844,13 +844,21 @@ def test_a_grant_revoked_in_mid_scan_stores_nothing(company: Company) -> None:
 
 
 def test_a_forced_sync_that_was_displaced_by_a_newer_one_does_not_displace_that_one(company: Company) -> None:
-    """Airflow tries it again, with the same conf; a person who clears the run means to force."""
+    """Airflow tries it again, with the same conf."""
     first, second = company.order(force=True), company.order(force=True)
     company.fetch(first)
     newer = company.fetch(second)
     with pytest.raises(LeaseBusy):
         company.fetch(first)
     company.store(newer.run.sync_id)
+    with pytest.raises(LeaseBusy):
+        company.fetch(first)
+
+
+def test_forced_run_forces_again_when_a_person_clears_it(company: Company) -> None:
+    first, second = company.order(force=True), company.order(force=True)
+    company.fetch(first)
+    newer = company.fetch(second)
     cleared = company.fetch(replace(first, clear_number=1))
     company.store(cleared.run.sync_id)
     with pytest.raises(LeaseLost, match="superseded"):

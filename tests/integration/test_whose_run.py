@@ -153,6 +153,21 @@ def test_later_task_refuses_the_sync_of_another_run(copy: Copy, task: str) -> No
     assert copy.attempt(UPSERT, ours()).result["created"] == 250
 
 
+def test_names_of_another_company_are_never_stored(copy: Copy) -> None:
+    """The connection was given another company's tokens before the last task."""
+    asked = Asked("manual__1")
+    copy.attempt(FETCH, asked)
+    copy.attempt(UPSERT, asked)
+    copy.connection.execute("delete from economic.employee")
+    with simulator.running(invoices=20, seed=9, agreement=42, company="Nr. 2") as second:
+        copy.reach(second)
+        ended = copy.attempt(NAMES, asked)
+        assert [entry["path"] for entry in second.requests()] == ["/self"]
+    assert ended.result["status"] == "completed_with_errors"
+    assert "another company" in copy.syncs("message")[0][0]
+    assert copy.value("select count(*) from economic.employee") == 0
+
+
 def test_cleared_run_resumes_what_it_left_behind(copy: Copy) -> None:
     """A run that was marked as failed leaves its lease; when it is cleared, it is not a stranger to it."""
     broken_off(copy)
