@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import clean, copies, embedded_postgres, installation, options, ports, start
+from dev import clean, copies, demo, embedded_postgres, installation, options, ports, start
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -182,3 +182,11 @@ def test_clean_refuses_while_a_server_runs(project: Path, capsys: pytest.Capture
     assert (project / ".venv").exists()
     assert clean.main([]) == 0
     assert not data.exists()
+
+
+def test_demo_says_when_airflow_tries_again(capsys: pytest.CaptureFixture[str]) -> None:
+    """Between two tries of a task nothing moves for minutes."""
+    progress = demo.Progress()
+    for message in ("Will be tried again: no answer", "Starting", "Will be tried again: no answer"):
+        progress.show({"percentage": 0, "message": message})
+    assert capsys.readouterr().out.count("after one to ten minutes") == 1
