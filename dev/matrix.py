@@ -28,8 +28,6 @@ SERVERS = ("15.19.0", "16.15.0", "17.11.0")
 QUICK = ("tests/unit", "tests/integration")
 ON_DATABASES = ("tests/integration", "--ignore", "tests/integration/test_hook.py")
 """What touches a database: the hook's tests know HTTP only."""
-TOO_OLD = ("3.2.2", "3.1.8")
-"""Airflow releases below the oldest that is claimed: the table says what stops them."""
 _SUMMARY = re.compile(r"(\d+ (?:passed|failed|error)[^=\n]*)")
 
 
@@ -46,7 +44,7 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen parts; 0 when nothing that ran has failed."""
     parser = argparse.ArgumentParser(prog="./run test --matrix", description=__doc__)
-    parts = {"python": on_pythons, "postgres": on_servers, "oldest": on_oldest, "airflow": on_older_airflows}
+    parts = {"python": on_pythons, "postgres": on_servers, "oldest": on_oldest}
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all by default")
     chosen = parser.parse_args(arguments).parts or list(parts)
     HOME.mkdir(exist_ok=True)
@@ -120,32 +118,6 @@ def on_oldest() -> Iterator[Row]:
     yield tested(what, environment, QUICK)
     yield tested(f"{what}: the DAG", environment, ["tests/system"])
     yield tested(f"{what}: the page", environment, ["tests/page"])
-
-
-def on_older_airflows() -> Iterator[Row]:
-    """What happens below the oldest Airflow that is claimed."""
-    interpreter = find_python(PYTHONS[0])
-    for version in TOO_OLD if interpreter else ():
-        providers = ("apache-airflow-providers-http", "apache-airflow-providers-postgres", "psycopg[binary]")
-        environment = make_environment(
-            f"airflow{version}",
-            Path(str(interpreter)),
-            (f"apache-airflow=={version}", *providers, "croniter"),
-        )
-        began = time.monotonic()
-        done = subprocess.run(
-            [
-                environment / "bin" / "python",
-                "-c",
-                "import runpy; runpy.run_path('dags/economic_invoice_sync.py')",
-            ],
-            cwd=ROOT,
-            env=clean_environment(environment),
-            capture_output=True,
-            text=True,
-        )
-        lines = done.stderr.strip().splitlines() or ["the DAG file is read"]
-        yield Row(f"Airflow {version}", f"not claimed: {lines[-1]}", None, time.monotonic() - began)
 
 
 def tested(what: str, environment: Path, folders: Sequence[str], **variables: str) -> Row:

@@ -35,7 +35,6 @@ def main() -> int:
 
         load = {
             "limit": limit.load,
-            "limit, json": limit.load_by_the_standard_library,
             "row by row": row_by_row.load,
         }[way]
         with measured(dsn, postmaster, note):

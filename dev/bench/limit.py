@@ -6,8 +6,7 @@ rows, no history, no lease, no progress. Nothing that keeps the same copy can co
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -68,7 +67,6 @@ _TEXT = {
     "currency", "customer_name", "recipient_address", "recipient_zip", "recipient_city", "recipient_country", "recipient_ean",
     "recipient_cvr", "subject", "external_reference", "payment_terms_name", "payment_terms_type", "pdf_url",
 }  # fmt: skip
-_decoder = json.JSONDecoder(parse_float=Decimal)
 
 
 class _Page(msgspec.Struct):
@@ -122,16 +120,6 @@ def items(body: bytes) -> Iterator[tuple[dict[str, Any], str]]:
         yield _quick.decode(raw), bytes(raw).decode()
 
 
-def items_by_the_standard_library(body: bytes) -> Iterator[tuple[dict[str, Any], str]]:
-    """The same by the standard library."""
-    text = body.decode()
-    at = text.index("[", text.index('"collection"')) + 1
-    while text[at] != "]":
-        value, end = _decoder.raw_decode(text, at)
-        yield value, text[at:end]
-        at = end + (text[end] == ",")
-
-
 def row(value: dict[str, Any], raw: str) -> list[Any]:
     """The columns of an item, as they come."""
     found = []
@@ -146,12 +134,7 @@ def row(value: dict[str, Any], raw: str) -> list[Any]:
     return found
 
 
-def load(
-    dsn: str,
-    base_url: str,
-    headers: dict[str, str],
-    parse: Callable[[bytes], Iterator[tuple[dict[str, Any], str]]] = items,
-) -> None:
+def load(dsn: str, base_url: str, headers: dict[str, str]) -> None:
     """One load of everything."""
     names = ", ".join(COLUMNS)
     others = [column for column in COLUMNS if column != "invoice_number"]
@@ -162,7 +145,7 @@ def load(
             cursor.copy(f"copy incoming ({names}) from stdin".encode()) as copy,
         ):
             for body in pages(base_url, headers):
-                for value, raw in parse(body):
+                for value, raw in items(body):
                     copy.write_row(row(value, raw))
         connection.execute(
             f"""insert into bare_invoice as held ({names}) select {names} from incoming
@@ -170,8 +153,3 @@ def load(
             where ({", ".join(f"held.{c}" for c in others)}) is distinct from ({", ".join(f"excluded.{c}" for c in others)})
             """.encode()
         )
-
-
-def load_by_the_standard_library(dsn: str, base_url: str, headers: dict[str, str]) -> None:
-    """One load of everything, with the standard library's JSON."""
-    load(dsn, base_url, headers, items_by_the_standard_library)
