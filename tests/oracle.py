@@ -282,7 +282,8 @@ def let_time_pass(witness: Witness) -> None:
             (LONGEST_SILENCE,),
         )
         connection.execute(
-            "update economic.sync_run set updated_at = updated_at - %s::interval where status = 'running'",
+            "update economic.sync_run set updated_at = updated_at - later, scan_started_at = scan_started_at - later,"
+            " scan_advanced_at = scan_advanced_at - later from (select %s::interval as later) as passed where status = 'running'",
             (LONGEST_SILENCE,),
         )
 

@@ -187,7 +187,7 @@ def add_other_companies(connection: psycopg.Connection) -> None:
 def add_ten_days(connection: psycopg.Connection) -> None:
     connection.execute(
         "update economic.sync_run set started_at = started_at - interval '11 days', updated_at = updated_at - interval '11 days',"
-        " finished_at = finished_at - interval '11 days' where conn_id = 'economic_default'"
+        " finished_at = finished_at - interval '11 days', scan_started_at = scan_started_at - interval '11 days' where conn_id = 'economic_default'"
     )
     history.add_past(connection, refused=history.REFUSED)
     history.add_rejection(connection, 19_988, seen=history.REFUSED, healed=True)

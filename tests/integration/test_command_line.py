@@ -317,7 +317,7 @@ def test_a_connection_that_moved_is_unbound_and_reaches_the_other_company(
     ]
     assert company.value("select count(*) from economic.invoice") == 500
     company.connection.execute(
-        "update economic.sync_run set started_at = now() - interval '9 h', finished_at = now() - interval '9 h'"
+        "update economic.sync_run set scan_started_at = now() - interval '9 h', finished_at = now() - interval '9 h'"
         " where agreement_number = 1234567"
     )
     check = economic(database, "check")
