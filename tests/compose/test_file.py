@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+import simulator
 from dev import environment_file, tools
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,3 +224,14 @@ def test_every_job_that_runs_the_tests_forbids_to_skip_those_in_a_browser() -> N
     testing = [job for job in jobs.values() if {"run": "make test"} in job["steps"]]
     assert testing
     assert [job.get("env", {}).get("CI_NO_SKIP") for job in testing] == ["1"] * len(testing)
+
+
+def test_the_simulator_is_well_when_it_answers(services: dict[str, dict[str, Any]]) -> None:
+    """The check is a request that the simulator must accept, whatever tokens it was started with."""
+    command = services["simulator"]["healthcheck"]["test"][1:]
+    with simulator.process(invoices=10) as books:
+        address = books.base_url.removeprefix("http://")
+        done = subprocess.run(
+            [word.replace("localhost:8000", address) for word in command], capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
