@@ -16,9 +16,10 @@ from airflow.sdk import (
     task,
 )
 
-from economic import alerts, tasks
-from economic.agreements import AgreementDag
-from economic.settings import Settings
+from economic import tasks
+from economic.config import callbacks as alerts
+from economic.config.dags import AgreementDag
+from economic.config.settings import Settings
 
 DOC = """
 ### e-conomic invoice sync

@@ -6,8 +6,8 @@ are reported by this one, for themselves alone.
 
 from __future__ import annotations
 
+from economic.config.settings import Settings
 from economic.errors import ConfigurationError
-from economic.settings import Settings
 
 try:
     refused = Settings.from_environment().refused

@@ -31,8 +31,8 @@ from dev.keys import keys
 from dev.local_airflow import prepare
 from dev.parts import PartFailed, Parts
 from dev.terminal import say
+from economic.config.settings import Settings
 from economic.errors import ConfigurationError
-from economic.settings import Settings
 
 _POLL_SECONDS = 0.25
 _BAR = 30

@@ -97,8 +97,8 @@ def _dsn(server: str, database: str) -> str:
 @pytest.fixture(scope="session")
 def template(postgres: str) -> Iterator[str]:
     """Name of a database with the current schema, from which each test's own is cloned."""
-    from economic import schema
-    from economic.database import prepare
+    from economic.db import schema
+    from economic.db.sql import prepare
 
     name = f"template_{secrets.token_hex(4)}"
     with psycopg.connect(postgres, autocommit=True) as admin:
@@ -147,7 +147,7 @@ def empty_database(postgres: str) -> Iterator[str]:
 @pytest.fixture
 def connection(database: str) -> Iterator[psycopg.Connection]:
     """A connection to this test's database, set up as the package wants it."""
-    from economic.database import prepare
+    from economic.db.sql import prepare
 
     with prepare(psycopg.connect(database)) as opened:
         yield opened

@@ -22,8 +22,8 @@ from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
 from airflow.sdk.execution_time.context import set_current_context
 
-from economic import transport
-from economic.transport import Limits
+from economic.client import transport
+from economic.client.transport import Limits
 
 DAG_FILE = Path(__file__).resolve().parents[1] / "dags" / "economic_invoice_sync.py"
 DAG_ID = "economic_invoice_sync"

@@ -8,11 +8,11 @@ from tests.dag_runs import retries_of_the_dag
 
 for name in (
     "airflow.providers.postgres.hooks.postgres",
-    "economic.hook",
-    "economic.naming",
-    "economic.orders",
-    "economic.scanning",
-    "economic.storing",
+    "economic.client.hook",
+    "economic.sync.employee_names",
+    "economic.sync.request",
+    "economic.sync.fetch",
+    "economic.sync.upsert",
     "tests.task_processes",
 ):
     importlib.import_module(name)

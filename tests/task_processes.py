@@ -209,7 +209,8 @@ def _do(work: Work, tell: Callable[[Try], object]) -> None:
 
 def _prepare(work: Work) -> None:
     """Make this process the one that the work asks for."""
-    from economic import lease, transport
+    from economic.client import transport
+    from economic.db import lease
 
     os.environ.update(work.environment)
     output = os.open(work.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -7,11 +7,15 @@ from typing import Any
 
 import psycopg
 
-from economic import naming, runs, scanning, storing, sync
-from economic.attempt import Attempt, Order
-from economic.database import Connection, prepare
-from economic.hook import EconomicHook
-from economic.transport import Limits
+from economic.client.hook import EconomicHook
+from economic.client.transport import Limits
+from economic.db import runs
+from economic.db.sql import Connection, prepare
+from economic.sync import employee_names as naming
+from economic.sync import fetch as scanning
+from economic.sync import lifecycle as sync
+from economic.sync import upsert as storing
+from economic.sync.attempt import Attempt, Order
 
 CONN_ID = "economic_default"
 PAGE_SIZE = 1000

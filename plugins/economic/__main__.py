@@ -15,12 +15,13 @@ from typing import NoReturn
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from economic import schema, status, store
-from economic.database import Connection, reading, transaction, translated
+from economic.cli.output import check_line, status_lines
+from economic.db import invoices as store
+from economic.db import schema, status
+from economic.db.opening import open_connection
+from economic.db.sql import Connection, reading, transaction, translated
+from economic.db.statements import Migration, migrations
 from economic.errors import ConfigurationError, EconomicError
-from economic.opening import open_connection
-from economic.statements import Migration, migrations
-from economic.terminal import check_line, status_lines
 
 _AGE = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -8,6 +8,6 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 if not any(found.name == "economic" for found in entry_points(group="airflow.plugins")):
-    from economic.ui_plugin import EconomicPlugin
+    from economic.web.ui_plugin import EconomicPlugin
 
     __all__ = ["EconomicPlugin"]

@@ -21,17 +21,17 @@ from airflow.sdk.exceptions import (
     AirflowSkipException,
 )
 
-from economic.connections import connect, connect_patiently
+from economic.config.settings import Settings
+from economic.db.connection import connect, connect_patiently
 from economic.errors import EconomicError, FatalError, LeaseBusy, LeaseLost, SyncEnded
-from economic.settings import Settings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from economic.attempt import Attempt, Order
-    from economic.database import Connection
-    from economic.hook import EconomicHook
-    from economic.runs import Owner
+    from economic.client.hook import EconomicHook
+    from economic.db.runs import Owner
+    from economic.db.sql import Connection
+    from economic.sync.attempt import Attempt, Order
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +62,14 @@ class TaskRun:
 
     def own_sync(self, connection: Connection) -> int | None:
         """The sync that this attempt has to answer for: its own, or what an earlier one has left when it came to none."""
-        from economic import sync
+        from economic.sync import lifecycle as sync
 
         return self._begun or sync.latest(connection, self.owner)
 
     @property
     def owner(self) -> Owner:
         """The very DAG run that this try belongs to, and its connection."""
-        from economic.runs import Owner
+        from economic.db.runs import Owner
 
         return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
 
@@ -133,7 +133,7 @@ class TaskRun:
 
         :raises ConfigurationError: the conf has an unknown key, or dates that make no range.
         """
-        from economic.orders import AskedFor, read_order
+        from economic.sync.request import AskedFor, read_order
 
         run = self.context["dag_run"]
         return read_order(
@@ -154,7 +154,7 @@ class TaskRun:
 
     def bare_order(self) -> Order:
         """What this run is, when what it asks for cannot be read or begun."""
-        from economic.attempt import Order
+        from economic.sync.attempt import Order
 
         return Order(
             *self.owner[:3],
@@ -169,8 +169,8 @@ class TaskRun:
 
         :param limits: what a request may take, where it is not the usual.
         """
-        from economic.hook import EconomicHook
-        from economic.transport import Limits
+        from economic.client.hook import EconomicHook
+        from economic.client.transport import Limits
 
         usual = Limits(interval=self.settings.request_interval_ms / 1000)
         return EconomicHook(self.conn_id, limits=replace(usual, **limits))  # type: ignore[arg-type]  # floats by name
@@ -180,7 +180,7 @@ class TaskRun:
 
         :raises SyncEnded: it left none, or one that is over or not this run's.
         """
-        from economic import sync
+        from economic.sync import lifecycle as sync
 
         self.attempt = sync.join(self.connection, self._sync_id(), self.owner, self.name, hook, self.reopen)
         self.begun(self.attempt.run.sync_id)
@@ -188,7 +188,7 @@ class TaskRun:
 
     def ended_statistics(self) -> dict[str, Any] | None:
         """Return the statistics of this run's sync when an earlier try has ended it, which Airflow has not recorded."""
-        from economic import announcements
+        from economic.sync import announcements
 
         return announcements.statistics_of(self.connection, self._sync_id(), self.owner, self.clear_number)
 
@@ -205,7 +205,7 @@ def task_run(conn_id: str) -> Iterator[TaskRun]:
 
     A failure that will not be tried again closes the sync's row with the reason and frees the lease at once.
     """
-    from economic.database import translated
+    from economic.db.sql import translated
 
     context = get_current_context()
     try:
@@ -236,7 +236,7 @@ def task_run(conn_id: str) -> Iterator[TaskRun]:
 
 def _record_failure(work: TaskRun, error: Exception) -> None:
     """Leave the reason of a failure in the sync's row; a lost lease leaves the row to whoever took it."""
-    from economic import sync
+    from economic.sync import lifecycle as sync
 
     if isinstance(error, LeaseLost | SyncEnded):
         return
@@ -268,7 +268,7 @@ def _busy(work: TaskRun, busy: LeaseBusy) -> None:
 
     The row of a run that never held the lease is ``skipped`` either way: it says nothing about the copy.
     """
-    from economic import sync
+    from economic.sync import lifecycle as sync
 
     sync_id = work.own_sync(work.connection)
     if sync_id is None:

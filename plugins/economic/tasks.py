@@ -13,9 +13,9 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowFailException
 
-from economic.connections import connect
+from economic.config.settings import Settings
+from economic.db.connection import connect
 from economic.errors import EconomicError, RetriableError
-from economic.settings import Settings
 from economic.task_run import task_run
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
     :param conn_id: Airflow's connection to the agreement.
     :param schedule: the DAG's; a backfill's runs find their days by it.
     """
-    from economic import scanning, sync
+    from economic.sync import fetch as scanning
+    from economic.sync import lifecycle as sync
 
     with task_run(conn_id) as work:
         order = work.order(schedule)
@@ -65,7 +66,7 @@ def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
 
 def upsert_invoices(conn_id: str) -> dict[str, Any]:
     """Take the staged invoices over into the copy."""
-    from economic import storing
+    from economic.sync import upsert as storing
 
     with task_run(conn_id) as work:
         return storing.upsert_invoices(work.join())
@@ -73,7 +74,7 @@ def upsert_invoices(conn_id: str) -> dict[str, Any]:
 
 def populate_employee_names(conn_id: str) -> dict[str, Any]:
     """Fill in employees' names and end the sync; the statistics, which also go with the event that invoices changed."""
-    from economic import naming
+    from economic.sync import employee_names as naming
 
     # Without the names a sync is whole: they are not waited for as long as invoices are.
     with task_run(conn_id) as work, work.hook(budget=180.0, longest_wait=30.0) as hook:
@@ -98,7 +99,7 @@ def confirm_announced(context: Context) -> None:
 
     Without this note the next sync announces them again.
     """
-    from economic import announcements
+    from economic.sync import announcements
 
     ti: Any = context["ti"]
     statistics = ti.xcom_pull(task_ids=ti.task_id)

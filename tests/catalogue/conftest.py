@@ -17,8 +17,8 @@ import psycopg
 import pytest
 
 import simulator
-from economic import schema
-from economic.database import prepare
+from economic.db import schema
+from economic.db.sql import prepare
 from simulator import InProcess
 from tests import oracle
 from tests.canaries import AGREEMENT_GRANT, APP_SECRET

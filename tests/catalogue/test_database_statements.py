@@ -13,7 +13,8 @@ import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from economic import database, redo
+from economic.db import retry as redo
+from economic.db import sql as database
 from economic.errors import DatabaseUnavailable
 from tests.catalogue.conftest import Case, CaseOn, plain_role, port_of, unnoticed
 from tests.dag_runs import FETCH, NAMES, UPSERT

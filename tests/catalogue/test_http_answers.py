@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from economic import attempt, transport
+from economic.client import transport
+from economic.client.hook import EconomicHook
 from economic.errors import BrokenResponse, ConfigurationError, CredentialsRefused, RateLimited, ServerFault
-from economic.hook import EconomicHook
+from economic.sync import attempt
 from tests.catalogue.conftest import Case
 from tests.dag_runs import FETCH, Outcome
 from tests.injection import hosts

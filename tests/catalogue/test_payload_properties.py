@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from psycopg.types.string import TextLoader
 
-from economic import runs, staging, store
-from economic.database import transaction
+from economic.db import invoices as store
+from economic.db import runs, staging
+from economic.db.invoices import Rejection
+from economic.db.sql import transaction
 from economic.errors import RecordError
 from economic.records.agreement import Agreement
 from economic.records.decoder import RawItem
 from economic.records.invoice import Invoice, invoice_number
-from economic.store import Rejection
 from tests.payloads import WHOLE, invoices, item, parse
 
 AGREEMENT = 42

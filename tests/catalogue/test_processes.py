@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from economic import database
+from economic.db import sql as database
 from tests import oracle, referee
 from tests.catalogue.conftest import Case, CaseOn, port_of
 from tests.dag_runs import FETCH, NAMES, TASKS, UPSERT, Asked, Outcome, Try
@@ -316,9 +316,9 @@ def a_tenth(seconds: str) -> str:
 
 
 A_TENTH = {
-    "economic.database.IDLE_TIMEOUT": a_tenth(database.IDLE_TIMEOUT),
-    "economic.database.LOCK_TIMEOUT": a_tenth(database.LOCK_TIMEOUT),
-    "economic.database.STATEMENT_TIMEOUT": a_tenth(database.STATEMENT_TIMEOUT),
+    "economic.db.sql.IDLE_TIMEOUT": a_tenth(database.IDLE_TIMEOUT),
+    "economic.db.sql.LOCK_TIMEOUT": a_tenth(database.LOCK_TIMEOUT),
+    "economic.db.sql.STATEMENT_TIMEOUT": a_tenth(database.STATEMENT_TIMEOUT),
 }
 """A tenth of the product's own times, so that its minute is six seconds."""
 

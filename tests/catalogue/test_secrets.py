@@ -223,7 +223,7 @@ def test_S06_every_table(case: Case) -> None:
 def test_S07_what_the_api_and_the_form_show_of_the_connection() -> None:
     from airflow.api_fastapi.core_api.datamodels.connections import ConnectionResponse
 
-    from economic.provider_info import get_provider_info
+    from economic.config.provider_info import get_provider_info
 
     extra = {"app_secret_token": APP_SECRET, "agreement_grant_token": AGREEMENT_GRANT, "allow_http": True}
     fields = dict.fromkeys(("description", "login", "schema", "password", "team_name"))

@@ -15,7 +15,7 @@ def connection_type_is_known() -> None:
 
     hook = ProvidersManager().hooks["economic"]
     assert hook is not None
-    assert hook.hook_class_name == "economic.hook.EconomicHook", hook
+    assert hook.hook_class_name == "economic.client.hook.EconomicHook", hook
 
 
 TOKENS = {"app_secret_token": "a" * 20, "agreement_grant_token": "b" * 20}
@@ -45,7 +45,7 @@ def connection_by_a_secrets_backend() -> None:
 def opens(conn_id: str) -> None:
     """The hook takes the connection: both tokens and the address. In a process of its own, which reads the configuration anew."""
     code = f"""
-from economic.hook import EconomicHook
+from economic.client.hook import EconomicHook
 session = EconomicHook({conn_id!r}).get_conn()
 print(type(session).__name__, session.auth is not None)
 """
@@ -62,7 +62,7 @@ def plugin_is_registered_once() -> None:
 
 
 def page_can_be_made() -> None:
-    from economic.ui_plugin import EconomicPlugin
+    from economic.web.ui_plugin import EconomicPlugin
 
     (made,) = EconomicPlugin().fastapi_apps
     assert made["url_prefix"] == "/economic", made
@@ -72,7 +72,7 @@ def page_can_be_made() -> None:
 
 def package_is_the_installed_one_and_finds_its_sql() -> None:
     import economic
-    from economic.statements import sql_folder
+    from economic.db.statements import sql_folder
 
     home = Path(economic.__file__).parent
     assert home.is_relative_to(sys.prefix), home

@@ -9,11 +9,14 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from economic import naming, scanning, storing, sync
-from economic.attempt import Attempt, Order
-from economic.hook import EconomicHook
-from economic.runs import Owner
-from economic.transport import Limits
+from economic.client.hook import EconomicHook
+from economic.client.transport import Limits
+from economic.db.runs import Owner
+from economic.sync import employee_names as naming
+from economic.sync import fetch as scanning
+from economic.sync import lifecycle as sync
+from economic.sync import upsert as storing
+from economic.sync.attempt import Attempt, Order
 from simulator import InProcess
 
 QUICK = Limits(interval=0.0, connect=2.0, read=5.0, page=10.0, attempts=2, first_wait=0.01)

@@ -12,10 +12,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from economic import __main__, status, sync
-from economic.connections import connect
-from economic.database import translated
+from economic import __main__
+from economic.db import status
+from economic.db.connection import connect
+from economic.db.sql import translated
 from economic.errors import CredentialsRefused, EconomicError
+from economic.sync import lifecycle as sync
 from simulator import InProcess
 from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from economic import connections
+from economic.db import connection as connections
 from economic.errors import ConfigurationError, DatabaseUnavailable
 from tests.conftest import postgres_connection
 

@@ -11,9 +11,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from economic import database as databases
-from economic import lease, reading, runs, status, store
-from economic.connections import connect
+from economic.db import invoices as store
+from economic.db import lease, runs, status
+from economic.db import sql as databases
+from economic.db.connection import connect
+from economic.web import queries as reading
 from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company
 

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from economic import reading
-from economic.database import prepare
-from economic.statements import sql_folder
+from economic.db.sql import prepare
+from economic.db.statements import sql_folder
+from economic.web import queries as reading
 from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company
 

@@ -19,6 +19,9 @@ from urllib.parse import unquote
 
 import pytest
 
+from economic.client.hook import EconomicHook
+from economic.client.session import PinnedSession
+from economic.client.transport import Limits, Transport
 from economic.errors import (
     AnswerError,
     BrokenResponse,
@@ -30,9 +33,6 @@ from economic.errors import (
     RequestRefused,
     ServerFault,
 )
-from economic.hook import EconomicHook
-from economic.session import PinnedSession
-from economic.transport import Limits, Transport
 from simulator import InProcess
 from tests.canaries import AGREEMENT_GRANT, APP_SECRET
 from tests.injection.tls import tls_front

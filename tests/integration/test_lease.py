@@ -10,11 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from economic import lease as leases
-from economic import runs, store
-from economic.database import one, prepare, transaction
+from economic.db import invoices as store
+from economic.db import lease as leases
+from economic.db import runs
+from economic.db.lease import Lease
+from economic.db.sql import one, prepare, transaction
 from economic.errors import LeaseBusy, LeaseLost
-from economic.lease import Lease
 from economic.records.agreement import Agreement
 
 AGREEMENT = 42
@@ -255,7 +256,7 @@ def test_force_gets_past_a_frozen_writer(
     connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that stopped in the middle of a transaction is thrown out by PostgreSQL itself."""
-    from economic import database
+    from economic.db import sql as database
 
     monkeypatch.setattr(database, "IDLE_TIMEOUT", "500ms")
     frozen, rival = connect(), connect()
@@ -297,7 +298,7 @@ def test_force_ends_exactly_the_session_in_the_way(
     connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, writer_is: str
 ) -> None:
     """Neither another company's slow session nor one that only waits for the same row is touched."""
-    from economic import database
+    from economic.db import sql as database
 
     writer, stranger, queued = connect(), connect(), connect()
     held = take(writer)
@@ -344,7 +345,7 @@ def test_force_without_the_right_to_end_a_session_fails(
     connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, database: str
 ) -> None:
     """The session in the way is a superuser's; the sync's own role may not end it."""
-    from economic import database as economic_database
+    from economic.db import sql as economic_database
 
     owner, plain = connect(), connect()
     name = f"plain_{pid(plain)}"
@@ -375,7 +376,7 @@ def test_close_waits_for_the_lease_before_it_locks_its_row(
     connect: Callable[[], psycopg.Connection],
 ) -> None:
     """Whoever takes the lease locks its row first and the displaced sync's after; the other way round the two deadlock."""
-    from economic import sync
+    from economic.sync import lifecycle as sync
 
     taker, closer = connect(), connect()
     held = take(taker)

@@ -9,8 +9,8 @@ import pytest
 
 from deploy.container import logins
 from dev import embedded_postgres
-from economic import status
-from economic.database import prepare, transaction
+from economic.db import status
+from economic.db.sql import prepare, transaction
 
 
 def test_airflows_logins_own_nothing_and_change_no_table() -> None:

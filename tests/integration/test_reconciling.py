@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from economic.reconciling import compare
+from economic.db.invoices import HeldTotals
 from economic.records.totals import Totals
-from economic.store import HeldTotals
+from economic.sync.reconcile import compare
 from tests.integration.conftest import Company
 
 

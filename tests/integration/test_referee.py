@@ -7,9 +7,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from economic import lease as leases
-from economic.database import prepare, transaction
-from economic.lease import Lease
+from economic.db import lease as leases
+from economic.db.lease import Lease
+from economic.db.sql import prepare, transaction
 from tests import referee
 from tests.integration.conftest import Company
 

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from economic.database import prepare
+from economic.db.lease import fenced
+from economic.db.sql import prepare
 from economic.errors import LeaseLost
-from economic.lease import fenced
 from tests.integration.conftest import Company
 
 AFTER_RESTORE = Path(__file__).resolve().parents[2] / "deploy" / "after_restore.sql"

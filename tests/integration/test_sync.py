@@ -15,8 +15,10 @@ import psycopg
 import pytest
 
 import simulator
-from economic import naming, scanning, store, sync
-from economic.database import run
+from economic.db import invoices as store
+from economic.db.sql import run
+from economic.db.statements import statement
+from economic.db.statistics import Counts
 from economic.errors import (
     AgreementMismatch,
     ContractChanged,
@@ -28,8 +30,9 @@ from economic.errors import (
     SyncEnded,
 )
 from economic.records import invoice as invoices
-from economic.statements import statement
-from economic.stats import Counts
+from economic.sync import employee_names as naming
+from economic.sync import fetch as scanning
+from economic.sync import lifecycle as sync
 from tests.conftest import DefineConnection
 from tests.expectation import expected_row
 from tests.integration.conftest import Company
@@ -693,7 +696,7 @@ def test_staging_lost_before_it_was_stored_is_noticed(company: Company) -> None:
 def test_storing_goes_on_after_the_last_stored_page(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from economic import storing
+    from economic.sync import upsert as storing
 
     attempt = company.fetch(company.order())
     original, calls = storing._store_page, itertools.count(1)
@@ -716,10 +719,10 @@ def test_a_transaction_that_was_broken_off_is_told_of_without_the_rows_it_was_wr
     company: Company, database: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """PostgreSQL adds the context of what it broke off, which may quote the row."""
-    monkeypatch.setattr("economic.database.LOCK_TIMEOUT", "200ms")
+    monkeypatch.setattr("economic.db.sql.LOCK_TIMEOUT", "200ms")
 
     def messages() -> list[str]:
-        return [record.getMessage() for record in caplog.records if record.name == "economic.redo"]
+        return [record.getMessage() for record in caplog.records if record.name == "economic.db.retry"]
 
     def release(other: psycopg.Connection) -> None:
         deadline = time.monotonic() + 20

@@ -202,7 +202,7 @@ def test_conf_error_leaves_a_failed_row(copy: Copy, asked: Asked, message: str) 
 )
 def test_run_that_found_another_leaves_the_verdict(copy: Copy, asked: Asked, state: str) -> None:
     """It never held the lease, so it has nothing to say about the copy, and names no other run."""
-    from economic import status
+    from economic.db import status
 
     assert copy.run(Asked("manual__1")).state == "success"
     before = status.health(status.connections(copy.connection, None)[0], timedelta(days=1)).level
@@ -251,7 +251,7 @@ def test_scan_of_fifty_minutes_ago_is_stored(copy: Copy) -> None:
 
 def test_upsert_resumed_late_stores_no_more_pages(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was stored in time stays; the rest waits for a new scan."""
-    from economic import storing
+    from economic.sync import upsert as storing
 
     asked = Asked("manual__1")
     copy.attempt(FETCH, asked)
@@ -272,7 +272,7 @@ def test_upsert_resumed_late_stores_no_more_pages(copy: Copy, monkeypatch: pytes
 
 
 def test_missing_is_not_marked_by_an_old_scan(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
-    from economic import storing
+    from economic.sync import upsert as storing
 
     assert copy.run(Asked("manual__1")).state == "success"
     copy.books.control("remove", number=min(copy.books.ledger.items()))
@@ -335,7 +335,7 @@ def test_last_task_retried_after_its_end_announces(copy: Copy) -> None:
 
 
 def test_events_of_two_companies_are_apart(copy: Copy) -> None:
-    from economic import announcements
+    from economic.sync import announcements
 
     copy.run(Asked("manual__1"), recorded=False)
     assert announcements.pending(copy.connection, 1234567) == (1,)

@@ -16,7 +16,7 @@ ALERTS = """
 import json
 from pathlib import Path
 
-from economic.alerts import log_late
+from economic.config.callbacks import log_late
 
 HEARD = Path({heard!r})
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from economic import database, runs, store
-from economic.database import prepare, transaction
+from economic.db import invoices as store
+from economic.db import runs
+from economic.db import sql as database
+from economic.db.sql import prepare, transaction
+from economic.db.statements import statement
 from economic.records.agreement import Agreement
-from economic.statements import statement
 
 Connect = Callable[[], psycopg.Connection]
 _agreements = itertools.count(1)

@@ -16,11 +16,12 @@ from functools import partial
 
 import psycopg
 
-from economic import database, redo
-from economic import lease as leases
-from economic.database import prepare
+from economic.db import lease as leases
+from economic.db import retry as redo
+from economic.db import sql as database
+from economic.db.lease import Lease
+from economic.db.sql import prepare
 from economic.errors import EconomicError, LeaseBusy, LeaseLost
-from economic.lease import Lease
 from tests.model.conftest import new_sync
 
 NAME = "lease writer"

@@ -12,13 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from economic import scanning, sync
-from economic.attempt import Attempt, Client, Order
+from economic.client.transport import Traffic
 from economic.errors import ConnectionLost
 from economic.records.agreement import Agreement, parse_agreement
 from economic.records.decoder import CollectionPage, decode_page
 from economic.records.totals import Totals, parse_totals
-from economic.transport import Traffic
+from economic.sync import fetch as scanning
+from economic.sync import lifecycle as sync
+from economic.sync.attempt import Attempt, Client, Order
 from simulator import AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN
 from simulator.books import Books
 from simulator.ledger import Ledger

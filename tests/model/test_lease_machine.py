@@ -20,10 +20,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from economic import database
-from economic import lease as leases
+from economic.db import lease as leases
+from economic.db import sql as database
+from economic.db.lease import Lease
 from economic.errors import LeaseBusy, LeaseLost
-from economic.lease import Lease
 from tests.model import lease_protocol as model
 from tests.model.conftest import Connect, Mutate, new_agreement, new_sync
 from tests.model.lease_protocol import Attempt, Move, Rules, State

@@ -17,8 +17,8 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from economic import lease as leases
-from economic.database import prepare
+from economic.db import lease as leases
+from economic.db.sql import prepare
 from economic.errors import LeaseBusy
 from tests.model import lease_writer
 from tests.model.conftest import new_agreement, new_sync

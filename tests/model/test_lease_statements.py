@@ -1,4 +1,4 @@
-"""The functions of `economic.lease` do to a real row what the model says, from every row the model can reach."""
+"""The functions of `economic.db.lease` do to a real row what the model says, from every row the model can reach."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import NamedTuple
 import psycopg
 import pytest
 
-from economic import lease as leases
-from economic import runs
-from economic.database import transaction
+from economic.db import lease as leases
+from economic.db import runs
+from economic.db.lease import Lease
+from economic.db.sql import transaction
 from economic.errors import LeaseBusy, LeaseLost
-from economic.lease import Lease
 from tests.model import lease_protocol as model
 from tests.model.conftest import Connect, Mutate, new_agreement, new_sync
 from tests.model.lease_protocol import Attempt, Move, Rules, State

@@ -76,7 +76,7 @@ def site(
     api_server: Site, database: str, define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> Site:
     """The server, with this test's own database behind the page and nothing remembered of other tests."""
-    from economic.coalescing import CoalescedReads
+    from economic.web.coalescing import CoalescedReads
 
     for name in [name for name in os.environ if name.startswith("ECONOMIC_")]:
         monkeypatch.delenv(name)

@@ -261,7 +261,7 @@ def ended_before(back: int) -> timedelta:
 
 def make_schema(connection: psycopg.Connection) -> None:
     """The tables, when no sync has made them yet."""
-    from economic import schema
-    from economic.database import prepare
+    from economic.db import schema
+    from economic.db.sql import prepare
 
     schema.migrate(prepare(connection))

@@ -25,10 +25,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from economic import sync
-from economic.coalescing import CoalescedReads
 from economic.errors import CredentialsRefused
-from economic.page_guard import HEADERS
+from economic.sync import lifecycle as sync
+from economic.web.coalescing import CoalescedReads
+from economic.web.middleware import HEADERS
 from simulator import InProcess
 from tests.canaries import AGREEMENT_GRANT, APP_SECRET, find_canaries
 from tests.integration.conftest import Company
@@ -57,7 +57,7 @@ HOSTILE = (
 
 def routes() -> list[str]:
     """The path of every route that the page has, a real one for each parameter."""
-    from economic.page_files import page_files
+    from economic.web.assets import page_files
 
     app = page_app()
     found: list[str] = []
@@ -235,7 +235,7 @@ def test_W12_no_right_is_asked_for_on_the_event_loop_that_all_of_airflow_shares(
 
         return ask
 
-    monkeypatch.setattr("economic.access.get_auth_manager", watched(get_auth_manager))
+    monkeypatch.setattr("economic.web.permissions.get_auth_manager", watched(get_auth_manager))
     teams = "get_dag_id_to_team_name_mapping"
     monkeypatch.setattr(DagModel, teams, watched(getattr(DagModel, teams)))
     for path in routes():
@@ -295,7 +295,7 @@ def test_W08_no_get_changes_anything(site: Site, past: psycopg.Connection) -> No
 
 
 def test_W08_the_page_could_not_write_if_it_wanted_to(connection: psycopg.Connection) -> None:
-    from economic.database import reading
+    from economic.db.sql import reading
 
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), reading(connection):
         history.add_agreement(connection)
@@ -425,7 +425,7 @@ def test_W05_every_answer_ties_the_browsers_hands(
 
 
 def test_W05_the_shell_needs_nothing_that_the_policy_forbids() -> None:
-    from economic.page_files import page_files
+    from economic.web.assets import page_files
 
     for name, file in page_files().items():
         text = file.content.decode()
@@ -474,7 +474,7 @@ def test_W15_an_unexpected_error_tells_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The log says where it happened, by frames; neither it nor the answer has a message or a value."""
-    from economic import display
+    from economic.web import serializers as display
 
     def broken(*_: object, **__: object) -> None:
         try:
@@ -504,7 +504,7 @@ def test_W15_an_unexpected_error_tells_nothing(
 def test_W16_its_address_is_none_that_airflow_keeps_for_itself() -> None:
     from airflow.api_fastapi.app import RESERVED_URL_PREFIXES
 
-    from economic.ui_plugin import EconomicPlugin
+    from economic.web.ui_plugin import EconomicPlugin
 
     (app,) = EconomicPlugin().fastapi_apps
     assert app["url_prefix"] == "/economic"
@@ -528,8 +528,8 @@ def test_W17_below_a_path_prefix_it_is_there_and_only_there(fab_server: Site) ->
 
 
 def test_airflow_starts_without_the_page_when_it_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    from economic import page
-    from economic.ui_plugin import EconomicPlugin
+    from economic.web import routes as page
+    from economic.web.ui_plugin import EconomicPlugin
 
     def broken() -> None:
         raise ImportError("no such module")

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 
-from economic import schema
-from economic.reading import MOST_ROWS, MOST_SYNCS
+from economic.db import schema
+from economic.web.queries import MOST_ROWS, MOST_SYNCS
 from tests.conftest import DefineConnection, postgres_connection
 from tests.page import history
 from tests.page.servers import Site, free_port
@@ -436,7 +436,7 @@ def test_an_unusable_setting_is_told(site: Site, monkeypatch: pytest.MonkeyPatch
 def test_a_statement_that_waits_too_long_is_ended_by_the_database_and_told(
     site: Site, past: psycopg.Connection, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from economic import database as transactions
+    from economic.db import sql as transactions
 
     monkeypatch.setattr(transactions, "READING_TIMEOUT", "300ms")
     with psycopg.connect(database) as locking:
@@ -479,7 +479,7 @@ def frozen(database: str) -> Iterator[int]:
 def test_a_database_that_has_frozen_is_cut_off_and_told(
     site: Site, database: str, frozen: int, on: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from economic import reading
+    from economic.web import queries as reading
 
     monkeypatch.setattr(reading, "READ_SECONDS", 1)
     on(database, port=frozen)

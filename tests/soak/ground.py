@@ -14,8 +14,8 @@ from typing import Any
 import psycopg
 
 import simulator
-from economic import schema
-from economic.database import prepare
+from economic.db import schema
+from economic.db.sql import prepare
 from simulator import InProcess
 from tests import referee
 from tests.canaries import AGREEMENT_GRANT, APP_SECRET
@@ -44,15 +44,15 @@ SHORTENED: dict[str, Any] = {
         "first_wait": 0.02,
     },
     "constants": {
-        "economic.attempt._HEARTBEAT_SECONDS": 0.2,
-        "economic.connections.PATIENCE_SECONDS": 4.0,
-        "economic.database.IDLE_TIMEOUT": "600ms",
-        "economic.database.LOCK_TIMEOUT": "900ms",
-        "economic.database.STATEMENT_TIMEOUT": "5s",
-        "economic.redo.PAUSE_SECONDS": 0.05,
-        "economic.sync.ORPHANED_AFTER_SECONDS": 12,
-        "economic.sync.RESUMABLE_FOR": timedelta(seconds=9),
-        "economic.sync.WAITING_FOR_SECONDS": 2,
+        "economic.sync.attempt._HEARTBEAT_SECONDS": 0.2,
+        "economic.db.connection.PATIENCE_SECONDS": 4.0,
+        "economic.db.sql.IDLE_TIMEOUT": "600ms",
+        "economic.db.sql.LOCK_TIMEOUT": "900ms",
+        "economic.db.sql.STATEMENT_TIMEOUT": "5s",
+        "economic.db.retry.PAUSE_SECONDS": 0.05,
+        "economic.sync.lifecycle.ORPHANED_AFTER_SECONDS": 12,
+        "economic.sync.lifecycle.RESUMABLE_FOR": timedelta(seconds=9),
+        "economic.sync.lifecycle.WAITING_FOR_SECONDS": 2,
     },
 }
 """The product's times, most of them a hundredth of what they are, in the proportions that they have."""

@@ -180,7 +180,7 @@ def test_a_backfill_waits_for_the_other_one_to_end(
 def test_a_scheduled_run_waits_for_a_range_to_end_and_then_syncs(
     dag: Dag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from economic import sync
+    from economic.sync import lifecycle as sync
 
     dag.run()
     hold_the_lease(dag, "range")
@@ -401,8 +401,9 @@ def test_a_task_cleared_after_the_sync_has_ended_writes_nothing(
     dag.run()
     dag.connection.execute("update economic.sync_run set status = 'completed'")
     before = dag.xmins()
-    from economic import runs, sync
+    from economic.db import runs
     from economic.errors import SyncEnded
+    from economic.sync import lifecycle as sync
 
     found = runs.sync_run(dag.connection, 1)
     assert found is not None

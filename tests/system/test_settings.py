@@ -78,7 +78,7 @@ def test_the_schedule_is_what_was_set(
         ("ECONOMIC_ON_FAILURE", "no_such_module.at_all", "ECONOMIC_ON_FAILURE is 'no_such_module.at_all'"),
         ("ECONOMIC_ON_FAILURE", "not a path", "package.module.function"),
         ("ECONOMIC_LATE_AFTER_MINUTES", "soon", "ECONOMIC_LATE_AFTER_MINUTES is 'soon'"),
-        ("ECONOMIC_ON_LATE", "economic.alerts.log_late", "Set ECONOMIC_LATE_AFTER_MINUTES as well"),
+        ("ECONOMIC_ON_LATE", "economic.config.callbacks.log_late", "Set ECONOMIC_LATE_AFTER_MINUTES as well"),
     ],
 )
 def test_nonsense_is_an_import_error_that_says_so_and_harms_no_other_dag(

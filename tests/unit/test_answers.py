@@ -14,9 +14,9 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from economic.answers import Said, describe, refusal, retry_after
+from economic.client.responses import Said, describe, refusal, retry_after
+from economic.client.tokens import Tokens
 from economic.errors import CredentialsRefused, RateLimited, RequestRefused, ServerFault
-from economic.tokens import Tokens
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 

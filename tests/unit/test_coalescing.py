@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from economic.coalescing import CoalescedReads, ReadTimeout
+from economic.web.coalescing import CoalescedReads, ReadTimeout
 
 
 class Counter:

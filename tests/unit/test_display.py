@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from economic import display
-from economic.agreements import AgreementDag
+from economic.config.dags import AgreementDag
+from economic.web import serializers as display
 
 NOW = datetime(2026, 3, 10, 14, 0, tzinfo=UTC)
 SIX_HOURLY = "0 */6 * * *"

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from economic.answers import describe
+from economic.client.responses import describe
 from economic.errors import ConfigurationError, RequestRefused
-from economic.orders import AskedFor, read_order
 from economic.outside_text import bounded, harmless, quoted
 from economic.records.agreement import parse_agreement
+from economic.sync.request import AskedFor, read_order
 
 HOSTILE = {
     "a plain name": ("Prøvefirmaet Æble & Ørsted ApS", "Prøvefirmaet Æble & Ørsted ApS"),

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import economic
-from economic.provider_info import get_provider_info
+from economic.config.provider_info import get_provider_info
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,7 +44,7 @@ def test_the_wheel_carries_the_package_its_sql_and_its_marks(wheel: zipfile.ZipF
     for path in (ROOT / "include" / "sql").rglob("*.sql"):
         assert f"economic/_sql/{path.relative_to(ROOT / 'include' / 'sql').as_posix()}" in names
     package = ROOT / "plugins" / "economic"
-    files = [path for folder in ("templates", "static") for path in (package / folder).iterdir()]
+    files = [path for folder in ("templates", "static") for path in (package / "web" / folder).iterdir()]
     assert len(files) > 12
     for path in (*package.rglob("*.py"), *files):
         assert path.relative_to(ROOT / "plugins").as_posix() in names
@@ -59,8 +59,10 @@ def test_the_wheel_is_announced_to_airflow(wheel: zipfile.ZipFile) -> None:
     points = wheel.read(
         f"airflow_provider_economic-{economic.__version__}.dist-info/entry_points.txt"
     ).decode()
-    assert "[apache_airflow_provider]\nprovider_info = economic.provider_info:get_provider_info" in points
-    assert "[airflow.plugins]\neconomic = economic.ui_plugin:EconomicPlugin" in points
+    assert (
+        "[apache_airflow_provider]\nprovider_info = economic.config.provider_info:get_provider_info" in points
+    )
+    assert "[airflow.plugins]\neconomic = economic.web.ui_plugin:EconomicPlugin" in points
 
 
 def test_the_installed_wheel_finds_its_sql(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_the_package_name_is_the_distributions() -> None:
 
 def test_listing_providers_imports_next_to_nothing() -> None:
     """Airflow calls it at every start: neither Airflow nor a driver may be imported for it."""
-    code = "import sys, json; from economic.provider_info import get_provider_info; get_provider_info(); print(json.dumps(sorted(sys.modules)))"
+    code = "import sys, json; from economic.config.provider_info import get_provider_info; get_provider_info(); print(json.dumps(sorted(sys.modules)))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     loaded = {name.split(".")[0] for name in json.loads(printed)}
     assert not loaded & {"airflow", "psycopg", "requests", "pydantic", "croniter"}
@@ -104,7 +106,7 @@ print("@@" + json.dumps([hook.hook_class_name, hook.hook_name, forms]))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "@@" in done.stdout, done.stderr[-2000:]
     class_name, hook_name, forms = json.loads(done.stdout.split("@@")[1])
-    assert (class_name, hook_name) == ("economic.hook.EconomicHook", "Visma e-conomic")
+    assert (class_name, hook_name) == ("economic.client.hook.EconomicHook", "Visma e-conomic")
     assert any("app_secret_token" in key for key in forms)
 
 
@@ -112,12 +114,12 @@ LOADER = """
 import json, sys
 from airflow.plugins_manager import _get_plugins
 plugins, errors = _get_plugins()
-import economic.hook
+import economic.client.hook
 print("@@" + json.dumps({
     "plugins": [p.name for p in plugins if p.name == "economic"],
     "errors": errors,
     "loose": [name for name in ("hook", "models", "errors", "store", "sync", "session") if name in sys.modules],
-    "file": economic.hook.__file__,
+    "file": economic.client.hook.__file__,
 }))
 """
 
@@ -164,7 +166,7 @@ def test_every_locked_package_has_hashes(name: str) -> None:
 
 
 def test_the_example_settings_are_the_defaults() -> None:
-    from economic.settings import Settings
+    from economic.config.settings import Settings
 
     lines = (ROOT / ".env.example").read_text().splitlines()
     given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
@@ -175,7 +177,7 @@ def test_the_example_settings_are_the_defaults() -> None:
 
 def test_the_installed_wheel_has_a_page_that_can_be_made(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     wheel.extractall(tmp_path)
-    code = "from economic.page_files import page_files; print(sorted(page_files()))"
+    code = "from economic.web.assets import page_files; print(sorted(page_files()))"
     printed = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
@@ -209,13 +211,13 @@ def test_a_task_process_loads_next_to_nothing_because_of_the_plugin() -> None:
     found = json.loads(done.stdout.split("@@")[1])
     assert "economic" in found["plugins"]
     assert found["errors"] == {}
-    assert "economic.ui_plugin" in found["own"]
+    assert "economic.web.ui_plugin" in found["own"]
     assert found["count"] < 5
     assert not {name.split(".")[0] for name in found["all"]} & {"fastapi", "starlette", "psycopg", "uvicorn"}
 
 
 def test_the_chart_library_keeps_its_licence_and_points_at_no_map() -> None:
-    static = ROOT / "plugins" / "economic" / "static"
+    static = ROOT / "plugins" / "economic" / "web" / "static"
     library = (static / "chart.js").read_text()
     assert "Chart.js v4.6.1" in library[:200]
     assert "Released under the MIT License" in library[:200]

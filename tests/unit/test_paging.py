@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from economic.errors import BrokenResponse, ContractChanged
-from economic.paging import Page, Position, scan
 from economic.records.decoder import CollectionPage, RawItem
+from economic.sync.pagination import Page, Position, scan
 
 
 def numbered(number: object, more: str = "") -> RawItem:

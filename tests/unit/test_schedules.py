@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 from croniter import croniter
 
-from economic import schedules
+from economic.config import schedules
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from economic.agreements import AgreementDag
+from economic.config.dags import AgreementDag
+from economic.config.settings import Settings
 from economic.errors import ConfigurationError
-from economic.settings import Settings
 
 
 def test_the_defaults_are_the_missions() -> None:

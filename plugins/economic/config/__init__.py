@@ -1,0 +1,3 @@
+"""Reads what a user may set: settings, DAGs, schedules, callbacks. Opens no connection."""
+
+from __future__ import annotations

@@ -1,0 +1,95 @@
+"""Which e-conomic agreements have a DAG: the default one, and those of ``ECONOMIC_AGREEMENTS``."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from economic.config import schedules
+from economic.errors import ConfigurationError
+from economic.outside_text import bounded, listed, quoted
+
+DAG_ID = "economic_invoice_sync"
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,39}", re.ASCII)
+_ENTRY_KEYS = {"name", "conn_id", "schedule"}
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementDag:
+    """One e-conomic agreement that has a DAG of its own.
+
+    :param dag_id: ``economic_invoice_sync``, or with the agreement's name behind it.
+    :param conn_id: Airflow's connection to it.
+    :param schedule: cron text or preset; None when it is off.
+    """
+
+    dag_id: str
+    conn_id: str
+    schedule: str | None
+
+
+def read_agreements(
+    text: str, default_conn_id: str | None, schedule: str
+) -> tuple[list[AgreementDag], tuple[str, ...]]:
+    """The usable entries of ``ECONOMIC_AGREEMENTS``, and what is wrong with the others, in words.
+
+    :param text: a JSON list of objects: ``name``, and if wanted ``conn_id`` (default ``economic_NAME``) and ``schedule``.
+    :param default_conn_id: the connection that the default DAG uses, which no other may; None when there is no default DAG.
+    :param schedule: of entries without their own, each moved to a minute of its own.
+    """
+    if not text.strip():
+        return [], ()
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return [], (f"ECONOMIC_AGREEMENTS is not JSON: {bounded(reason, 200)}.",)
+    if not isinstance(entries, list):
+        return [], ('ECONOMIC_AGREEMENTS is no list, such as [{"name": "north"}].',)
+    found: list[AgreementDag] = []
+    refused: list[str] = []
+    dag_ids, conn_ids = {DAG_ID}, {default_conn_id}
+    for position, entry in enumerate(entries, start=1):
+        where = f"ECONOMIC_AGREEMENTS, entry {position}"
+        try:
+            one = _agreement(entry, where, schedule)
+            if one.dag_id in dag_ids:
+                raise ConfigurationError(f"{where}: the name {quoted(entry['name'])} is taken.")
+            if one.conn_id in conn_ids:
+                raise ConfigurationError(f"{where}: the connection {quoted(one.conn_id)} is used already.")
+            found.append(one)
+            dag_ids.add(one.dag_id)
+            conn_ids.add(one.conn_id)
+        except ConfigurationError as error:
+            refused.append(str(error))
+    return found, tuple(refused)
+
+
+def _agreement(entry: Any, where: str, schedule: str) -> AgreementDag:
+    if not isinstance(entry, dict):
+        raise ConfigurationError(f"{where} is no object.", hint='Write it as {"name": "north"}.')
+    unknown = sorted(set(entry) - _ENTRY_KEYS)
+    if unknown:
+        raise ConfigurationError(
+            f"{where} has unknown keys: {listed(unknown)}.",
+            hint=f"Known are {', '.join(sorted(_ENTRY_KEYS))}.",
+        )
+    name = entry.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{where} has the name {quoted(name)}.",
+            hint="Give it one of up to 40 small letters, digits and underscores.",
+        )
+    conn_id = entry.get("conn_id", f"economic_{name}")
+    if not isinstance(conn_id, str) or not conn_id.strip():
+        raise ConfigurationError(
+            f"{where} has the conn_id {quoted(conn_id)}.", hint="Name an Airflow connection."
+        )
+    own = entry.get("schedule")
+    if own is not None and not isinstance(own, str):
+        raise ConfigurationError(f"{where} has the schedule {quoted(own)}.", hint="Write it as text.")
+    chosen = schedules.spread(schedule, name) if own is None else schedules.checked(own, f"{where}, schedule")
+    return AgreementDag(f"{DAG_ID}__{name}", conn_id.strip(), chosen)

@@ -1,0 +1,45 @@
+"""What Airflow lists of this provider: the connection type `economic` and its form. Data only, standard library only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's entry for Airflow's provider list."""
+    token = {"type": ["string", "null"], "format": "password"}
+    return {
+        "package-name": "airflow-provider-economic",
+        "name": "Visma e-conomic",
+        "description": "Keeps a PostgreSQL copy of a company's booked e-conomic invoices.",
+        "connection-types": [
+            {
+                "connection-type": "economic",
+                "hook-class-name": "economic.client.hook.EconomicHook",
+                "hook-name": "Visma e-conomic",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "password", "schema"],
+                    # Airflow's Test button fails on a connection without a stored port.
+                    "relabeling": {"host": "API base URL", "port": "Port (write 443)"},
+                    "placeholders": {"host": "https://restapi.e-conomic.com", "port": "443"},
+                },
+                "conn-fields": {
+                    "app_secret_token": {
+                        "label": "App secret token",
+                        "description": "Of the app, from e-conomic's developer agreement. Stored encrypted, never shown again.",
+                        "schema": token,
+                    },
+                    "agreement_grant_token": {
+                        "label": "Agreement grant token",
+                        "description": "Of the company: made when one of its administrators opens the app's installation link and accepts.",
+                        "schema": token,
+                    },
+                    "allow_http": {
+                        "label": "Allow plain http",
+                        "description": "Only for a test server: the tokens travel unprotected.",
+                        "schema": {"type": ["boolean", "null"], "default": False},
+                    },
+                },
+            }
+        ],
+    }

@@ -1,0 +1,148 @@
+"""Everything a user may set by environment variable, read once and checked."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from economic.config import schedules
+from economic.config.dags import DAG_ID, AgreementDag, read_agreements
+from economic.errors import ConfigurationError
+from economic.outside_text import quoted
+
+DEFAULT_CONN_ID = "economic_default"
+DEFAULT_POSTGRES_CONN_ID = "economic_postgres"
+LARGEST_PAGE = 1000
+"""Largest page size e-conomic accepts; 1001 is answered with 400 E04810."""
+SMALLEST_INTERVAL_MS = 100
+"""Least pause between request starts towards e-conomic; the hook allows less only for loopback."""
+
+_TRUE = {"true", "yes", "on", "1"}
+_FALSE = {"false", "no", "off", "0"}
+_CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings, by their environment variables.
+
+    ========================== =================================== ====================
+    field                      variable                            default
+    ========================== =================================== ====================
+    schedule                   ``ECONOMIC_SYNC_SCHEDULE``          ``0 */6 * * *`` (UTC)
+    auto_sync                  ``AUTO_SYNC_ENABLED``               true
+    conn_id                    ``ECONOMIC_CONN_ID``                ``economic_default``
+    default_dag                ``ECONOMIC_DEFAULT_DAG``            true
+    postgres_conn_id           ``ECONOMIC_POSTGRES_CONN_ID``       ``economic_postgres``
+    page_size                  ``ECONOMIC_PAGE_SIZE``              1000
+    request_interval_ms        ``ECONOMIC_REQUEST_INTERVAL_MS``    100
+    employee_cache_seconds     ``ECONOMIC_EMPLOYEE_CACHE_SECONDS`` 3600
+    agreements, refused        ``ECONOMIC_AGREEMENTS``             none besides the default
+    on_failure                 ``ECONOMIC_ON_FAILURE``             nothing
+    late_after_minutes         ``ECONOMIC_LATE_AFTER_MINUTES``     never
+    on_late                    ``ECONOMIC_ON_LATE``                a line in the log
+    page_amounts               ``ECONOMIC_PAGE_AMOUNTS``           false
+    ========================== =================================== ====================
+
+    ``page_amounts``: whether the page in Airflow's UI shows amounts and refused values; whoever may read the DAG's runs sees the page.
+    ``default_dag``: false leaves only the DAGs of ``ECONOMIC_AGREEMENTS``.
+    ``refused`` says in words which entries of ``ECONOMIC_AGREEMENTS`` cannot be used; they get no DAG, the others do.
+    """
+
+    schedule: str | None = schedules.DEFAULT
+    auto_sync: bool = True
+    conn_id: str = DEFAULT_CONN_ID
+    default_dag: bool = True
+    postgres_conn_id: str = DEFAULT_POSTGRES_CONN_ID
+    page_size: int = LARGEST_PAGE
+    request_interval_ms: int = SMALLEST_INTERVAL_MS
+    employee_cache_seconds: int = 3600
+    agreements: tuple[AgreementDag, ...] = ()
+    refused: tuple[str, ...] = ()
+    on_failure: str | None = None
+    late_after_minutes: int | None = None
+    on_late: str | None = None
+    page_amounts: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings.
+
+        :param environment: where to read from; the process's own environment by default.
+        :raises ConfigurationError: a value is not usable; the message names the variable, the value and what would do.
+        """
+        given = os.environ if environment is None else environment
+        auto_sync = _switch(given, "AUTO_SYNC_ENABLED", default=True)
+        schedule = schedules.checked(
+            _text(given, "ECONOMIC_SYNC_SCHEDULE", schedules.DEFAULT), "ECONOMIC_SYNC_SCHEDULE"
+        )
+        conn_id = _text(given, "ECONOMIC_CONN_ID", DEFAULT_CONN_ID)
+        default_dag = _switch(given, "ECONOMIC_DEFAULT_DAG", default=True)
+        default = AgreementDag(DAG_ID, conn_id, schedule if auto_sync else None)
+        others, refused = read_agreements(
+            given.get("ECONOMIC_AGREEMENTS", ""), conn_id if default_dag else None, schedule
+        )
+        if not auto_sync:
+            others = [replace(other, schedule=None) for other in others]
+        late_after_minutes = _number(given, "ECONOMIC_LATE_AFTER_MINUTES", 0, 1, 100_000) or None
+        on_late = _callable(given, "ECONOMIC_ON_LATE")
+        if on_late and late_after_minutes is None:
+            raise ConfigurationError(
+                "ECONOMIC_ON_LATE is set, but nothing says when a sync is late.",
+                hint="Set ECONOMIC_LATE_AFTER_MINUTES as well.",
+            )
+        return cls(
+            schedule=default.schedule,
+            auto_sync=auto_sync,
+            conn_id=conn_id,
+            default_dag=default_dag,
+            postgres_conn_id=_text(given, "ECONOMIC_POSTGRES_CONN_ID", DEFAULT_POSTGRES_CONN_ID),
+            page_size=_number(given, "ECONOMIC_PAGE_SIZE", LARGEST_PAGE, 1, LARGEST_PAGE),
+            request_interval_ms=_number(
+                given, "ECONOMIC_REQUEST_INTERVAL_MS", SMALLEST_INTERVAL_MS, 0, 60_000
+            ),
+            employee_cache_seconds=_number(given, "ECONOMIC_EMPLOYEE_CACHE_SECONDS", 3600, 0, 7 * 86_400),
+            agreements=(default, *others) if default_dag else tuple(others),
+            refused=refused,
+            on_failure=_callable(given, "ECONOMIC_ON_FAILURE"),
+            late_after_minutes=late_after_minutes,
+            on_late=on_late,
+            page_amounts=_switch(given, "ECONOMIC_PAGE_AMOUNTS", default=False),
+        )
+
+
+def _text(given: Mapping[str, str], name: str, default: str) -> str:
+    return given.get(name, "").strip() or default
+
+
+def _switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = given.get(name, "").strip().lower()
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    if not value:
+        return default
+    raise ConfigurationError(f"{name} is {quoted(value)}.", hint="Set it to true or false.")
+
+
+def _number(given: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    value = given.get(name, "").strip()
+    if not value:
+        return default
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most):
+        raise ConfigurationError(
+            f"{name} is {quoted(value)}.", hint=f"Set it to a whole number from {least} to {most}."
+        )
+    return int(value)
+
+
+def _callable(given: Mapping[str, str], name: str) -> str | None:
+    value = given.get(name, "").strip()
+    if value and not _CALLABLE.fullmatch(value):
+        raise ConfigurationError(
+            f"{name} is {quoted(value)}.", hint="Set it to the path of a function: package.module.function."
+        )
+    return value or None

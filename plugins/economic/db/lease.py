@@ -1,0 +1,260 @@
+"""One sync at a time: a lease with an expiry, and a fencing token that every writing transaction proves.
+
+Airflow's own limits are courtesy only: backfills are counted apart, and after a killed worker two attempts of one task can run side by side. So
+the database that holds the data decides, by its own clock alone. The token grows with every taking, with every attempt and on release; a
+writer locks the lease row to its commit, so that a stale one can never commit after a newer one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import psycopg
+
+from economic.db.sql import Connection, Row, one, row, rows, run, transaction
+from economic.errors import LeaseBusy, LeaseLost
+
+log = logging.getLogger(__name__)
+
+TTL_SECONDS = 300
+_LOOK_SECONDS = 0.05
+"""How often a forced sync looks who keeps the lease's row locked, once it has waited in vain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one task attempt to write an agreement's rows."""
+
+    agreement_number: int
+    sync_id: int
+    token: int
+
+
+def check_free(connection: Connection, agreement_number: int, sync_id: int) -> None:
+    """Say early that another sync runs, before anything is asked of e-conomic.
+
+    :raises LeaseBusy: it does.
+    """
+    with transaction(connection):
+        run(connection, "insert_lease", agreement_number=agreement_number)
+        _displaceable(connection, agreement_number, sync_id, force=False)
+
+
+def acquire(
+    connection: Connection,
+    agreement_number: int,
+    sync_id: int,
+    attempt: str,
+    *,
+    force: bool,
+    ttl_seconds: float = TTL_SECONDS,
+    reopen: Callable[[], Connection] | None = None,
+) -> Lease:
+    """Take the lease for a sync that begins.
+
+    A holder whose time ran out is closed as ``abandoned``; with ``force`` a live one is closed as ``superseded``, and its next write fails. A session
+    that keeps the lease's row locked for longer than the wait for a lock, frozen or busy, is ended by ``force``.
+
+    :param attempt: who takes it, for people: DAG run, task, try.
+    :param reopen: gives another connection, on which ``force`` ends the session in the way; without it nobody is ended.
+    :raises LeaseBusy: another sync holds it, its time has not run out, and ``force`` is not set.
+    :raises LeaseLost: the sync's own row is closed already.
+    """
+
+    def take(waiting: Callable[[Row], object]) -> Lease:
+        return _take(
+            connection,
+            agreement_number,
+            sync_id,
+            attempt,
+            force=force,
+            ttl_seconds=ttl_seconds,
+            waiting=waiting,
+        )
+
+    try:
+        return take(lambda _: None)
+    except psycopg.errors.LockNotAvailable:
+        if not force or reopen is None:
+            raise
+    watcher = reopen()
+    try:
+        return _take_from(watcher, take)
+    finally:
+        watcher.close()
+
+
+def _take_from(watcher: Connection, take: Callable[[Callable[[Row], object]], Lease]) -> Lease:
+    """Take the lease in a thread, while another connection ends the session that thread waits for.
+
+    Only who waits can be asked for whom: so exactly the session in the way is ended, whatever it does, and no other company's.
+    """
+    waiting: list[Row] = []
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(take, waiting.append)
+        ended = False
+        while not taking.done():
+            # Once: who comes next has only just begun to wait for the row, or to work on it.
+            ended = ended or (bool(waiting) and _end_session_in_the_way(watcher, waiting[0]))
+            wait([taking], timeout=_LOOK_SECONDS)
+    return taking.result()
+
+
+def _end_session_in_the_way(watcher: Connection, waiting: Row) -> bool:
+    """Return whether a session was in the way."""
+    with transaction(watcher):
+        ended = rows(watcher, "end_session_in_the_way", **waiting)
+    for session in ended:
+        log.warning(
+            "Ended PostgreSQL's session %d (%s, %s), which kept the lease locked for %d s.",
+            session["pid"],
+            session["application_name"] or "no name",
+            session["state"],
+            session["seconds"],
+        )
+    return bool(ended)
+
+
+def _take(
+    connection: Connection,
+    agreement_number: int,
+    sync_id: int,
+    attempt: str,
+    *,
+    force: bool,
+    ttl_seconds: float,
+    waiting: Callable[[Row], object],
+) -> Lease:
+    with transaction(connection):
+        waiting(one(connection, "select_own_session"))
+        run(connection, "insert_lease", agreement_number=agreement_number)
+        displaced = _displaceable(connection, agreement_number, sync_id, force=force)
+        taken = row(
+            connection,
+            "take_lease",
+            agreement_number=agreement_number,
+            sync_id=sync_id,
+            attempt=attempt,
+            ttl_seconds=ttl_seconds,
+        )
+        if taken is None:
+            raise LeaseLost(
+                f"Sync {sync_id} was closed before it had the lease: a later attempt began again."
+            )
+        if displaced is not None:
+            holder, live = displaced
+            status = "superseded" if live else "abandoned"
+            message = (
+                f"Superseded by sync {sync_id}." if live else "Abandoned: its process ended without a word."
+            )
+            run(
+                connection,
+                "close_sync_run",
+                sync_id=holder,
+                status=status,
+                message=message,
+                warning=None,
+                percentage=None,
+                statistics=None,
+            )
+        return Lease(agreement_number, sync_id, taken["token"])
+
+
+def enter(
+    connection: Connection,
+    agreement_number: int,
+    sync_id: int,
+    attempt: str,
+    ttl_seconds: float = TTL_SECONDS,
+) -> Lease:
+    """Go on with a sync in a new task attempt, shutting out any earlier one; an expired lease that nobody took is still ours.
+
+    :raises LeaseLost: another sync holds the lease, or nobody does.
+    """
+    with transaction(connection):
+        found = row(
+            connection,
+            "enter_lease",
+            agreement_number=agreement_number,
+            sync_id=sync_id,
+            attempt=attempt,
+            ttl_seconds=ttl_seconds,
+        )
+    if found is None:
+        raise LeaseLost(f"Sync {sync_id} no longer holds the lease of agreement {agreement_number}.")
+    return Lease(agreement_number, sync_id, found["token"])
+
+
+@contextmanager
+def fenced(connection: Connection, lease: Lease, ttl_seconds: float = TTL_SECONDS) -> Iterator[datetime]:
+    """One writing transaction under the lease, which it renews; gives the heartbeat it leaves there.
+
+    :raises LeaseLost: another attempt or another sync took over; nothing was written.
+    """
+    with transaction(connection):
+        held = row(
+            connection,
+            "fence_lease",
+            agreement_number=lease.agreement_number,
+            token=lease.token,
+            ttl_seconds=ttl_seconds,
+        )
+        if held is None:
+            raise LeaseLost(
+                f"Sync {lease.sync_id} was superseded: another one took the lease of agreement {lease.agreement_number}."
+            )
+        yield held["heartbeat_at"]
+
+
+def was_committed(connection: Connection, lease: Lease, heartbeat: datetime) -> bool:
+    """Whether the writing transaction that left this heartbeat was committed, when its COMMIT was not answered.
+
+    :raises LeaseLost: another attempt or another sync took over since; what became of that transaction no longer matters here.
+    """
+    with transaction(connection):
+        now = one(
+            connection,
+            "select_lease_heartbeat",
+            agreement_number=lease.agreement_number,
+            token=lease.token,
+        )
+    if now["heartbeat_at"] == heartbeat:
+        return True
+    if not now["held"]:
+        raise LeaseLost(
+            f"Sync {lease.sync_id} no longer holds the lease of agreement {lease.agreement_number}."
+        )
+    return False
+
+
+def lock(connection: Connection, agreement_number: int) -> None:
+    """Lock the lease to the end of the caller's transaction, whoever holds it."""
+    one(connection, "lock_lease", agreement_number=agreement_number)
+
+
+def release(connection: Connection, lease: Lease) -> None:
+    """Free the lease, within the transaction that closes the sync; freeing it twice does no harm."""
+    run(connection, "release_lease", agreement_number=lease.agreement_number, sync_id=lease.sync_id)
+
+
+def _displaceable(
+    connection: Connection, agreement_number: int, sync_id: int, *, force: bool
+) -> tuple[int, bool] | None:
+    """Lock the lease; the sync it would be taken from and whether that one is live, None when it is free."""
+    now = one(connection, "lock_lease", agreement_number=agreement_number)
+    if now["holder"] is None or now["holder"] == sync_id:
+        return None
+    if now["live"] and not force:
+        holder = one(connection, "select_lease_holder", sync_id=now["holder"])
+        raise LeaseBusy(
+            f"Sync {now['holder']} ({holder['scope']}) has been running since "
+            f"{now['acquired_at']:%Y-%m-%d %H:%M:%S} UTC.",
+            holder_scope=holder["scope"],
+            detail=f"It is of run {holder['run_id']} of {holder['dag_id']}.",
+        )
+    return now["holder"], now["live"]

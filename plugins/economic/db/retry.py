@@ -1,0 +1,94 @@
+"""A writing transaction that PostgreSQL broke off is done again, when nothing was found wrong with it.
+
+Either the connection was lost, or somebody else was in the way (deadlock, serialization, lock timeout). Each time the transaction begins anew
+under the same fencing token, so that one which was overtaken meanwhile ends as it must. Whether a COMMIT that was never answered was
+done is read from the lease row: every writing transaction renews it, so its heartbeat is that of the last one committed.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+import psycopg
+
+from economic.db import lease as leases
+from economic.db import sql as database
+from economic.db.lease import Lease
+from economic.db.sql import Connection, is_lost, is_obstructed, rows
+from economic.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+REPEATS = 3
+PAUSE_SECONDS = 0.5
+
+
+class Writer(Protocol):
+    """Who writes: on which connection, under which lease, and how to get another connection (None: it cannot)."""
+
+    connection: Connection
+    lease: Lease
+    reopen: Callable[[], Connection] | None
+
+
+def until_committed(writer: Writer, work: Callable[[], T]) -> T:
+    """Do ``work`` in one transaction under the lease, and again when it was broken off.
+
+    :param work: writes through ``writer.connection``, and leaves no other trace: it may be called more than once.
+    :raises LeaseLost: another attempt or another sync took over; nothing was written.
+    :raises DatabaseUnavailable: others were in the way each time; names them.
+    """
+    repeats = 0
+    while True:
+        done: tuple[datetime, T] | None = None
+        try:
+            with leases.fenced(writer.connection, writer.lease) as heartbeat:
+                done = heartbeat, work()
+            return done[1]
+        except psycopg.Error as error:
+            lost = is_lost(writer.connection, error)
+            if not (is_obstructed(error) or (lost and writer.reopen is not None)):
+                raise
+            if repeats == REPEATS and error.sqlstate == "55P03":
+                raise _kept_out(writer) from error
+            if repeats == REPEATS:
+                raise
+            repeats += 1
+            log.warning("%s Doing it again (%d of %d).", _said(error), repeats, REPEATS)
+        _recover(writer, lost=lost, repeats=repeats)
+        if done is not None and leases.was_committed(writer.connection, writer.lease, done[0]):
+            log.info("The commit had been done.")
+            return done[1]
+
+
+def _recover(writer: Writer, *, lost: bool, repeats: int) -> None:
+    # Jitter: two that stood in each other's way should not meet again.
+    time.sleep(random.uniform(0, PAUSE_SECONDS * repeats))  # noqa: S311  # nothing secret
+    if lost and writer.reopen is not None:
+        with suppress(psycopg.Error):
+            writer.connection.close()
+        writer.connection = writer.reopen()
+
+
+def _kept_out(writer: Writer) -> DatabaseUnavailable:
+    holders = ", ".join(
+        f"pid {holder['pid']} ({holder['application_name'] or 'no name'}, {holder['state']} for {holder['seconds']} s)"
+        for holder in rows(writer.connection, "find_lock_holders")
+    )
+    return DatabaseUnavailable(
+        f"A lock was not free within {database.LOCK_TIMEOUT}, {REPEATS + 1} times.",
+        hint="End the transaction that holds it, or wait until it has ended; the task's log names it.",
+        detail=f"Locks on the tables are held by {holders or 'nobody any more'}.",
+    )
+
+
+def _said(error: psycopg.Error) -> str:
+    return f"PostgreSQL broke a transaction off ({error.sqlstate or type(error).__name__}: {database.said(error)})."

@@ -1,0 +1,163 @@
+"""The schema of the database: brought up to date in numbered steps, and checked before a sync relies on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+
+from economic.db.sql import LOCK_TIMEOUT, STATEMENT_TIMEOUT, Connection, one, rows, run, transaction
+from economic.db.statements import Migration, migrations, statement
+from economic.errors import SchemaMismatch
+
+OLDEST_SERVER = 150000
+_MIGRATE = (
+    "Let the owner of the database run `python -m economic migrate` (or apply what `migrate --print` prints), "
+    "then include/sql/grants/grant_writer.sql."
+)
+_GRANT = "Let the owner of the database run include/sql/grants/grant_writer.sql, and grant the role economic_writer to this one."
+
+_MADE_MEANWHILE = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DuplicateSchema,
+    psycopg.errors.DuplicateTable,
+)
+"""What two first migrations at once end in, for one of them: there is no table yet that could be locked."""
+_SCRIPT_BEGIN = f"""\\set ON_ERROR_STOP on
+begin;
+set local statement_timeout = '{STATEMENT_TIMEOUT}';
+set local lock_timeout = '{LOCK_TIMEOUT}';
+set local search_path = pg_catalog, pg_temp;
+set local client_encoding = 'UTF8';
+set local standard_conforming_strings = on;
+"""
+
+
+def prepare(connection: Connection) -> None:
+    """Make sure that the tables are those this version works with, and that this role may use them.
+
+    A current schema is only read. An older or missing one is brought up to date, when the role may.
+
+    :raises SchemaMismatch: it is newer than this version, cannot be brought up to date, or a column or a right is missing; says which.
+    """
+    migrate(connection)
+    with transaction(connection):
+        columns = rows(connection, "check_columns")
+        rights = [] if columns else rows(connection, "check_rights")
+    if columns:
+        off = _some(
+            [f"{c['column_name']} is {c['found'] or 'missing'} instead of {c['expected']}" for c in columns]
+        )
+        raise SchemaMismatch(
+            f"The tables were changed by somebody else: {off}.",
+            hint="Change them back; migrations make no such change.",
+        )
+    if rights:
+        lacking = _some([f"{right['privilege']} on {right['object']}" for right in rights])
+        raise SchemaMismatch(f"The database role lacks {lacking}.", hint=_GRANT)
+
+
+def _some(things: list[str]) -> str:
+    more = f" and {len(things) - 5} more" if len(things) > 5 else ""
+    return ", ".join(things[:5]) + more
+
+
+def migrate(connection: Connection) -> list[str]:
+    """Apply the steps that are missing, all in one transaction.
+
+    :return: the names of the steps applied; empty when the schema was current.
+    :raises SchemaMismatch: the schema is newer than this version, or a stranger's, or this role may not change it.
+    """
+    with transaction(connection):
+        missing = missing_steps(connection)
+        _refuse_strangers(connection)
+    if not missing:
+        return []
+    try:
+        return _apply(connection)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SchemaMismatch(
+            f"The database role may not create or change the tables: {error.diag.message_primary}.",
+            hint=_MIGRATE,
+        ) from None
+    except _MADE_MEANWHILE:
+        with transaction(connection):
+            if missing_steps(connection):
+                raise
+        return []
+
+
+def _apply(connection: Connection) -> list[str]:
+    with transaction(connection):
+        if version(connection):
+            run(connection, "lock_migrations")
+        missing = missing_steps(connection)
+        for step in missing:
+            connection.execute(step.text)
+            run(connection, "insert_schema_version", version=step.version, name=step.name)
+    return [step.name for step in missing]
+
+
+def script(steps: Sequence[Migration]) -> str:
+    """Return the SQL of steps for psql: all of them are applied, or none and psql fails."""
+    if not steps:
+        return ""
+    lock = "" if steps[0].version == 1 else statement("lock_migrations").decode()
+    applied = "".join(
+        f"{step.text.decode()}\ninsert into economic.schema_version (version, name) values ({step.version}, '{step.name}');\n"
+        for step in steps
+    )
+    return f"{_SCRIPT_BEGIN}{lock}{applied}commit;\n"
+
+
+def _refuse_strangers(connection: Connection) -> None:
+    """Refuse tables, triggers and the like that somebody made who could act with this role's rights through them."""
+    found = rows(connection, "find_strangers")
+    if found:
+        things = _some([f"{one['thing']} ({one['owner'] or 'a rule'})" for one in found])
+        raise SchemaMismatch(
+            f"In the schema economic there is what somebody else made: {things}.",
+            hint="What it runs, it runs with the rights of this role. Look at it; drop it, or let its owner be this role or the owner of the "
+            "database, or migrate and sync as its owner.",
+        )
+
+
+def missing_steps(connection: Connection) -> list[Migration]:
+    """The steps that this version knows and the database has not seen.
+
+    :raises SchemaMismatch: the schema is newer than this version.
+    """
+    return _missing_after(_installed(connection))
+
+
+def version(connection: Connection) -> int | None:
+    """Return the newest step that was applied; None when the tables do not exist."""
+    if not one(connection, "find_schema")["installed"]:
+        return None
+    return one(connection, "select_schema_version")["version"] or 0
+
+
+def newest() -> int:
+    """The step that this version works with."""
+    return migrations()[-1].version
+
+
+def _installed(connection: Connection) -> int:
+    server = one(connection, "find_schema")
+    if server["encoding"] != "UTF8":
+        raise SchemaMismatch(
+            f"The database's encoding is {server['encoding']}.",
+            hint="Names need a database with encoding UTF8.",
+        )
+    if server["server_version"] < OLDEST_SERVER:
+        raise SchemaMismatch("PostgreSQL is older than 15.", hint="Upgrade the server.")
+    return version(connection) or 0
+
+
+def _missing_after(installed: int) -> list[Migration]:
+    if installed > newest():
+        raise SchemaMismatch(
+            f"The schema has version {installed}, this package knows {newest()}.",
+            hint="Upgrade the package airflow-provider-economic: the database was migrated by a newer one.",
+        )
+    return [step for step in migrations() if step.version > installed]

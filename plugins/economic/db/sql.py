@@ -1,0 +1,191 @@
+"""Transactions on PostgreSQL, and what its errors mean for the caller."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
+
+from economic.db.statements import statement
+from economic.errors import ConfigurationError, DatabaseUnavailable, EconomicError, FatalError, SchemaMismatch
+from economic.outside_text import bounded
+
+Connection = psycopg.Connection[Any]
+Row = dict[str, Any]
+
+STATEMENT_TIMEOUT = "300s"
+LOCK_TIMEOUT = "45s"
+"""Longer than the idle limit: whoever waits for a frozen client's lock gets it when that client is thrown out."""
+IDLE_TIMEOUT = "30s"
+READING_TIMEOUT = "5s"
+
+_OBSTRUCTED = {"40001", "40P01", "55P03"}
+"""Serialization failure, deadlock, lock timeout."""
+_GONE = {"25006", "25P03", "57P01", "57P02", "57P03", "57P05"}
+"""Read-only since a failover, idle too long in a transaction, and the server's reasons for ending connections."""
+_STOPPING = {"53100": "The database's disk is full.", "53200": "The database is out of memory."}
+
+
+def prepare(connection: Connection) -> Connection:
+    """Make a connection fit for the functions of this package: every transaction is opened on purpose, and nothing outlives it.
+
+    No prepared statements: behind a transaction-pooling pgbouncer they would belong to another client's session. The lease
+    counts on reading what others have committed, whatever isolation the server or the role prefers.
+    """
+    connection.autocommit = True
+    connection.prepare_threshold = None
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+    return connection
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """Open one transaction, with its own limits and with the settings that this package relies on."""
+    with connection.transaction():
+        run(connection, "set_transaction", statement=STATEMENT_TIMEOUT, lock=LOCK_TIMEOUT, idle=IDLE_TIMEOUT)
+        yield
+
+
+@contextmanager
+def reading(connection: Connection) -> Iterator[None]:
+    """One transaction that can write nothing, short enough for somebody who waits for it."""
+    connection.read_only = True
+    with connection.transaction():
+        limits = dict.fromkeys(("statement", "lock", "idle"), READING_TIMEOUT)
+        run(connection, "set_transaction", **limits)
+        yield
+
+
+@contextmanager
+def _limited(connection: Connection) -> Iterator[None]:
+    """Open a transaction for a statement that is run outside one: no statement is without limits."""
+    if connection.info.transaction_status == TransactionStatus.IDLE:
+        with transaction(connection):
+            yield
+    else:
+        yield
+
+
+def run(connection: Connection, name: str, /, **parameters: Any) -> int:
+    """Execute the statement ``name``; how many rows it returned or wrote."""
+    with _limited(connection), connection.cursor() as cursor:
+        cursor.execute(statement(name), parameters or None)
+        return cursor.rowcount
+
+
+def row(connection: Connection, name: str, /, **parameters: Any) -> Row | None:
+    """Execute the statement ``name``; its first row by column name, None when there is none."""
+    with _limited(connection), connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement(name), parameters or None).fetchone()
+
+
+def one(connection: Connection, name: str, /, **parameters: Any) -> Row:
+    """Execute the statement ``name``, which always returns a row."""
+    found = row(connection, name, **parameters)
+    if found is None:
+        raise LookupError(f"{name}.sql returned no row.")
+    return found
+
+
+def rows(connection: Connection, name: str, /, **parameters: Any) -> list[Row]:
+    """Execute the statement ``name``; all its rows by column name."""
+    with _limited(connection), connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement(name), parameters or None).fetchall()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into this package's: retry, or stop and say why.
+
+    The driver's error is not chained to it: its text may hold a password or values of rows, and tracebacks are logged.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise explain(error).with_traceback(error.__traceback__) from None
+
+
+def said(error: psycopg.Error) -> str:
+    """Return what PostgreSQL reported, in a line, without DETAIL and CONTEXT, which hold values of rows.
+
+    Of what the driver reports itself only known phrases are returned: its text quotes the connection string, and of a malformed one that
+    is the password.
+    """
+    if error.diag.message_primary:
+        return bounded(error.diag.message_primary, 300)
+    return _phrase(str(error)) or type(error).__name__
+
+
+_PHRASES = {
+    "password authentication failed": "password authentication failed",
+    "no password supplied": "it asks for a password, and there is none",
+    "no pg_hba.conf entry": "no entry of its pg_hba.conf admits this login",
+    "is not permitted to log in": "the role is not permitted to log in",
+    "session is read-only": "it is read-only",
+    "too many": "too many connections",
+    "remaining connection slots": "too many connections",
+    "starting up": "it is starting up",
+    "shutting down": "it is shutting down",
+    "Connection refused": "the connection was refused: it does not run, or on another port",
+    "translate host name": "the name of its host is not known",
+    "resolve host": "the name of its host is not known",
+    "certificate": "its TLS certificate was not accepted",
+    "timeout expired": "it did not answer in time",
+    "server closed the connection": "it closed the connection",
+    "connection is closed": "the connection is closed",
+    "connection is lost": "the connection is lost",
+}
+"""What texts of the driver hold that we know, in words of our own. In another language, only the kind of the error is shown."""
+_NOT_THERE = re.compile(r'(database|role) ".*" does not exist', re.DOTALL)
+
+
+def _phrase(text: str) -> str | None:
+    if found := _NOT_THERE.search(text):
+        return f"the {found[1]} does not exist"
+    return next((words for part, words in _PHRASES.items() if part in text), None)
+
+
+def explain(error: psycopg.Error) -> EconomicError:
+    """Return what a driver error means: whether trying again can help, and who must do what if not.
+
+    SQLSTATE classes: PostgreSQL's appendix "Error Codes". A refused connection carries none: see :mod:`economic.db.opening`.
+    """
+    code = error.sqlstate or ""
+    words = said(error)
+    if code == "42501":
+        return SchemaMismatch(
+            f"The database role may not do what the sync needs: {words}.",
+            hint="Let the owner of the database run `python -m economic migrate`, then include/sql/grants/grant_writer.sql.",
+        )
+    if code[:2] in {"28", "3D"}:
+        return ConfigurationError(
+            f"PostgreSQL refused the connection: {words}.",
+            hint="Check host, port, database, login and password of the PostgreSQL connection; in a URL, special characters of a password are "
+            "written as %XX.",
+        )
+    if code[:2] in {"42", "0A", "3F"}:
+        return SchemaMismatch(
+            f"The tables are not the ones this version works with: {words}.",
+            hint="Run `python -m economic migrate`.",
+        )
+    if code in _STOPPING:
+        return FatalError(f"{_STOPPING[code]} {words}.", hint="Make room; the next sync goes on by itself.")
+    if code[:2] in {"22", "23"} or (not code and isinstance(error, psycopg.DataError)):
+        return FatalError(f"The database refused a value where it should not: {words}.")
+    return DatabaseUnavailable(f"The database failed ({code or type(error).__name__}): {words}.")
+
+
+def is_lost(connection: Connection, error: psycopg.Error) -> bool:
+    """Whether an error means that the connection is of no more use, but another one may be."""
+    code = error.sqlstate or ""
+    return connection.closed or code in _GONE or code.startswith("08")
+
+
+def is_obstructed(error: psycopg.Error) -> bool:
+    """Whether an error means that a transaction was broken off because of others, and may go through when it is done again."""
+    return error.sqlstate in _OBSTRUCTED

@@ -1,0 +1,233 @@
+"""One task attempt at work on a sync: what it was asked for, what it may write, and what it has spent."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any, Protocol, TypeVar
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from economic.db import retry as redo
+from economic.db import staging
+from economic.db.lease import Lease
+from economic.db.runs import Owner, SyncRun
+from economic.db.sql import Connection, one
+from economic.db.staging import StagedPage
+from economic.db.statistics import Counts
+from economic.errors import (
+    AgreementMismatch,
+    DatabaseUnavailable,
+    EconomicError,
+    FatalError,
+    LeaseLost,
+    ScanExpired,
+)
+from economic.records.agreement import Agreement
+from economic.records.decoder import CollectionPage
+from economic.records.totals import Totals
+
+T = TypeVar("T")
+
+_HEARTBEAT_SECONDS = 20.0
+SCAN_VALID_FOR = timedelta(hours=1)
+"""An older scan is never stored: what it read may have changed since."""
+ENDS_A_SYNC = (LeaseLost, DatabaseUnavailable, psycopg.Error)
+"""A lost lease or database, which may show while e-conomic is waited for. Nothing else that goes wrong over names or totals ends a sync."""
+
+
+class TrafficCounts(Protocol):
+    """Requests, retries and body bytes of a client so far."""
+
+    requests: int
+    retries: int
+    bytes: int
+
+
+class Client(Protocol):
+    """What a sync asks of e-conomic; the hook is one."""
+
+    while_waiting: Callable[[], None]
+
+    @property
+    def traffic(self) -> TrafficCounts: ...
+    def agreement(self) -> Agreement: ...
+    def invoices_above(
+        self,
+        number: int | None,
+        *,
+        page_size: int,
+        date_from: date | None = None,
+        date_to: date | None = None,
+    ) -> CollectionPage: ...
+    def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int: ...
+    def totals(self) -> Totals: ...
+    def employees_above(
+        self, number: int | None, *, page_size: int = 1000, attempts: int | None = None
+    ) -> CollectionPage: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be synced, for which DAG run.
+
+    :param run_key: see :class:`economic.db.runs.Owner`.
+    :param clear_number: how often the DAG run was cleared.
+    :param attempt: which task attempt asks, for people: task and try.
+    :param date_from: only invoices dated this day or later; with neither date the sync is a full one.
+    :param force: take the lease from a live sync, and do not trust the employee cache.
+    :param accept_missing: mark invoices missing however many are gone from e-conomic's list.
+    """
+
+    dag_id: str
+    run_id: str
+    run_key: str
+    run_type: str
+    conn_id: str
+    attempt: str
+    clear_number: int = 0
+    date_from: date | None = None
+    date_to: date | None = None
+    force: bool = False
+    accept_missing: bool = False
+
+    @property
+    def owner(self) -> Owner:
+        """The DAG run and the connection that the sync belongs to."""
+        return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
+
+    @property
+    def scope(self) -> str:
+        """``full`` or ``range``."""
+        return "full" if self.date_from is None and self.date_to is None else "range"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One task attempt at work on a sync: its connection and how to get another, its lease, and the sync's row as of the last commit."""
+
+    connection: Connection
+    lease: Lease
+    run: SyncRun
+    client: Client | None = None
+    reopen: Callable[[], Connection] | None = None
+    knows_agreement: bool = False
+    _heard: float = field(default_factory=time.monotonic)
+    _clock: float = field(default_factory=time.monotonic)
+    _told: tuple[int, int, int] = (0, 0, 0)
+
+    def __post_init__(self) -> None:
+        if self.client is not None:
+            self.client.while_waiting = self.keep_alive
+
+    @property
+    def counts(self) -> Counts:
+        """What the sync has counted so far, as of the last commit."""
+        return self.run.counts
+
+    def write(self, work: Callable[[], T]) -> T:
+        """Do ``work`` in one transaction under the lease, again when PostgreSQL breaks it off: see :mod:`economic.db.retry`.
+
+        :param work: writes through :attr:`connection`, which may be another one each time, and leaves no other trace.
+        """
+        result = redo.until_committed(self, work)
+        self._heard = time.monotonic()
+        return result
+
+    def keep_alive(self) -> None:
+        """Renew the lease when it was not renewed lately; for the waits between transactions.
+
+        :raises LeaseLost: another sync took over.
+        """
+        if time.monotonic() - self._heard > _HEARTBEAT_SECONDS:
+            self.write(lambda: None)
+
+    def staged(self) -> dict[int, StagedPage] | None:
+        """What is in staging, by page; None when it is not every row staged so far: a crash of PostgreSQL empties the table."""
+        expected = {page: rows for page, rows in enumerate(self.run.staged_rows, start=1) if rows}
+        found = staging.pages(self.connection, self.run.sync_id)
+        return found if {page: each.rows for page, each in found.items()} == expected else None
+
+    def check_staging(self) -> dict[int, StagedPage]:
+        """What is in staging, by page, once it is sure to be whole.
+
+        :raises FatalError: it is not.
+        """
+        found = self.staged()
+        if found is None:
+            raise FatalError(
+                f"The staged pages of sync {self.run.sync_id} are not whole: PostgreSQL lost them in a crash. Pages stored so far stay.",
+                hint="The next sync fetches them again; clear fetch-pages with downstream to have it now.",
+            )
+        return found
+
+    def check_agreement(self, client: Client) -> None:
+        """Make sure that the connection still reaches the sync's agreement, unless this attempt has asked already.
+
+        :raises AgreementMismatch: it was given another company's tokens since the sync began.
+        """
+        if self.knows_agreement:
+            return
+        if client.agreement().agreement_number != self.lease.agreement_number:
+            raise AgreementMismatch("the connection reaches another company than when the sync began")
+        self.knows_agreement = True
+
+    def check_scan_age(self) -> None:
+        """Make sure, within a transaction, that what it stores was read lately.
+
+        :raises ScanExpired: it was read too long ago: its DAG was paused, or its tasks queued for long.
+        """
+        scan = one(self.connection, "select_scan_age", sync_id=self.run.sync_id)
+        if scan["age"] is None or scan["age"] > SCAN_VALID_FOR:
+            raise ScanExpired(
+                f"The invoices of sync {self.run.sync_id} were read more than {SCAN_VALID_FOR.total_seconds() / 60:.0f} minutes ago "
+                f"(from {scan['scan_started_at']:%Y-%m-%d %H:%M:%S} UTC): the rest of them is not stored."
+            )
+
+    def spent(self, seconds: str) -> Counts:
+        """What was spent since the last commit: time (under the name of the phase), requests, memory."""
+        traffic = self.client.traffic if self.client is not None else None
+        now = (traffic.requests, traffic.retries, traffic.bytes) if traffic else (0, 0, 0)
+        requests, retries, size = (a - b for a, b in zip(now, self._told, strict=True))
+        counts = Counts(requests=requests, retries=retries, bytes=size, peak_memory_mb=peak_memory_mb())
+        return replace(counts, **{seconds: time.monotonic() - self._clock})  # type: ignore[arg-type]  # a float field
+
+    def committed(self, counts: Counts, **changes: Any) -> None:
+        """Take over what a transaction wrote, after its commit."""
+        self.run = replace(self.run, counts=counts, **changes)
+        if self.client is not None:
+            traffic = self.client.traffic
+            self._told = (traffic.requests, traffic.retries, traffic.bytes)
+        self._clock = time.monotonic()
+
+
+def in_words(error: Exception) -> str:
+    """Return what went wrong, for a message; of an unexpected error its type only, since its text may hold anything."""
+    return error.message if isinstance(error, EconomicError) else f"unexpected {type(error).__name__}"
+
+
+def peak_memory_mb() -> float:
+    """Most memory this process ever held, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
+
+
+def counted(number: int, thing: str) -> str:
+    """A number with its noun, in words for people: ``1 invoice``, ``22,500 invoices``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def stored_counts(counts: Counts) -> Jsonb:
+    """Counts as the sync's row keeps them."""
+    return Jsonb(counts.to_json())
+
+
+def percentage(counts: Counts, results: int) -> float:
+    """How much of a sync is done: each invoice counts once when fetched and once when stored. 100 is said at the end only."""
+    done = counts.fetched - counts.discarded + counts.stored
+    return min(99.9, round(100.0 * done / (2 * results), 1)) if results else 0.0

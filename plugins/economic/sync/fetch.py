@@ -1,0 +1,182 @@
+"""Phase one: every booked invoice from e-conomic into staging, page by page, proven complete."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from economic.db import runs
+from economic.db.sql import run
+from economic.db.statistics import Counts
+from economic.records.decoder import CollectionPage
+from economic.records.totals import Totals
+from economic.sync import employees
+from economic.sync.attempt import ENDS_A_SYNC, Attempt, Client, in_words, stored_counts
+from economic.sync.pagination import Position, scan
+from economic.sync.stage import stage
+
+log = logging.getLogger(__name__)
+
+MOST_SCANS = 2
+MOST_TAILS = 3
+"""How often the end of the books is read again because the totals count more than was seen."""
+
+
+def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds: int) -> dict[str, Any]:
+    """Scan e-conomic's booked invoices into staging; an earlier attempt's scan is gone on with after its last committed page.
+
+    :param cache_seconds: how long the stored list of employees serves; then it is asked for again, so that invoices are stored with the names.
+    :return: the task's XCom: sync id, agreement, and what was counted.
+    :raises ContractChanged: nothing on a page can be read, or the paging does not keep its word.
+    """
+    log.info("Starting invoice sync from E-conomic API")
+    if attempt.staged() is None:
+        _start_again(attempt, "the staged pages were lost")
+    complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
+    while not complete and attempt.run.scan_number < MOST_SCANS:
+        _start_again(attempt, "invoices were booked or removed among those read")
+        complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
+    # Tried once only, not to keep the invoices waiting: what is not there now is asked for again in phase three.
+    employees.refresh(attempt, client, cache_seconds, attempts=1)
+    counts = attempt.counts + attempt.spent("fetch_seconds")
+    words = "all of them" if complete else "not proven to be all"
+    attempt.write(
+        lambda: run(
+            attempt.connection,
+            "update_sync_run_scanned",
+            sync_id=attempt.run.sync_id,
+            booked_count=count,
+            totals=totals and Jsonb(runs.totals_json(totals)),
+            complete=complete,
+            statistics=stored_counts(counts),
+            message=f"Fetched {attempt.run.scan_seen:,} invoices, {words}",
+        )
+    )
+    attempt.committed(counts, complete=complete, totals=totals)
+    return {
+        "sync_id": attempt.run.sync_id,
+        "agreement_number": attempt.run.agreement_number,
+        "pages": counts.pages,
+        "fetched": counts.fetched,
+        "rejected": counts.failed,
+        "requests": counts.requests,
+        "complete": complete,
+    }
+
+
+def _scan_to_the_totals(attempt: Attempt, client: Client, page_size: int) -> tuple[bool, int, Totals | None]:
+    """Scan until neither e-conomic's count nor its totals count more invoices than were seen.
+
+    :return: whether the scan is proven complete, e-conomic's count, and its totals if they were read.
+    """
+    complete, count = _scan_to_the_end(attempt, client, page_size)
+    if attempt.run.scope != "full":
+        return complete, count, None
+    totals = _totals(client)
+    for _ in range(MOST_TAILS):
+        seen = attempt.run.scan_seen
+        if totals is None or not complete or totals.invoice_count <= seen:
+            break
+        # Booked after the count: above the cursor, so they only need to be read as well.
+        complete, count = _scan_to_the_end(attempt, client, page_size)
+        if attempt.run.scan_seen == seen:
+            break
+        totals = _totals(client)
+    return complete, count, totals
+
+
+def _scan_to_the_end(attempt: Attempt, client: Client, page_size: int) -> tuple[bool, int]:
+    """Scan until e-conomic counts as many invoices as were seen; whether it does, and its count."""
+    _scan(attempt, client, page_size)
+    count = _count(attempt, client)
+    if count > attempt.run.scan_seen and not attempt.run.scan_drifted:
+        # Booked after the last page was read: above the cursor, so they only need to be read as well.
+        _scan(attempt, client, page_size)
+        count = _count(attempt, client)
+    return count == attempt.run.scan_seen and not attempt.run.scan_drifted, count
+
+
+def _count(attempt: Attempt, client: Client) -> int:
+    return client.count_invoices(date_from=attempt.run.date_from, date_to=attempt.run.date_to)
+
+
+def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
+    now = attempt.run
+
+    def get(cursor: int | None) -> CollectionPage:
+        # Here the page before is gone, so this looks through little; see _collector_paused.
+        gc.collect(1)
+        log.info("Fetching page %d from E-conomic", len(attempt.run.staged_rows) + 1)
+        return client.invoices_above(
+            cursor, page_size=page_size, date_from=now.date_from, date_to=now.date_to
+        )
+
+    start = Position(now.scan_cursor, len(now.staged_rows), now.scan_seen)
+    with _collector_paused():
+        for page in scan(get, page_size=page_size, start=start, whole=now.scope == "full"):
+            if page.items or page.duplicates:
+                stage(attempt, page)
+            elif page.drifted and not attempt.run.scan_drifted:
+                attempt.committed(attempt.counts + attempt.spent("fetch_seconds"), scan_drifted=True)
+            del page
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Let no full garbage collection search a page's many objects: they hold no cycles, and all of Airflow would be searched with them."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _start_again(attempt: Attempt, why: str) -> None:
+    """Throw the scan away and begin at the first page: what it had fetched is counted as discarded."""
+    now = attempt.counts
+    discarded = now.fetched - now.discarded
+    counts = (
+        now
+        + attempt.spent("fetch_seconds")
+        + Counts(discarded=discarded, failed=-now.failed, degraded=-now.degraded, duplicates=-now.duplicates)
+    )
+    message = f"Scanning again from the first page: {why}"
+    log.warning("%s.", message)
+
+    def write() -> None:
+        run(attempt.connection, "delete_staged_invoices", sync_id=attempt.run.sync_id)
+        run(
+            attempt.connection,
+            "update_sync_run_rescan",
+            sync_id=attempt.run.sync_id,
+            statistics=stored_counts(counts),
+            message=message,
+        )
+
+    attempt.write(write)
+    attempt.committed(
+        counts,
+        scan_number=attempt.run.scan_number + 1,
+        scan_cursor=None,
+        scan_seen=0,
+        scan_drifted=False,
+        staged_rows=(),
+    )
+
+
+def _totals(client: Client) -> Totals | None:
+    """e-conomic's own totals, or None: without them the copy is complete all the same, only not reconciled."""
+    try:
+        return client.totals()
+    except ENDS_A_SYNC:
+        raise
+    except Exception as error:
+        log.warning("The totals could not be read, so this sync is not reconciled: %s", in_words(error))
+        return None

@@ -1,0 +1,272 @@
+"""A sync from begin to end: who may run, how a task attempt goes on with it, and how it is closed.
+
+The three phases live beside this module: :mod:`economic.sync.fetch`, :mod:`economic.sync.upsert` and :mod:`economic.sync.employee_names`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from economic.db import invoices as store
+from economic.db import lease as leases
+from economic.db import runs, schema
+from economic.db.lease import Lease
+from economic.db.runs import Owner, SyncRun
+from economic.db.sql import Connection, row, run, transaction
+from economic.errors import LeaseBusy, LeaseLost, SyncEnded
+from economic.sync.attempt import SCAN_VALID_FOR, Attempt, Client, Order
+
+log = logging.getLogger(__name__)
+
+RESUMABLE_FOR = timedelta(minutes=15)
+"""A scan goes on where an earlier attempt stopped only within this time: its pages would mix too distant moments."""
+ORPHANED_AFTER_SECONDS = 1200
+"""A running row without a lease that was silent for longer belongs to a process that is gone: it would have spoken or failed by then."""
+WAITING_FOR_SECONDS = 180
+"""A waiting sync that has not looked for so long is not waiting any more: its process or its run is gone."""
+
+
+def _nobody(sync_id: int) -> None:
+    """Whoever does not need to know the sync before it has begun."""
+
+
+def begin(
+    client: Client,
+    connection: Connection,
+    order: Order,
+    reopen: Callable[[], Connection] | None = None,
+    opened: Callable[[int], object] = _nobody,
+) -> Attempt:
+    """Open a sync, or go on with the one that an earlier attempt of this DAG run left unfinished.
+
+    :param reopen: gives another connection when this one is lost between begin and end.
+    :param opened: is told which sync is this attempt's own, for :func:`wait`, :func:`note_failure` and :func:`close` when begin fails. An attempt
+        that was believed to be dead must not close the sync of the one that took its place.
+
+    :raises SchemaMismatch: the tables are not usable.
+    :raises LeaseBusy: another sync of the agreement runs; the new sync's row stays open for :func:`wait` or :func:`close`.
+    :raises AgreementMismatch: the connection suddenly reaches another agreement.
+    """
+    schema.prepare(connection)
+    before = runs.sync_run_of(connection, order.owner)
+    if before is not None and _was_displaced(before, order):
+        order = replace(order, force=False)
+    resumed = _resume(connection, before, order) if before is not None else None
+    if before is not None and before.status == "running" and before.phase == "waiting":
+        sync_id = before.sync_id
+    elif resumed is not None:
+        sync_id = resumed.sync_id
+    else:
+        sync_id = open_row(connection, order)
+    opened(sync_id)
+    bound = store.bound_agreement(connection, order.conn_id)
+    if resumed is None and order.run_type == "backfill":
+        _give_way(connection, order.conn_id, sync_id)
+    if bound is not None and resumed is None and not order.force:
+        leases.check_free(connection, bound, sync_id)
+    client.while_waiting = _renewal(connection, resumed)
+    agreement = client.agreement()
+    if resumed is not None and resumed.agreement_number != agreement.agreement_number:
+        # The connection was given another company's tokens between two tries.
+        _abandon(connection, resumed.sync_id, resumed, "the connection reaches another company now")
+        resumed, sync_id = None, open_row(connection, order)
+        opened(sync_id)
+        client.while_waiting = _renewal(connection, None)
+    with transaction(connection):
+        store.bind_agreement(connection, order.conn_id, agreement)
+        run(
+            connection,
+            "update_sync_run_agreement",
+            sync_id=sync_id,
+            agreement_number=agreement.agreement_number,
+            clear_number=order.clear_number,
+        )
+    lease = resumed or leases.acquire(
+        connection, agreement.agreement_number, sync_id, order.attempt, force=order.force, reopen=reopen
+    )
+    with transaction(connection):
+        if resumed is None:
+            run(connection, "update_sync_run_scan_started", sync_id=sync_id)
+        run(connection, "delete_orphaned_staged_invoices")
+    attempt = _attempt(connection, lease, client, reopen)
+    attempt.knows_agreement = True
+    return attempt
+
+
+def _give_way(connection: Connection, conn_id: str, sync_id: int) -> None:
+    """Let a full sync go first that waits for its turn: a backfill's many runs would leave it none.
+
+    :raises LeaseBusy: one waits.
+    """
+    waiting = row(
+        connection,
+        "find_waiting_full_sync",
+        conn_id=conn_id,
+        sync_id=sync_id,
+        idle_seconds=WAITING_FOR_SECONDS,
+    )
+    if waiting is not None:
+        raise LeaseBusy(
+            f"Sync {waiting['sync_id']} (full) waits for its turn and goes first.",
+            holder_scope="full",
+            detail=f"It is of run {waiting['run_id']}.",
+        )
+
+
+def _was_displaced(before: SyncRun, order: Order) -> bool:
+    """Whether a newer sync displaced a forced one before Airflow tried it again; a person who clears the run means to force.
+
+    A try after that one finds its row instead, which was not forced any more.
+    """
+    displaced = before.status == "superseded" or not before.force
+    return order.force and displaced and before.clear_number == order.clear_number
+
+
+def _renewal(connection: Connection, lease: Lease | None) -> Callable[[], None]:
+    def renew() -> None:
+        if lease is not None:
+            with leases.fenced(connection, lease):
+                pass
+
+    return renew
+
+
+def open_row(connection: Connection, order: Order) -> int:
+    """Open the row of a new sync, and close those of its connection that a crash left open."""
+    with transaction(connection):
+        sync_id = runs.open_sync_run(
+            connection,
+            dag_id=order.dag_id,
+            run_id=order.run_id,
+            run_key=order.run_key,
+            clear_number=order.clear_number,
+            run_type=order.run_type,
+            conn_id=order.conn_id,
+            scope=order.scope,
+            date_from=order.date_from,
+            date_to=order.date_to,
+            force=order.force,
+            accept_missing=order.accept_missing,
+            message="Starting",
+        )
+        run(
+            connection,
+            "close_orphaned_sync_runs",
+            conn_id=order.conn_id,
+            sync_id=sync_id,
+            idle_seconds=ORPHANED_AFTER_SECONDS,
+        )
+    return sync_id
+
+
+def _resume(connection: Connection, before: SyncRun, order: Order) -> Lease | None:
+    """The lease of the sync that an earlier attempt left in its scan, when that scan may be gone on with."""
+    if before.status != "running" or before.phase == "waiting":
+        return None
+    same = (before.scope, before.date_from, before.date_to) == (order.scope, order.date_from, order.date_to)
+    lease = None
+    if before.agreement_number is not None:
+        try:
+            lease = leases.enter(connection, before.agreement_number, before.sync_id, order.attempt)
+        except LeaseLost:
+            log.info("The earlier attempt's sync %d no longer holds the lease.", before.sync_id)
+    if lease is not None and same and before.phase == "fetch" and _is_young(before):
+        log.info("Going on with sync %d after page %d.", before.sync_id, len(before.staged_rows))
+        return lease
+    _abandon(connection, before.sync_id, lease, "begun again by a later attempt")
+    return None
+
+
+def _is_young(before: SyncRun) -> bool:
+    return (
+        before.scan_idle is not None
+        and before.scan_age is not None
+        and before.scan_idle < RESUMABLE_FOR
+        and before.scan_age < SCAN_VALID_FOR
+    )
+
+
+def _abandon(connection: Connection, sync_id: int, lease: Lease | None, why: str) -> None:
+    with transaction(connection) if lease is None else leases.fenced(connection, lease):
+        runs.close_sync_run(connection, sync_id, "abandoned", f"Abandoned: {why}.")
+        if lease is not None:
+            leases.release(connection, lease)
+
+
+def join(
+    connection: Connection,
+    sync_id: int,
+    owner: Owner,
+    attempt: str,
+    client: Client | None = None,
+    reopen: Callable[[], Connection] | None = None,
+) -> Attempt:
+    """Go on with a sync in one of its later tasks.
+
+    :param owner: the DAG run that asks, and its connection.
+    :param reopen: gives another connection when this one is lost.
+    :raises SyncEnded: the sync is over, or not this DAG run's; nothing may be written on its behalf.
+    :raises LeaseLost: another sync took over.
+    """
+    found = runs.sync_run(connection, sync_id)
+    if found is None or found.agreement_number is None:
+        raise SyncEnded(f"Sync {sync_id} is not known to the database.")
+    if owner != found.owner:
+        raise SyncEnded(f"Sync {sync_id} is of another DAG run or connection.")
+    if found.status in {"superseded", "abandoned"}:
+        raise LeaseLost(f"Sync {sync_id} was {found.status}: {found.message}")
+    if found.status != "running":
+        raise SyncEnded(f"Sync {sync_id} has ended as {found.status}.")
+    lease = leases.enter(connection, found.agreement_number, sync_id, attempt)
+    return _attempt(connection, lease, client, reopen)
+
+
+def _attempt(
+    connection: Connection, lease: Lease, client: Client | None, reopen: Callable[[], Connection] | None
+) -> Attempt:
+    found = runs.sync_run(connection, lease.sync_id)
+    if found is None:
+        raise SyncEnded(f"Sync {lease.sync_id} is not known to the database.")
+    return Attempt(connection, lease, found, client, reopen)
+
+
+def latest(connection: Connection, owner: Owner) -> int | None:
+    """Return the newest sync that a DAG run began with its connection, None when it has begun none."""
+    found = runs.sync_run_of(connection, owner)
+    return None if found is None else found.sync_id
+
+
+def note_failure(connection: Connection, sync_id: int, message: str) -> None:
+    """Note on a running sync why an attempt failed that will be tried again."""
+    with transaction(connection):
+        run(connection, "update_sync_run_message", sync_id=sync_id, message=message)
+
+
+def wait(connection: Connection, sync_id: int, message: str) -> float:
+    """Note that a sync waits for the one that holds the lease; for how many seconds it has waited."""
+    with transaction(connection):
+        run(connection, "update_sync_run_waiting", sync_id=sync_id, message=message)
+    return runs.age_seconds(connection, sync_id)
+
+
+def close(
+    connection: Connection, sync_id: int, status: str, message: str, lease: Lease | None = None
+) -> None:
+    """Close a sync that will not be tried again, and free its lease in the same transaction.
+
+    :param lease: the lease of the attempt that closes, if it had one.
+    :raises LeaseLost: another attempt or sync took that lease over; nothing was closed.
+    """
+    found = runs.sync_run(connection, sync_id)
+    if found is None or found.status != "running":
+        return
+    with transaction(connection) if lease is None else leases.fenced(connection, lease):
+        if lease is None and found.agreement_number is not None:
+            # The lease's row before the sync's, as everywhere: two that lock them crosswise deadlock.
+            leases.lock(connection, found.agreement_number)
+        runs.close_sync_run(connection, found.sync_id, status, message)
+        if found.agreement_number is not None:
+            leases.release(connection, lease or Lease(found.agreement_number, found.sync_id, 0))

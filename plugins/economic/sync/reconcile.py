@@ -1,0 +1,210 @@
+"""The end of phase two: what is gone from e-conomic is marked, and the copy is compared with e-conomic's own totals."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+from psycopg.types.json import Jsonb
+
+from economic.db import invoices as store
+from economic.db.invoices import Gone, HeldTotals
+from economic.db.sql import run
+from economic.db.statistics import Counts, too_many_rejected
+from economic.records.totals import Totals
+from economic.sync.attempt import Attempt, counted, stored_counts
+
+log = logging.getLogger(__name__)
+
+_FEWEST_GONE = 10
+_SHARE_GONE = Decimal("0.005")
+"""If more invoices than this disappear at once, assume a bad answer and mark none: booked invoices do not vanish."""
+_MOST_LOGGED = 100
+_CENT = Decimal("0.01")
+_ALL_DIGITS = Context(prec=150_000)
+"""Enough for the largest sum that PostgreSQL's numeric holds."""
+
+_IN_THE_LOG = {
+    True: "The copy agrees with e-conomic's totals.",
+    False: "The copy differs from e-conomic's totals: sync_run.verdict says how.",
+}
+
+
+def reconcile(attempt: Attempt) -> None:
+    """Mark what a proven complete full scan did not show, compare with e-conomic's totals, and note both, in one transaction."""
+    counts, reconciled, verdict, warning = attempt.write(lambda: _write(attempt))
+    attempt.committed(counts, reconciled=reconciled, verdict=verdict, warning=warning)
+    # The verdict holds sums, and who may read a task's log need not be allowed to read sums.
+    log.info("%s", verdict if reconciled is None else _IN_THE_LOG[reconciled])
+    if warning:
+        log.warning("%s", warning)
+
+
+def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
+    now = attempt.run
+    attempt.check_scan_age()
+    agreement = attempt.lease.agreement_number
+    proven = now.complete and now.scope == "full"
+    missing, warning = 0, None
+    returned = (
+        store.unmark_refused(attempt.connection, agreement, now.sync_id) if attempt.counts.failed else 0
+    )
+    if proven:
+        run(
+            attempt.connection,
+            "resolve_vanished_rejections",
+            agreement_number=agreement,
+            sync_id=now.sync_id,
+        )
+    held = store.held_totals(attempt.connection, agreement)
+    if too_many_rejected(attempt.counts.failed, attempt.run.scan_seen):
+        warning = f"{attempt.counts.failed:,} of {counted(attempt.run.scan_seen, 'invoice')} could not be stored: none was marked missing"
+    elif proven and not _holds_what_was_shown(attempt, held):
+        # What is not staged any more would look as if it were gone from e-conomic.
+        attempt.check_staging()
+        missing, warning = _mark_missing(attempt, held)
+    if missing:
+        held = store.held_totals(attempt.connection, agreement)
+    reconciled, verdict = _verdict(attempt, held, warning)
+    counts = attempt.counts + attempt.spent("upsert_seconds") + Counts(missing=missing, returned=returned)
+    run(
+        attempt.connection,
+        "update_sync_run_reconciled",
+        sync_id=now.sync_id,
+        reconciled=reconciled,
+        verdict=verdict,
+        warning=warning,
+        held=Jsonb(holdings_json(held)),
+        statistics=stored_counts(counts),
+    )
+    return counts, reconciled, verdict, warning
+
+
+def _holds_what_was_shown(attempt: Attempt, held: HeldTotals) -> bool:
+    """Whether the counts alone prove that nothing is gone: each invoice that was shown is stored, and no more are held than were shown."""
+    return not attempt.counts.failed and held.invoice_count == sum(attempt.run.staged_rows)
+
+
+def holdings_json(held: HeldTotals) -> dict[str, int | str | dict[str, int] | None]:
+    """What is held, as the sync's row keeps it: amounts as text."""
+    return {key: str(value) if isinstance(value, Decimal) else value for key, value in asdict(held).items()}
+
+
+def _mark_missing(attempt: Attempt, held: HeldTotals) -> tuple[int, str | None]:
+    """Mark the invoices that e-conomic neither lists nor counts any more.
+
+    :return: how many were marked, and why none was although some are gone from the list.
+    """
+    agreement = attempt.lease.agreement_number
+    most = held.invoice_count if attempt.run.accept_missing else most_missing(held.invoice_count)
+    gone = store.gone_invoices(attempt.connection, agreement, attempt.run.sync_id, most)
+    if not gone.count:
+        return 0, None
+    if obstacle := _obstacle(gone, most, held, attempt.run.totals):
+        return 0, (
+            f"e-conomic no longer returns {gone.count:,} of {counted(held.invoice_count, 'invoice')}, {obstacle}: none was marked missing"
+        )
+    marked = store.mark_missing(attempt.connection, agreement, gone.numbers)
+    more = ", ..." if gone.count > _MOST_LOGGED else ""
+    log.warning(
+        "e-conomic no longer returns %s, marked missing: %s%s.",
+        counted(gone.count, "invoice"),
+        ", ".join(map(str, gone.numbers[:_MOST_LOGGED])),
+        more,
+    )
+    return marked, None
+
+
+def most_missing(held: int) -> int:
+    """Return how many of the invoices held may be marked missing at once unless a person accepts it: never most of them."""
+    return min(max(_FEWEST_GONE, int(held * _SHARE_GONE)), held // 2)
+
+
+def _obstacle(gone: Gone, most: int, held: HeldTotals, totals: Totals | None) -> str | None:
+    """Return the evidence against marking the invoices that are gone from the list, None when there is none."""
+    expected = held.invoice_count + held.unheld_count - gone.count
+    if totals is not None and totals.invoice_count > expected:
+        return f"but its totals still count {totals.invoice_count:,}"
+    if gone.unnumbered:
+        return f"but {counted(gone.unnumbered, 'item')} came without a usable number and may be among them"
+    if gone.count > most:
+        return f"more than the limit of {most:,} at once (accept_missing accepts it)"
+    return None
+
+
+def _verdict(attempt: Attempt, held: HeldTotals, warning: str | None) -> tuple[bool | None, str]:
+    if attempt.run.scope == "range":
+        return None, "Not compared: this sync covered a range of dates."
+    if attempt.run.totals is None:
+        return None, "Not compared: e-conomic's totals could not be read."
+    return compare(attempt.run.totals, held, complete=attempt.run.complete, unmarked=warning is not None)
+
+
+def compare(theirs: Totals, ours: HeldTotals, *, complete: bool, unmarked: bool) -> tuple[bool, str]:
+    """Whether the copy agrees with e-conomic's totals, and how it stands, in words.
+
+    An invoice that was refused and never stored counts as known by number, but its amount is not in the copy's sum: while one is open, the copy is
+    not called reconciled. What is unpaid is told, but decides nothing: it moves with every payment.
+
+    :param complete: whether the scan is proven to have seen every invoice.
+    :param unmarked: whether invoices are gone from e-conomic's list that were not marked missing: then nothing agrees.
+    """
+    count = theirs.invoice_count - ours.invoice_count - ours.unheld_count
+    net = _cents(theirs.net_amount_base) - _cents(ours.net_amount_base)
+    if not (count or net or ours.rejected_count or unmarked):
+        agreed = f"Agrees with e-conomic: {counted(ours.invoice_count, 'invoice')}, net {_money(ours.net_amount_base, ours)}."
+        return True, agreed + _unpaid(theirs, ours)
+    parts = []
+    if count or net:
+        reason = _reason(count, ours, complete=complete, unmarked=unmarked)
+        parts.append(f"{_difference(count, net, ours)}: {reason}")
+    elif unmarked:
+        parts.append("its totals count invoices that its list does not show")
+    if ours.rejected_count:
+        parts.append(f"{counted(ours.rejected_count, 'invoice')} refused and kept aside")
+    return False, f"Differs from e-conomic: {'; '.join(parts)}." + _unpaid(theirs, ours)
+
+
+def _difference(count: int, net: Decimal, ours: HeldTotals) -> str:
+    amount = _money(abs(net), ours)
+    if count and net and (count > 0) == (net > 0):
+        return f"{counted(abs(count), 'invoice')}, {amount} {_where(count)}"
+    parts = [f"{counted(abs(count), 'invoice')} {_where(count)}"] if count else []
+    parts += [f"net {amount} {_where(net)}"] if net else []
+    return ", ".join(parts)
+
+
+def _where(difference: int | Decimal) -> str:
+    return "more in e-conomic than here" if difference > 0 else "more here than in e-conomic"
+
+
+def _reason(count: int, ours: HeldTotals, *, complete: bool, unmarked: bool) -> str:
+    if unmarked:
+        return "invoices are gone from its list that were not marked missing"
+    if not complete:
+        return "the scan was not proven complete; the next sync reads again"
+    if count > 0:
+        return "its totals count more than its list shows; the next sync compares again"
+    if count < 0:
+        return "its totals count less than its list shows; the next sync compares again"
+    if ours.rejected_count:
+        return "the refused invoices' amounts are not in the copy"
+    if ours.without_base:
+        return f"{counted(ours.without_base, 'invoice')} came without a net amount in base currency"
+    return "the counts agree; the next sync compares again"
+
+
+def _unpaid(theirs: Totals, ours: HeldTotals) -> str:
+    if theirs.remainder_base is None or _cents(theirs.remainder_base) == _cents(ours.remainder_base):
+        return ""
+    return f" Unpaid there {_money(theirs.remainder_base, ours)}, here {_money(ours.remainder_base, ours)}."
+
+
+def _cents(amount: Decimal) -> Decimal:
+    """Round to cents: e-conomic's totals have two decimals, amounts of invoices may have more."""
+    return amount.quantize(_CENT, ROUND_HALF_UP, _ALL_DIGITS)
+
+
+def _money(amount: Decimal, ours: HeldTotals) -> str:
+    return f"{amount:,.2f} {ours.base_currency or ''}".rstrip()

@@ -1,0 +1,155 @@
+"""One page into staging: what came unchanged, what is parsed, which fields are left out, what is rejected."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from economic.db import invoices as store
+from economic.db import staging
+from economic.db.invoices import Rejection
+from economic.db.sql import run
+from economic.db.statistics import Counts, nothing_usable
+from economic.errors import ContractChanged, RecordError
+from economic.records.decoder import RawItem
+from economic.records.fitting import LeftOut
+from economic.records.invoice import Invoice, digest, invoice_number, parse_invoice
+from economic.sync.attempt import Attempt, percentage, stored_counts
+from economic.sync.pagination import Page
+
+log = logging.getLogger(__name__)
+
+_MOST_LOGGED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _TriagedPage:
+    """The items of a page.
+
+    :param unchanged: numbers of those that came exactly as they are stored.
+    :param others: those that must be parsed.
+    :param degraded: of those, by number, the fields that were left out.
+    :param rejected: of those, the ones that cannot be stored.
+    """
+
+    unchanged: list[int]
+    others: list[RawItem]
+    degraded: dict[int, list[LeftOut]] = field(default_factory=dict)
+    rejected: list[Rejection] = field(default_factory=list)
+
+    def parse(self) -> Iterator[Invoice]:
+        """Parse the others, one after the other; what cannot be an invoice is rejected."""
+        self.degraded.clear()
+        self.rejected.clear()
+        for item in self.others:
+            try:
+                invoice, left_out = parse_invoice(item)
+            except RecordError as error:
+                self.rejected.append(Rejection(invoice_number(item), item.raw, error))
+                continue
+            if left_out:
+                self.degraded[invoice.invoice_number] = left_out
+            yield invoice
+
+    @property
+    def usable(self) -> int:
+        """How many were not rejected, once all are parsed."""
+        return len(self.unchanged) + len(self.others) - len(self.rejected)
+
+
+def stage(attempt: Attempt, page: Page) -> None:
+    """Validate one page and commit it: invoices, rejections, position, counts and progress together."""
+    counts, triaged = attempt.write(lambda: _write_page(attempt, page))
+    attempt.committed(
+        counts,
+        scan_cursor=page.position.cursor,
+        scan_seen=page.position.seen,
+        scan_drifted=attempt.run.scan_drifted or page.drifted,
+        staged_rows=(*attempt.run.staged_rows, triaged.usable),
+        total=page.results,
+    )
+    _log_reasons(page.number, triaged)
+    if nothing_usable(len(triaged.rejected), len(page.items)):
+        raise ContractChanged(f"None of the {len(page.items):,} items of page {page.number} can be read.")
+
+
+def _log_reasons(page: int, triaged: _TriagedPage) -> None:
+    for rejection in triaged.rejected[:_MOST_LOGGED]:
+        log.warning(
+            "Invoice %s was rejected: %s", rejection.invoice_number or "(no number)", rejection.error.message
+        )
+    if len(triaged.rejected) > _MOST_LOGGED:
+        log.warning("Page %d: %d invoices were rejected in all.", page, len(triaged.rejected))
+    if triaged.degraded:
+        number, (first, *_) = next(iter(triaged.degraded.items()))
+        log.warning(
+            "Page %d: %d invoices are stored with a field left out (see degraded_field); the first is %d: %s",
+            page,
+            len(triaged.degraded),
+            number,
+            first.message,
+        )
+
+
+def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
+    now = attempt.run
+    agreement = attempt.lease.agreement_number
+    triaged = _triage(attempt, page)
+    if triaged.others:
+        # PostgreSQL takes each one in while the next one is parsed.
+        staging.write(attempt.connection, now.sync_id, page.number, triaged.parse)
+    if triaged.unchanged:
+        first = triaged.usable - len(triaged.unchanged) + 1
+        staging.write_known(attempt.connection, now.sync_id, page.number, first, triaged.unchanged)
+    store.reject(attempt.connection, agreement, now.sync_id, triaged.rejected)
+    rejected = {rejection.invoice_number for rejection in triaged.rejected}
+    still_degraded = store.report_degraded(
+        attempt.connection,
+        agreement,
+        now.sync_id,
+        triaged.degraded,
+        parsed=page.numbered.keys() - triaged.unchanged - rejected,
+        unchanged=triaged.unchanged,
+    )
+    counts = (
+        attempt.counts
+        + attempt.spent("fetch_seconds")
+        + Counts(
+            fetched=len(page.items) + page.duplicates,
+            failed=len(triaged.rejected),
+            degraded=len(triaged.degraded) + still_degraded,
+            duplicates=page.duplicates,
+            pages=1,
+        )
+    )
+    fetched = page.position.seen
+    run(
+        attempt.connection,
+        "update_sync_run_fetched",
+        sync_id=now.sync_id,
+        cursor=page.position.cursor,
+        seen=page.position.seen,
+        drifted=page.drifted,
+        rows=triaged.usable,
+        statistics=stored_counts(counts),
+        current=fetched,
+        total=page.results,
+        percentage=percentage(counts, page.results),
+        message=f"Fetched {fetched:,} of {page.results:,} invoices (page {page.number})",
+    )
+    return counts, triaged
+
+
+def _triage(attempt: Attempt, page: Page) -> _TriagedPage:
+    """Separate the items that came as they are stored from those that must be parsed; a forced sync parses all."""
+    stored = (
+        {}
+        if attempt.run.force
+        else store.digests(attempt.connection, attempt.lease.agreement_number, page.numbered)
+    )
+    unchanged = [number for number, expected in stored.items() if digest(page.numbered[number]) == expected]
+    if not unchanged:
+        return _TriagedPage(unchanged, page.items)
+    left_out = {id(page.numbered[number]) for number in unchanged}
+    return _TriagedPage(unchanged, [item for item in page.items if id(item) not in left_out])

@@ -1,0 +1,184 @@
+"""Phase two: staging into ``invoice``, a transaction a page, around single rows that the database refuses."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from economic.db import invoices as store
+from economic.db import staging
+from economic.db.invoices import Rejection, Upserted
+from economic.db.sql import run
+from economic.db.statistics import Counts, nothing_usable
+from economic.errors import ContractChanged, RecordError
+from economic.sync.attempt import Attempt, percentage, stored_counts
+from economic.sync.reconcile import reconcile
+
+log = logging.getLogger(__name__)
+
+_WRONG_TABLE = "Look for a constraint or trigger on economic.invoice that is not this package's."
+MOST_PAGES_TOGETHER = 100
+"""Pages that hold nothing but invoices known again are taken together, up to so many."""
+
+
+@dataclass(slots=True)
+class _PageResult:
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    raw_changed: int = 0
+    returned: int = 0
+    named: int = 0
+    refused: list[Rejection] = field(default_factory=list)
+
+    def add(self, done: Upserted) -> None:
+        self.created += done.created
+        self.updated += done.updated
+        self.raw_changed += done.raw_changed
+        self.returned += done.returned
+        self.named += done.named
+        self.unchanged += done.staged - done.created - done.updated
+
+
+def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
+    """Take every staged page over into ``invoice``, then compare the copy with e-conomic's totals.
+
+    Only rows that differ are written. A row the database refuses is found by halving its page and set aside; the others go on.
+
+    :return: the task's XCom: created, updated, unchanged, failed, missing, reconciled.
+    :raises FatalError: staging is not whole any more (PostgreSQL crashed meanwhile).
+    """
+    to_compare = {page for page, staged in attempt.check_staging().items() if staged.known < staged.rows}
+    while (page := attempt.run.stored_pages + 1) <= len(attempt.run.staged_rows):
+        if page in to_compare:
+            _store_page(attempt, page)
+        else:
+            _pass_known_pages(attempt, page, to_compare)
+    reconcile(attempt)
+    counts = attempt.counts
+    return {
+        "created": counts.created,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "failed": counts.failed,
+        "missing": counts.missing,
+        "reconciled": attempt.run.reconciled,
+    }
+
+
+def _store_page(attempt: Attempt, page: int) -> None:
+    counts, result = attempt.write(lambda: _write_page(attempt, page))
+    attempt.committed(counts, stored_pages=page)
+    for rejection in result.refused:
+        log.warning("Invoice %s was refused: %s", rejection.invoice_number, rejection.error.message)
+
+
+def _write_page(attempt: Attempt, page: int) -> tuple[Counts, _PageResult]:
+    now = attempt.run
+    attempt.check_scan_age()
+    result = _PageResult()
+    rows = now.staged_rows[page - 1]
+    if rows:
+        _store_stretch(attempt, page, 1, rows, result)
+    if result.created + result.updated + result.unchanged + len(result.refused) != rows:
+        # Emptied in a crash since the phase began: the connection may be another one by now.
+        attempt.check_staging()
+    _stop_if_nothing_usable(result.refused, rows)
+    agreement = attempt.lease.agreement_number
+    store.reject(attempt.connection, agreement, now.sync_id, result.refused)
+    refused = [r.invoice_number for r in result.refused if r.invoice_number is not None]
+    store.resolve_stored(attempt.connection, agreement, now.sync_id, page, page, refused)
+    stored = Counts(
+        created=result.created,
+        updated=result.updated,
+        unchanged=result.unchanged,
+        raw_changed=result.raw_changed,
+        returned=result.returned,
+        failed=len(result.refused),
+        invoices_named=result.named,
+    )
+    return _note_stored(attempt, page, stored), result
+
+
+def _stop_if_nothing_usable(refused: list[Rejection], rows: int) -> None:
+    if nothing_usable(len(refused), rows):
+        raise ContractChanged(
+            f"The database refused all {rows:,} invoices of a page, the last one because: {refused[-1].error.message}",
+            hint=_WRONG_TABLE,
+        )
+
+
+def _pass_known_pages(attempt: Attempt, first: int, to_compare: set[int]) -> None:
+    """Count a stretch of pages as stored that hold nothing but invoices known again: there is nothing to write."""
+    last = first
+    most = min(first + MOST_PAGES_TOGETHER - 1, len(attempt.run.staged_rows))
+    while last < most and last + 1 not in to_compare:
+        last += 1
+
+    def write() -> Counts:
+        now = attempt.run
+        attempt.check_scan_age()
+        rows = sum(now.staged_rows[first - 1 : last])
+        if staging.known_rows(attempt.connection, now.sync_id, first, last) != rows:
+            attempt.check_staging()
+        store.resolve_stored(attempt.connection, attempt.lease.agreement_number, now.sync_id, first, last)
+        return _note_stored(attempt, last, Counts(unchanged=rows))
+
+    attempt.committed(attempt.write(write), stored_pages=last)
+
+
+def _note_stored(attempt: Attempt, page: int, stored: Counts) -> Counts:
+    now = attempt.run
+    total = sum(now.staged_rows)
+    counts = attempt.counts + attempt.spent("upsert_seconds") + stored
+    run(
+        attempt.connection,
+        "update_sync_run_stored",
+        sync_id=now.sync_id,
+        stored_pages=page,
+        statistics=stored_counts(counts),
+        current=counts.stored,
+        total=total,
+        percentage=percentage(counts, total),
+        message=f"Stored {counts.stored:,} of {total:,} invoices (page {page} of {len(now.staged_rows)})",
+    )
+    return counts
+
+
+def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _PageResult) -> None:
+    """Store a stretch of a page in one statement; when the database refuses it, its halves, down to the row that is to blame.
+
+    A whole page that takes too long is halved too, once: that leaves each half the time that all had.
+    """
+    try:
+        with attempt.connection.transaction():
+            done = store.upsert(
+                attempt.connection, attempt.lease.agreement_number, attempt.run.sync_id, page, first, last
+            )
+    except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.StatementTooComplex) as error:
+        if first == last:
+            _set_aside(attempt, page, first, error, result)
+            return
+    except psycopg.errors.QueryCanceled:
+        if first == last or (first, last) != (1, attempt.run.staged_rows[page - 1]):
+            raise
+        log.warning("Page %d took too long; storing it in two halves.", page)
+    else:
+        result.add(done)
+        return
+    middle = (first + last) // 2
+    _store_stretch(attempt, page, first, middle, result)
+    _store_stretch(attempt, page, middle + 1, last, result)
+
+
+def _set_aside(attempt: Attempt, page: int, position: int, error: psycopg.Error, result: _PageResult) -> None:
+    number, raw = staging.invoice(attempt.connection, attempt.run.sync_id, page, position)
+    said = error.diag.message_primary or type(error).__name__
+    column = error.diag.column_name or error.diag.constraint_name or "(item)"
+    refusal = RecordError(
+        f"The database refused it: {said}.", field=column, reason=f"sqlstate_{error.sqlstate}"
+    )
+    result.refused.append(Rejection(number, raw, refusal))
