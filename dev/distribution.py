@@ -92,7 +92,7 @@ def tried(environment: Path, work: Path) -> int:
         "AIRFLOW__CORE__DAGS_FOLDER": str(work / "somebodys_dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     }
-    script = shutil.copy(ROOT / "tests" / "distribution" / "smoke.py", work)
+    script = shutil.copy(ROOT / "tests" / "support" / "wheel_smoke.py", work)
     command = [environment / "bin" / "python", script]
     return subprocess.run(command, cwd=work, env=kept | variables).returncode
 

@@ -116,8 +116,8 @@ def on_oldest() -> Iterator[Row]:
     versions = [version_of(environment, name) for name in ("apache-airflow", "psycopg", "requests")]
     what = "oldest packages allowed: Airflow {}, psycopg {}, requests {}".format(*versions)
     yield tested(what, environment, QUICK)
-    yield tested(f"{what}: the DAG", environment, ["tests/system"])
-    yield tested(f"{what}: the page", environment, ["tests/page"])
+    yield tested(f"{what}: the DAG", environment, ["tests/dags/tasks"])
+    yield tested(f"{what}: the page", environment, ["tests/web/page"])
 
 
 def tested(what: str, environment: Path, folders: Sequence[str], **variables: str) -> Row:

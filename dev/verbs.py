@@ -21,14 +21,23 @@ PYTEST = ("python", "-m", "pytest", "-q")
 CHECKS: tuple[Step, ...] = (
     ("ruff", ("ruff", "check", ".", "run")),
     ("format", ("ruff", "format", "--check", ".", "run")),
-    ("mypy", ("mypy", "plugins/economic", "dev", "deploy", "tests/simulator", "tests/compose")),
+    ("mypy", ("mypy", "plugins/economic", "dev", "deploy", "tests/simulator", "tests/containers")),
     (
         "mypy of the tests' kit",
         (
             "mypy",
-            *("-p", "tests.injection", "-p", "tests.model", "-p", "tests.catalogue", "-p", "tests.live"),
-            *("-p", "tests.page", "-p", "tests.browser", "-p", "tests.soak"),
-            *("-m", "tests.backfill.test_backfill", "-m", "tests.oracle"),
+            *(
+                "-p",
+                "tests.support.faults",
+                "-p",
+                "tests.model",
+                "-p",
+                "tests.faults",
+                "-p",
+                "tests.dags.scheduler",
+            ),
+            *("-p", "tests.web.page", "-p", "tests.web.browser", "-p", "tests.soak"),
+            *("-m", "tests.dags.backfill.test_backfill", "-m", "tests.support.invariants"),
         ),
     ),
     ("layers", ("lint-imports", "--no-cache")),
@@ -36,17 +45,17 @@ CHECKS: tuple[Step, ...] = (
         "sqlfluff",
         ("sqlfluff", "lint", "--processes", "2", "--disable-progress-bar", "include/sql", "deploy"),
     ),
-    ("container files", (*PYTEST, "tests/compose/test_file.py")),
+    ("container files", (*PYTEST, "tests/containers/test_file.py")),
 )
 QUICK_TESTS: tuple[Step, ...] = (
     ("integration tests", (*PYTEST, "tests/integration")),
     ("unit tests", (*PYTEST, "tests/unit")),
 )
 SYSTEM_TESTS: tuple[Step, ...] = (
-    ("fault catalogue", (*PYTEST, "tests/catalogue")),
-    ("the page, also in a real browser", (*PYTEST, "-rs", "tests/page", "tests/browser")),
-    ("tests through real Airflow", (*PYTEST, "tests/system")),
-    ("tests under a real scheduler", (*PYTEST, "tests/live")),
+    ("fault catalogue", (*PYTEST, "tests/faults")),
+    ("the page, also in a real browser", (*PYTEST, "-rs", "tests/web/page", "tests/web/browser")),
+    ("tests through real Airflow", (*PYTEST, "tests/dags/tasks")),
+    ("tests under a real scheduler", (*PYTEST, "tests/dags/scheduler")),
     ("models of lease and scan", (*PYTEST, "tests/model")),
 )
 FORMAT: tuple[Sequence[str], ...] = (
@@ -180,11 +189,11 @@ VERBS: dict[str, Verb] = {
         lambda words: steps(CHECKS, (*QUICK_TESTS, *SYSTEM_TESTS)),
         {
             "--soak": python("tests.soak"),
-            "--backfill": python("pytest", "-q", "-s", "-m", "long", "tests/backfill"),
-            "--peers": python("pytest", "-q", "-m", "peers", "tests/peers"),
-            "--compose": python("pytest", "-v", "-s", "tests/compose"),
+            "--backfill": python("pytest", "-q", "-s", "-m", "long", "tests/dags/backfill"),
+            "--peers": python("pytest", "-q", "-m", "peers", "tests/integration/peers"),
+            "--compose": python("pytest", "-v", "-s", "tests/containers"),
             "--matrix": python("dev.matrix"),
-            "--pictures": python("pytest", "-q", "-rs", "tests/browser/pictures.py"),
+            "--pictures": python("pytest", "-q", "-rs", "tests/web/browser/pictures.py"),
         },
     ),
     "bench": Verb(

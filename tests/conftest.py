@@ -22,7 +22,7 @@ from psycopg import sql
 import simulator
 from dev import embedded_postgres
 from simulator import InProcess
-from tests.canaries import AGREEMENT_GRANT, APP_SECRET, CanaryWatch
+from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET, CanaryWatch
 
 DefineConnection = Callable[..., None]
 HERE = Path(__file__).resolve().parent
@@ -50,15 +50,15 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, stop_what_is_running)
     # Airflow reads its configuration when it is first imported, which is later than this.
     os.environ.update(AIRFLOW)
-    folder = HERE / "loopback_only"
+    folder = HERE / "support" / "network_guard"
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH", ""))))
     # By its path: a system's Python may have loaded a sitecustomize of its own by now.
-    spec = importlib.util.spec_from_file_location("loopback_only", folder / "sitecustomize.py")
+    spec = importlib.util.spec_from_file_location("network_guard", folder / "sitecustomize.py")
     if spec is None or spec.loader is None:
         raise RuntimeError("The guard that keeps the tests on this machine is missing.")
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
     # Here, and not in a folder's conftest: a session then starts its server once, whichever folders want it.
-    config.pluginmanager.register(importlib.import_module("tests.page.servers"), "servers of the page")
+    config.pluginmanager.register(importlib.import_module("tests.web.page.servers"), "servers of the page")
     config.pluginmanager.register(CanaryWatch(Path(AIRFLOW_HOME)), "canary watch")
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "peers"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "integration" / "peers"))
 
 from airbyte_cdk.logger import init_logger
 from airbyte_cdk.sources.declarative.manifest_declarative_source import ManifestDeclarativeSource

@@ -18,7 +18,7 @@ from dev.bench.environments import environment_for, python_for_airbyte
 from dev.bench.measure import Cost, settled_postgres_cpu, wal_bytes
 
 HERE = Path(__file__).resolve().parent
-AIRBYTE = HERE.parents[1] / "tests" / "peers" / "requirements-airbyte.txt"
+AIRBYTE = HERE.parents[1] / "tests" / "integration" / "peers" / "requirements-airbyte.txt"
 DLT = ("dlt, default", "dlt, tuned", "dlt, Arrow pages")
 
 

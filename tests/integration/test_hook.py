@@ -34,8 +34,8 @@ from economic.errors import (
     ServerFault,
 )
 from simulator import InProcess
-from tests.canaries import AGREEMENT_GRANT, APP_SECRET
-from tests.injection.tls import tls_front
+from tests.support.faults.tls import tls_front
+from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
 
 QUICK = Limits(interval=0.0, connect=2.0, read=2.0, page=3.0, attempts=3, first_wait=0.01)
 COMPANY = "Prøvefirmaet Æble & Ørsted ApS"

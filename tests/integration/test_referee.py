@@ -10,8 +10,8 @@ import pytest
 from economic.db import lease as leases
 from economic.db.lease import Lease
 from economic.db.sql import prepare, transaction
-from tests import referee
 from tests.integration.conftest import Company
+from tests.support import write_auditor as referee
 
 
 @pytest.fixture

@@ -34,8 +34,8 @@ from economic.sync import employee_names as naming
 from economic.sync import fetch as scanning
 from economic.sync import lifecycle as sync
 from tests.conftest import DefineConnection
-from tests.expectation import expected_row
 from tests.integration.conftest import Company
+from tests.support.expected_rows import expected_row
 
 
 def agrees_with_the_books(company: Company) -> None:

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 import simulator
 from simulator import InProcess
 from tests.conftest import DefineConnection, postgres_connection
-from tests.dag_runs import FETCH, NAMES, TASKS, UPSERT, Asked, DagRuns, Try, try_once
+from tests.support.dag_runs import FETCH, NAMES, TASKS, UPSERT, Asked, DagRuns, Try, try_once
 
 SCHEDULED = "scheduled__2026-11-29T06:00:00+00:00"
 

@@ -54,7 +54,9 @@ if __name__ == "__main__":
     sys.path[:0] = [str(ROOT / part) for part in ("plugins", "tests", ".")]
     os.environ["AIRFLOW_HOME"] = home = tempfile.mkdtemp(prefix="economic-soak-airflow-")
     os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
-    os.environ["PYTHONPATH"] = os.pathsep.join([*sys.path[:3], str(ROOT / "tests" / "loopback_only")])
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [*sys.path[:3], str(ROOT / "tests" / "support" / "network_guard")]
+    )
     code = main(sys.argv[1:])
     shutil.rmtree(home, ignore_errors=True)
     sys.exit(code)

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
-from tests.oracle import Witness
+from tests.support.invariants import Witness
 
 MOST_GONE = 5
 """Invoices removed at a time: more at once would not be believed, which is another matter."""

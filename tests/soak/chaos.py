@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests import oracle
 from tests.soak.bookkeeper import Bookkeeper
 from tests.soak.ground import Ground, dice_of, ground
 from tests.soak.report import report
 from tests.soak.traffic import Traffic
 from tests.soak.troubles import Troubles
+from tests.support import invariants as oracle
 
 INVOICES = 300
 JUDGED_EVERY_SECONDS = 15.0

@@ -17,17 +17,17 @@ import simulator
 from economic.db import schema
 from economic.db.sql import prepare
 from simulator import InProcess
-from tests import referee
-from tests.canaries import AGREEMENT_GRANT, APP_SECRET
-from tests.dag_runs import Asked
-from tests.injection import clusters
-from tests.injection.clusters import Cluster
-from tests.injection.postgres import PostgresProxy
-from tests.injection.proxy import Proxy
-from tests.oracle import Witness
-from tests.process_runs import ProcessRuns
-from tests.referee import Verdict
-from tests.task_processes import Processes
+from tests.support import write_auditor as referee
+from tests.support.dag_runs import Asked
+from tests.support.faults import clusters
+from tests.support.faults.clusters import Cluster
+from tests.support.faults.postgres import PostgresProxy
+from tests.support.faults.proxy import Proxy
+from tests.support.invariants import Witness
+from tests.support.process_runs import ProcessRuns
+from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
+from tests.support.task_processes import Processes
+from tests.support.write_auditor import Verdict
 
 PAGE_SIZE = 50
 NAME = "soak"

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tests import oracle
-from tests.dag_runs import TASKS, Asked, Try
-from tests.injection.postgres import Fate
 from tests.soak.bookkeeper import Bookkeeper
 from tests.soak.ground import PAGE_SIZE, SHORTENED, Ground, dice_of, ground
-from tests.task_processes import Died, TaskProcess, Work
+from tests.support import invariants as oracle
+from tests.support.dag_runs import TASKS, Asked, Try
+from tests.support.faults.postgres import Fate
+from tests.support.task_processes import Died, TaskProcess, Work
 
 PAGES = 23
 INVOICES = PAGE_SIZE * PAGES - PAGE_SIZE // 2

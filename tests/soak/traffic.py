@@ -16,9 +16,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from simulator.books import LAST_DAY
-from tests.dag_runs import NAMES, TASKS, UPSERT, Asked, Outcome, Try
 from tests.soak.ground import SHORTENED, Ground, dice_of
-from tests.task_processes import TaskProcess
+from tests.support.dag_runs import NAMES, TASKS, UPSERT, Asked, Outcome, Try
+from tests.support.task_processes import TaskProcess
 
 RETRY_SECONDS = (0.6, 1.2)
 LOOK_AGAIN_SECONDS = (0.1, 0.3)

@@ -13,10 +13,10 @@ from typing import Any
 
 import psycopg
 
-from tests.injection.postgres import Fate
-from tests.injection.proxy import Proxy
 from tests.soak.ground import NAME, Ground, dice_of
 from tests.soak.traffic import Traffic
+from tests.support.faults.postgres import Fate
+from tests.support.faults.proxy import Proxy
 
 ANSWERS: tuple[dict[str, Any], ...] = (
     {"kind": "status", "status": 500},

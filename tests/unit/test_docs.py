@@ -163,7 +163,7 @@ def test_everything_the_page_says_when_something_is_wrong_is_explained() -> None
 
 
 def test_every_picture_that_a_document_shows_is_there_and_can_be_taken_anew() -> None:
-    taken = set(re.findall(r'"([a-z-]+)"', (ROOT / "tests" / "browser" / "pictures.py").read_text()))
+    taken = set(re.findall(r'"([a-z-]+)"', (ROOT / "tests" / "web" / "browser" / "pictures.py").read_text()))
     for picture in (ROOT / "docs" / "pictures").glob("*.png"):
         assert picture.stem in taken | {
             f"{name}-{theme}" for name in ("page", "narrow") for theme in ("light", "dark")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from economic.errors import BrokenResponse
 from economic.records.decoder import LARGEST_PAGE, MOST_MARKS, CollectionPage, decode_document, decode_page
-from tests import payloads
+from tests.support import payloads
 
 
 def body(items: str, pagination: str = '{"results": 2, "pageSize": 1000}', rest: str = "") -> bytes:

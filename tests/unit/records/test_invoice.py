@@ -19,8 +19,8 @@ from economic.records.fitting import LONGEST_TEXT, LeftOut
 from economic.records.invoice import READING, Invoice, digest, invoice_number, parse_invoice
 from simulator.books import Books
 from simulator.ledger import Ledger
-from tests import payloads
-from tests.payloads import DOCUMENTED, LEAST, WHOLE, item, parse
+from tests.support import payloads
+from tests.support.payloads import DOCUMENTED, LEAST, WHOLE, item, parse
 
 
 def whole(candidate: RawItem) -> Invoice:

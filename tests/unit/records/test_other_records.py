@@ -15,7 +15,7 @@ from economic.records.decoder import RawItem
 from economic.records.employee import Employee, parse_employee
 from economic.records.fitting import LONGEST_TEXT
 from economic.records.totals import Totals, parse_totals
-from tests import payloads
+from tests.support import payloads
 
 LONG = f'"{"x" * (LONGEST_TEXT + 1)}"'
 

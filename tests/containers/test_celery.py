@@ -1,0 +1,79 @@
+"""docker-compose.yaml on a real engine with two Celery workers: both work, a killed one is replaced and its sync heals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from containers.canaries import assert_nothing_shows
+from containers.conftest import say
+from containers.stand import SLOW, Model, Stack
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+WORKERS = ("worker", "worker-2")
+
+
+def received(stack: Stack, worker: str) -> int:
+    """How many tasks a worker has been given since its container was made."""
+    return stack.compose("logs", "--no-color", worker).count(" received")
+
+
+def test_the_demo_leaves_an_account_alone(celery: Stack) -> None:
+    celery.wait("the demo to end", lambda: celery.inspect("demo")["State"]["Status"] == "exited", 120)
+    assert celery.inspect("demo")["State"]["ExitCode"] == 1
+    assert "the demo leaves it alone" in celery.compose("logs", "--no-color", "demo")
+
+
+def test_the_tokens_of_env_are_in_a_connection_and_shown_to_nobody(celery: Stack) -> None:
+    found = celery.rest("GET", "/api/v2/connections/economic_default")
+    host = "https://restapi.e-conomic.com"
+    assert (found["conn_type"], found["host"], found["port"]) == ("economic", host, 443)
+    assert json.loads(found["extra"]) == {"app_secret_token": "***", "agreement_grant_token": "***"}
+
+
+def test_both_workers_run_forced_syncs(celery: Stack) -> None:
+    tokens = {
+        "app_secret_token": celery.variables["ECONOMIC_APP_SECRET_TOKEN"],
+        "agreement_grant_token": celery.variables["ECONOMIC_AGREEMENT_GRANT_TOKEN"],
+        "allow_http": True,
+    }
+    connection: Model = {"connection_id": "economic_default", "conn_type": "economic"}
+    connection |= {"host": "http://simulator:8000", "port": None, "extra": json.dumps(tokens)}
+    celery.rest("PATCH", "/api/v2/connections/economic_default", connection)
+    for _ in range(8):
+        run = celery.trigger(force=True)
+        assert celery.ended(run) == "success"
+        assert celery.verdict(run) == "completed true true"
+        if all(received(celery, worker) for worker in WORKERS):
+            break
+    say(f"tasks so far: {[received(celery, worker) for worker in WORKERS]}")
+    assert all(received(celery, worker) for worker in WORKERS)
+
+
+def test_a_sync_outlives_the_worker_that_ran_it(celery: Stack) -> None:
+    celery.simulator("faults", faults=[SLOW])
+    before = {worker: received(celery, worker) for worker in WORKERS}
+    run = celery.trigger()
+    celery.in_mid_sync()
+    (victim,) = [worker for worker in WORKERS if received(celery, worker) > before[worker]]
+    state = celery.inspect(victim)["State"]
+    # not `docker kill`, which counts as a wish of the user's: then the engine would not start it again
+    os.kill(state["Pid"], signal.SIGKILL)
+    celery.wait(
+        "the worker to be started again",
+        lambda: celery.inspect(victim)["State"]["Pid"] not in {0, state["Pid"]},
+        120,
+    )
+    celery.simulator("faults", faults=[])
+    assert celery.ended(run, 600) == "success"
+    say(f"{victim} killed in mid-sync: {celery.tries(run)}")
+    assert celery.verdict(run) == "completed true true"
+    assert celery.tries(run)["fetch-pages"][1] > 1
+    assert celery.inspect(victim)["RestartCount"] == 1
+
+
+def test_no_secret_shows(celery: Stack) -> None:
+    assert_nothing_shows(celery)

@@ -1,0 +1,134 @@
+"""docker-compose.yaml on a real engine with LocalExecutor: it syncs, it heals, it keeps its data, it keeps its secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from containers.canaries import assert_nothing_shows
+from containers.conftest import say
+from containers.engine import EngineFailed
+from containers.stand import SLOW, Stack
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+COPY = "select count(*), sum(net_amount), md5(string_agg(invoice_number || ' ' || gross_amount, ',' order by invoice_number)) from economic.invoice"
+DUMP = "/var/lib/postgresql/dump"
+
+
+def test_the_first_up_syncs_the_simulator(local: Stack) -> None:
+    local.wait("the demo to end", lambda: local.inspect("demo")["State"]["Status"] == "exited", 300)
+    said = local.compose("logs", "--no-color", "demo")
+    assert local.inspect("demo")["State"]["ExitCode"] == 0, said
+    assert "fetched              2500" in said, said
+    # Airflow makes up for the last tick of the schedule at once: whichever run comes first creates them all
+    assert local.query("select sum((statistics->>'created')::int) from economic.sync_run") == "2500"
+    assert local.query("select count(*) from economic.invoice") == "2500"
+    local.wait("every run to end", lambda: local.run_states() <= {"success", "failed"}, 120)
+    assert local.run_states() == {"success"}
+    assert local.query("select count(*) from economic.sync_run where status not like 'completed%'") == "0"
+
+
+def test_a_forced_run_over_rest_goes_through(local: Stack) -> None:
+    run = local.trigger(force=True)
+    assert local.ended(run) == "success"
+    assert local.verdict(run) == "completed true true"
+    assert local.query("select force from economic.sync_run where run_id = :'run'", run=run) == "t"
+
+
+def test_nothing_of_ours_runs_as_root_or_can_change_its_own_code(local: Stack) -> None:
+    for service in ("api-server", "scheduler", "dag-processor", "simulator"):
+        status = local.execute(service, "cat", "/proc/1/status")
+        facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert facts["Uid"].split() == ["50000"] * 4, service
+        assert int(facts["CapEff"], 16) == 0, service
+        assert facts["NoNewPrivs"] == "1", service
+    dags = "/opt/economic/dags"
+    for attempt in (
+        f"echo >> {dags}/economic_invoice_sync.py",
+        f"mv {dags} {dags}.old",
+        "echo >> /opt/economic/bin/airflow",
+    ):
+        with pytest.raises(EngineFailed):
+            local.execute("scheduler", "sh", "-c", attempt)
+    with pytest.raises(EngineFailed):
+        local.execute("simulator", "sh", "-c", "touch /opt/airflow/written")
+
+
+def test_databases_run_without_rights_and_the_sync_owns_nothing(local: Stack) -> None:
+    for service in ("metadata-db", "invoice-db"):
+        status = local.execute(service, "cat", "/proc/1/status")
+        facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert facts["Uid"].split() == ["999"] * 4, service
+        assert int(facts["CapEff"], 16) == 0, service
+    assert (
+        local.query("select nspowner::regrole from pg_namespace where nspname = 'economic'")
+        == "economic_owner"
+    )
+    assert (
+        local.query("select string_agg(rolname, ',' order by rolname) from pg_roles where rolsuper")
+        == "economic"
+    )
+
+
+def test_a_sync_outlives_a_restart_of_its_database(local: Stack) -> None:
+    local.simulator("faults", faults=[SLOW])
+    run = local.trigger()
+    local.in_mid_sync()
+    local.engine.docker("restart", local.container("invoice-db"))
+    assert local.ended(run) == "success"
+    say(f"database restarted in mid-sync: {local.tries(run)}")
+    assert local.verdict(run) == "completed true true"
+    struck = """select started_at < pg_postmaster_start_time() and pg_postmaster_start_time() < finished_at
+        from economic.sync_run where run_id = :'run'"""
+    assert local.query(struck, run=run) == "t", "the database was not restarted in mid-sync"
+
+
+def test_a_sync_outlives_a_stop_and_a_start_of_everything(local: Stack) -> None:
+    local.simulator("faults", faults=[SLOW])
+    run = local.trigger()
+    local.in_mid_sync()
+    local.compose("stop", "--timeout", "30")
+    say(f"stopped in mid-sync; every service well again after {local.up():.0f} s")
+    local.simulator("faults", faults=[])
+    assert local.ended(run, 600) == "success"
+    say(f"stopped in mid-sync: {local.tries(run)}")
+    assert local.verdict(run) == "completed true true"
+
+
+def test_down_and_up_keep_the_data(local: Stack) -> None:
+    last = "select max(sync_id) from economic.sync_run where status <> 'running'"
+    before = local.query(COPY), local.query(last)
+    runs = local.rest("GET", "/api/v2/dags/economic_invoice_sync/dagRuns")["total_entries"]
+    local.down()
+    local.up()
+    assert local.query(COPY) == before[0]
+    assert local.query("select 1 from economic.sync_run where sync_id = :'last'", last=before[1]) == "1"
+    local.wait("the demo to end again", lambda: local.inspect("demo")["State"]["Status"] == "exited", 300)
+    assert local.rest("GET", "/api/v2/dags/economic_invoice_sync/dagRuns")["total_entries"] > runs
+    newest = "select status, statistics->>'unchanged' from economic.sync_run order by sync_id desc limit 1"
+    assert local.query(newest) == "completed|2500"
+
+
+def test_a_dump_can_be_restored_and_synced_again(local: Stack) -> None:
+    """The commands of docs/operations.md; the dump stays inside the container, for it is no text."""
+    before = local.query(COPY), int(local.query("select max(sync_id) from economic.sync_run"))
+    local.execute("invoice-db", "pg_dump", "-U", "economic", "-Fc", "-f", DUMP, "economic")
+    local.compose("stop", "--timeout", "30", "scheduler")
+    psql = ("psql", "-U", "economic", "-v", "ON_ERROR_STOP=1", "-q", "-d")
+    for statement in ("drop database economic with (force)", "create database economic"):
+        local.execute("invoice-db", *psql, "postgres", "-c", statement)
+    local.execute("invoice-db", "pg_restore", "-U", "economic", "-d", "economic", "--exit-on-error", DUMP)
+    script = (Path(__file__).resolve().parents[2] / "deploy" / "after_restore.sql").read_text()
+    local.execute("invoice-db", *psql, "economic", stdin=script)
+    local.compose("start", "scheduler")
+    local.wait("every service to be well", local.is_well, 300)
+    run = local.trigger()
+    assert local.ended(run) == "success"
+    assert local.verdict(run) == "completed true true"
+    assert local.query(COPY) == before[0]
+    assert int(local.query("select max(sync_id) from economic.sync_run")) > before[1] + 1_000_000
+
+
+def test_no_secret_shows(local: Stack) -> None:
+    assert_nothing_shows(local)

@@ -1,0 +1,188 @@
+"""A case of the catalogue: a company's books, a copy of them, a fault, and a witness who knows what must hold afterwards.
+
+Each test is one row of the fault catalogue and is named by its id. It brings the fault about, says what the sync must do, takes the fault
+away and ends with :meth:`Case.heals`, which lets one sync repair everything and checks the nine invariants (:mod:`tests.support.invariants`).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+
+import simulator
+from economic.db import schema
+from economic.db.sql import prepare
+from simulator import InProcess
+from tests.support import invariants as oracle
+from tests.support.dag_runs import DagRuns, Outcome
+from tests.support.faults import clusters
+from tests.support.faults.clusters import Cluster
+from tests.support.invariants import Bounds, Witness
+from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
+
+CONN_ID = "economic_default"
+PASSWORD = "long enough to be one"
+DefineConnection = Callable[..., None]
+
+
+@dataclass
+class Case:
+    """One company's books, its copy, and the way to sync them."""
+
+    books: InProcess
+    runs: DagRuns
+    witness: Witness
+    database: str
+    define_connection: DefineConnection
+
+    def run(self, conf: dict[str, Any] | None = None, **options: Any) -> Outcome:
+        """One DAG run, with the tries that the DAG file gives it; the witness hears everything it says."""
+        outcome = self.runs.run(conf, **options)
+        self.witness.heard(outcome.xcom, outcome.events, *outcome.errors)
+        return outcome
+
+    def synced(self) -> dict[str, Any]:
+        """A healthy sync, before the fault; its statistics."""
+        outcome = self.run()
+        assert outcome.state == "success", outcome.errors
+        self.witness.look()
+        self.books.reset()
+        return outcome.statistics
+
+    def heals(self, *, bounds: Bounds | None = None, refused: Collection[int] = ()) -> dict[str, Any]:
+        """The fault is over: one sync heals everything, without a person. Its statistics."""
+        self.books.faults()
+        self.books.control("when", clear=True)
+        return oracle.check(self.witness, self._heal, bounds=bounds or Bounds(), refused=refused)
+
+    def _heal(self) -> dict[str, Any]:
+        outcome = self.run()
+        assert outcome.state == "success", f"I9: {outcome.errors}"
+        return outcome.statistics
+
+    def when_logged(self, text: str, do: Callable[[], object]) -> None:
+        """Call a function as soon as the sync has logged something, from another thread; not at all when it never does."""
+
+        def wait() -> None:
+            until = time.monotonic() + 30
+            while text not in self.witness.log():
+                if time.monotonic() > until:
+                    return
+                time.sleep(0.02)
+            do()
+
+        threading.Thread(target=wait, daemon=True).start()
+
+    # -- what happened ---------------------------------------------------------------------------------------------
+
+    def paths(self) -> list[str]:
+        """What was asked of e-conomic, in order."""
+        return [entry["path"] for entry in self.books.requests()]
+
+    def stored(self) -> int:
+        """How many invoices the copy holds."""
+        return int(self.witness.value("select count(*) from economic.invoice"))
+
+    def last_sync(self) -> dict[str, Any]:
+        return self.witness.rows("select * from economic.sync_run order by sync_id desc limit 1")[0]
+
+    def rejected(self) -> list[dict[str, Any]]:
+        """Open rejections."""
+        return self.witness.rows(
+            "select * from economic.rejected_invoice where resolved_at is null order by invoice_number"
+        )
+
+    # -- where the two outside systems are -------------------------------------------------------------------------
+
+    def reach_books_at(self, url: str, **extra: Any) -> None:
+        """Define the connection to e-conomic anew."""
+        tokens = {"app_secret_token": APP_SECRET, "agreement_grant_token": AGREEMENT_GRANT}
+        self.define_connection(CONN_ID, conn_type="economic", host=url, extra=tokens | extra)
+
+    def reach_database_at(self, dsn: str, **extra: Any) -> None:
+        """Define the connection to PostgreSQL anew."""
+        parts = psycopg.conninfo.conninfo_to_dict(dsn)
+        self.define_connection(
+            "economic_postgres",
+            conn_type="postgres",
+            host=parts["host"],
+            port=int(str(parts["port"])),
+            login=parts["user"],
+            password=parts.get("password"),
+            schema=parts["dbname"],
+            extra=extra,
+        )
+
+
+CaseOn = Callable[[str], Case]
+
+
+def unnoticed(outcome: Outcome) -> dict[str, Any]:
+    """The run went through without a second try of any task, and is proven complete; its statistics."""
+    assert (outcome.state, [one.number for one in outcome.tries]) == ("success", [1, 1, 1]), outcome.errors
+    assert outcome.statistics["complete"] is True
+    return outcome.statistics
+
+
+def port_of(dsn: str) -> int:
+    return int(str(psycopg.conninfo.conninfo_to_dict(dsn)["port"]))
+
+
+def plain_role(cluster: Cluster) -> str:
+    """A connection string of a role that may do what a sync does, and no more."""
+    cluster.execute(f"create role plain login password '{PASSWORD}'")
+    cluster.execute("grant usage on schema economic to plain")
+    cluster.execute("grant select, insert, update on all tables in schema economic to plain")
+    cluster.execute("grant delete on economic.staged_invoice to plain")
+    return psycopg.conninfo.make_conninfo(cluster.dsn, user="plain", password=PASSWORD)
+
+
+@pytest.fixture
+def own() -> Iterator[Cluster]:
+    """A PostgreSQL server of the test's own, with the current schema."""
+    with clusters.cluster() as made:
+        with prepare(psycopg.connect(made.dsn)) as connection:
+            schema.migrate(connection)
+        yield made
+
+
+@pytest.fixture
+def books() -> Iterator[InProcess]:
+    """A small company's books behind tokens that are looked for everywhere afterwards."""
+    with simulator.running(
+        invoices=250, employees=6, app_secret_token=APP_SECRET, agreement_grant_token=AGREEMENT_GRANT
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def case_on(
+    books: InProcess,
+    define_connection: DefineConnection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> CaseOn:
+    """Makes the case on a database of one's own; the connection string is a superuser's."""
+    caplog.set_level(logging.DEBUG)
+
+    def make(dsn: str) -> Case:
+        witness = Witness(books, dsn, lambda: caplog.text)
+        made = Case(books, DagRuns(monkeypatch), witness, dsn, define_connection)
+        made.reach_books_at(books.base_url)
+        made.reach_database_at(dsn)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def case(database: str, case_on: CaseOn) -> Case:
+    """The case on a fresh database with the current schema."""
+    return case_on(database)

@@ -1,0 +1,587 @@
+"""R01, R05, R06, R08, R10 to R19: task processes that die, freeze, starve, are overtaken, cleared, or told the wrong time.
+
+The rows that are about what Airflow does are in `tests/dags/scheduler` and `tests/dags/tasks`. No row waits until a lease has run out: :func:`tests.support.invariants.let_time_pass` moves
+the time that is noted for it.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from economic.db import sql as database
+from tests.faults.conftest import Case, CaseOn, port_of
+from tests.soak import sweep
+from tests.soak.sweep import Point
+from tests.support import invariants as oracle
+from tests.support import write_auditor as referee
+from tests.support.dag_runs import FETCH, NAMES, TASKS, UPSERT, Asked, Outcome, Try
+from tests.support.faults import clocks
+from tests.support.faults.clocks import Clock
+from tests.support.faults.clusters import Cluster
+from tests.support.faults.postgres import Fate, PostgresProxy
+from tests.support.invariants import Bounds
+from tests.support.process_runs import ProcessRuns
+from tests.support.task_processes import Failed, Processes, TaskProcess, Work, fresh
+
+STAGED = b"copy economic.staged_invoice"
+STORED = b"insert into economic.invoice"
+SCANNED = b"booked_count = "
+RECONCILED = b"verdict = "
+NAMED = b"set employee_name"
+ENDED = b"closes the row of a running sync"
+OFTEN = 20
+PATIENT = Bounds(seconds=120)
+"""Processes take their time to start, on a machine that has other things to do."""
+RunsOn = Callable[[Case], ProcessRuns]
+
+
+@pytest.fixture
+def runs_on(tmp_path: Path) -> Iterator[RunsOn]:
+    """DAG runs in processes, against a case's books and copy; the referee watches, and the witness hears what they say."""
+    cases: list[Case] = []
+    with Processes() as processes:
+
+        def make(case: Case) -> ProcessRuns:
+            cases.append(case)
+            referee.watch(case.database)
+            made = ProcessRuns(processes, tmp_path / "tasks.log")
+            heard = case.witness.log
+            case.witness.log = lambda: heard() + made.said()
+            return made
+
+        yield make
+        for case in cases:
+            assert referee.verdict(case.database).offences == ()
+
+
+@pytest.fixture
+def runs(case: Case, runs_on: RunsOn) -> ProcessRuns:
+    return runs_on(case)
+
+
+@pytest.fixture
+def proxy(case: Case) -> Iterator[PostgresProxy]:
+    """The way from the processes to PostgreSQL."""
+    with PostgresProxy(port_of(case.database)) as made:
+        case.reach_database_at(psycopg.conninfo.make_conninfo(case.database, port=made.port))
+        yield made
+
+
+def changed(case: Case) -> None:
+    """Something of each kind happens to the books."""
+    first, second, *_ = sorted(case.books.ledger.items())
+    case.books.pay(first, "1.00")
+    case.books.control("remove", number=second)
+    case.books.book()
+    case.books.control("rename_employee", number=min(case.books.ledger.employees()), name="Åse Ny-Navn")
+
+
+def took_over(case: Case, sync_id: int) -> float:
+    """Seconds since then that a sync has had the lease."""
+    (hold,) = [hold for hold in referee.verdict(case.database).holds if hold.sync_id == sync_id]
+    return hold.since.timestamp()
+
+
+def syncs(case: Case) -> list[tuple[str, str]]:
+    """Run and status of each sync, in the order of their beginning."""
+    rows = case.witness.rows("select run_id, status from economic.sync_run order by sync_id")
+    return [(row["run_id"], row["status"]) for row in rows]
+
+
+def until(ready: Callable[[], object], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.02)
+
+
+# -- death --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a process dies: at a request, or at the end of the transaction with a statement.
+
+    :param task: whose process it is.
+    :param asks: path of the request, of which it is the k-th.
+    :param writes: text of the statement, which it is the k-th time.
+    :param fate: of the COMMIT: it never arrives, or it is done and nobody hears of it.
+    """
+
+    task: str
+    asks: str = ""
+    writes: bytes = b""
+    at: int = 1
+    fate: Fate = "held back"
+
+    def __str__(self) -> str:
+        what = self.asks or self.writes.decode().strip(" =").split(".")[-1]
+        return f"{self.task} {what} {self.at}" + (f" {self.fate}" if self.writes else "")
+
+
+BOOKED = "/invoices/booked"
+MOMENTS = (
+    Moment(FETCH, "/self"),
+    Moment(FETCH, BOOKED),
+    Moment(FETCH, BOOKED, at=3),
+    Moment(FETCH, BOOKED, at=4),
+    Moment(FETCH, "/invoices/totals"),
+    Moment(FETCH, "/employees"),
+    *(Moment(FETCH, writes=STAGED, at=2, fate=fate) for fate in ("held back", "unanswered")),
+    *(Moment(FETCH, writes=SCANNED, fate=fate) for fate in ("held back", "unanswered")),
+    *(
+        Moment(UPSERT, writes=STORED, at=at, fate=fate)
+        for at in (1, 3)
+        for fate in ("held back", "unanswered")
+    ),
+    *(Moment(UPSERT, writes=RECONCILED, fate=fate) for fate in ("held back", "unanswered")),
+    *(Moment(NAMES, writes=NAMED, fate=fate) for fate in ("held back", "unanswered")),
+    Moment(NAMES, writes=ENDED),
+)
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def test_R01_a_task_that_dies_is_tried_again_and_the_sync_is_whole(
+    case: Case, runs: ProcessRuns, proxy: PostgresProxy, moment: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "0")
+    assert runs.run(Asked("manual__1")).state == "success"
+    changed(case)
+    case.witness.look()
+    if moment.asks:
+        case.books.when(moment.at, runs.kill, match=moment.asks)
+    else:
+        proxy.trip(moment.writes, lambda: proxy.trip(b"commit\0", runs.kill, fate=moment.fate), at=moment.at)
+    outcome = runs.run(Asked("manual__2"))
+    assert outcome.state == "success", outcome.errors
+    assert {task: outcome.tried(task) for task in TASKS} == {
+        task: 1 + (task == moment.task) for task in TASKS
+    }
+    counted = ("status", "fetched", "created", "updated", "unchanged", "missing", "discarded", "complete")
+    assert [outcome.statistics[name] for name in counted] == ["completed", 250, 1, 1, 248, 1, 0, True]
+    assert syncs(case) == [("manual__1", "completed"), ("manual__2", "completed")] or moment.asks == "/self"
+    assert case.heals(bounds=PATIENT)["unchanged"] == 250
+
+
+def test_R01_a_task_that_dies_when_all_is_stored_has_stored_it(
+    case: Case, runs: ProcessRuns, proxy: PostgresProxy
+) -> None:
+    """The sync has ended and Airflow has not heard of it: the next try finds nothing left to do, and raises the event."""
+    proxy.trip(ENDED, lambda: proxy.trip(b"commit\0", runs.kill, fate="unanswered"))
+    outcome = runs.run(Asked("manual__1"))
+    assert (outcome.state, outcome.tried(NAMES)) == ("success", 2)
+    assert outcome.statistics["announced_syncs"] == [1]
+    assert len(outcome.events) == 1
+    assert syncs(case) == [("manual__1", "completed")]
+    assert case.heals(bounds=PATIENT)["unchanged"] == 250
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_R02_an_attempt_that_never_had_the_lease_does_not_end_the_one_in_its_place(
+    case: Case, runs: ProcessRuns, force: bool
+) -> None:
+    """Its supervisor is gone while it waits for e-conomic's first answer; it goes on when the next try is in mid-scan."""
+    asked = Asked("manual__1", conf={"force": force})
+    case.books.fault("/self", "slow", at=1, seconds=8)
+    stale = runs.start(asked)
+    until(lambda: "/self" in case.paths())
+    case.books.fault(BOOKED, "slow", at=2, seconds=12)
+    living = runs.start(asked, number=2)
+    until(lambda: case.paths().count(BOOKED) == 2)
+    (one,) = stale.wait()
+    assert one.state == "failed"
+    assert case.paths().count(BOOKED) == 2
+    assert syncs(case) == [("manual__1", "abandoned"), ("manual__1", "running")]
+    (two,) = living.wait()
+    outcome = Outcome(asked.run_id)
+    outcome.add(two)
+    assert runs.run(asked, after=outcome).state == "success"
+    assert syncs(case) == [("manual__1", "abandoned"), ("manual__1", "completed")]
+    case.heals(bounds=PATIENT)
+
+
+def test_R12_a_try_after_a_partial_commit_goes_on_after_the_last_committed_page(
+    case: Case, runs: ProcessRuns
+) -> None:
+    case.runs.page_size(50)
+
+    def kill() -> None:
+        runs.kill()
+        case.books.reset()
+
+    case.books.when(4, kill, match=BOOKED)
+    outcome = runs.run(Asked("manual__1"))
+    assert (outcome.state, outcome.tried(FETCH)) == ("success", 2)
+    # Two pages that were missing, the page that proves there are no more, the closing count; the killed one's own may still be noted.
+    assert case.paths().count(BOOKED) in {4, 5}
+    statistics = outcome.statistics
+    assert [statistics[name] for name in ("fetched", "created", "pages", "discarded")] == [250, 250, 5, 0]
+    case.heals(bounds=PATIENT)
+
+
+# -- cleared ------------------------------------------------------------------------------------------------------------
+
+
+def written(case: Case) -> list[dict[str, Any]]:
+    """Which transaction has written each row."""
+    return case.witness.rows("select invoice_number, xmin::text from economic.invoice order by 1")
+
+
+def test_R10_a_finished_run_that_is_cleared_as_a_whole_syncs_again_and_changes_nothing(
+    case: Case, runs: ProcessRuns
+) -> None:
+    assert runs.run(Asked("manual__1")).state == "success"
+    before = written(case)
+    outcome = runs.run(Asked("manual__1", cleared=1))
+    assert outcome.state == "success"
+    counted = ("created", "updated", "unchanged", "missing")
+    assert [outcome.statistics[name] for name in counted] == [0, 0, 250, 0]
+    assert written(case) == before
+    assert syncs(case) == [("manual__1", "completed")] * 2
+    case.heals(bounds=PATIENT)
+
+
+@pytest.mark.parametrize("task", [UPSERT, NAMES])
+def test_R11_a_later_task_that_is_cleared_alone_says_what_to_clear_and_writes_nothing(
+    case: Case, runs: ProcessRuns, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "0")
+    finished = runs.run(Asked("manual__1"))
+    changed(case)
+    case.witness.look()
+    before = written(case)
+    (one,) = runs.start(Asked("manual__1", cleared=1), task, number=2, xcom=finished.xcom).wait()
+    assert one.state == "failed"
+    assert "Clear fetch-pages with downstream" in str(one.error)
+    assert written(case) == before
+    assert syncs(case) == [("manual__1", "completed")]
+    case.heals(bounds=PATIENT)
+
+
+def test_R17_a_lease_left_behind_runs_out_and_the_next_sync_takes_it(case: Case, runs: ProcessRuns) -> None:
+    case.books.when(2, runs.kill)
+    (died,) = runs.start(Asked("manual__1")).wait()
+    assert died.state == "again"
+    left = case.witness.value(
+        "select extract(epoch from expires_at - clock_timestamp()) from economic.sync_lease"
+    )
+    assert 240 < left <= 300
+    outcome = runs.run(Asked("manual__2"))
+    assert (outcome.state, outcome.tried(FETCH)) == ("failed", 1)
+    assert "(full) has been running since" in str(outcome.error)
+    assert runs.run(Asked("scheduled__1", "scheduled")).state == "skipped"
+
+    oracle.let_time_pass(case.witness)
+    assert runs.run(Asked("scheduled__2", "scheduled")).state == "success"
+    assert syncs(case) == [
+        ("manual__1", "abandoned"),
+        ("manual__2", "skipped"),
+        ("scheduled__1", "skipped"),
+        ("scheduled__2", "completed"),
+    ]
+    case.heals(bounds=PATIENT)
+
+
+# -- frozen -------------------------------------------------------------------------------------------------------------
+
+
+def test_R05_a_process_that_sleeps_through_its_lease_wakes_up_shut_out(case: Case, runs: ProcessRuns) -> None:
+    """It is frozen with a page in its hands that is older than what the other sync stores meanwhile."""
+    case.books.when(3, lambda: sleeper.freeze())
+    sleeper = runs.start(Asked("manual__1"))
+    until(lambda: len(case.paths()) >= 4)
+    oracle.let_time_pass(case.witness)
+    changed(case)
+    case.witness.look()
+    assert runs.run(Asked("manual__2")).statistics["fetched"] == 250
+    before = case.witness.rows("select invoice_number, xmin::text from economic.invoice")
+    sleeper.wake()
+    (one,) = sleeper.wait()
+    assert (one.state, "was superseded" in str(one.error)) == ("failed", True)
+    assert case.witness.rows("select invoice_number, xmin::text from economic.invoice") == before
+    assert syncs(case) == [("manual__1", "abandoned"), ("manual__2", "completed")]
+    case.heals(bounds=PATIENT)
+
+
+def a_tenth(seconds: str) -> str:
+    return f"{int(seconds.removesuffix('s')) * 100}ms"
+
+
+A_TENTH = {
+    "economic.db.sql.IDLE_TIMEOUT": a_tenth(database.IDLE_TIMEOUT),
+    "economic.db.sql.LOCK_TIMEOUT": a_tenth(database.LOCK_TIMEOUT),
+    "economic.db.sql.STATEMENT_TIMEOUT": a_tenth(database.STATEMENT_TIMEOUT),
+}
+"""A tenth of the product's own times, so that its minute is six seconds."""
+
+
+@pytest.mark.parametrize("where", ["in the middle of a page", "between two statements"])
+def test_R06_a_forced_sync_gets_past_a_frozen_transaction_within_a_minute(
+    case: Case, runs: ProcessRuns, proxy: PostgresProxy, where: str
+) -> None:
+    """PostgreSQL waits half a minute for the next statement; and for the rest of a page, until the statement takes too long."""
+    runs.how = {"constants": A_TENTH}
+
+    def freeze() -> None:
+        # The network of a frozen machine stands still too: what the process has sent already does not arrive.
+        proxy.stall()
+        frozen.freeze()
+
+    if where == "in the middle of a page":
+        number = sorted(case.books.ledger.items())[100]
+        proxy.trip(f'"bookedinvoicenumber":{number}'.encode(), freeze, fate="held back")
+    else:
+        proxy.trip(STAGED, lambda: proxy.trip(b"commit\0", freeze, fate="held back"), at=2)
+    frozen = runs.start(Asked("manual__1"))
+    state = "active" if where == "in the middle of a page" else "idle in transaction"
+    until(
+        lambda: case.witness.rows(
+            "select 1 from pg_stat_activity where state = %s and wait_event = 'ClientRead'"
+            " and state_change < now() - interval '0.5 s'",
+            state,
+        )
+    )
+    case.reach_database_at(case.database)
+    outcome = runs.run(Asked("manual__2", conf={"force": True}))
+    assert (outcome.state, outcome.tried(FETCH)) == ("success", 1), outcome.errors
+    began = case.witness.value("select started_at from economic.sync_run where run_id = 'manual__2'")
+    assert took_over(case, outcome.statistics["sync_id"]) - began.timestamp() < 60 / 10
+    ended = "Ended PostgreSQL's session" in runs.said()
+    assert ended == (where == "in the middle of a page")
+    proxy.heal()
+    frozen.wake()
+    (one,) = frozen.wait()
+    assert (one.state, "the newer sync brings" in str(one.error)) == ("failed", True), one
+    assert syncs(case) == [("manual__1", "superseded"), ("manual__2", "completed")]
+    case.heals(bounds=PATIENT)
+
+
+# -- starved ------------------------------------------------------------------------------------------------------------
+
+
+def test_R08_a_process_without_memory_fails_and_is_tried_again(case: Case, runs: ProcessRuns) -> None:
+    case.synced()
+    case.books.spoil(min(case.books.ledger.items()), "notes.textLine1", value="long " * 4_000_000)
+    outcome = runs.run(Asked("manual__1"), again=lambda one: False, memory_mb=24)
+    assert outcome.state == "again", outcome
+    assert isinstance(outcome.error, Failed)
+    assert outcome.error.kind == "MemoryError"
+    assert "Will be tried again: Failed unexpectedly (MemoryError)" in case.last_sync()["message"]
+    case.books.heal(min(case.books.ledger.items()))
+    assert runs.run(Asked("manual__1"), after=outcome).state == "success"
+    case.heals(bounds=PATIENT)
+
+
+def test_R01_a_sample_of_the_sweep_is_healed_by_the_next_sync_alone(tmp_path: Path) -> None:
+    """A request, a commit that never arrives, one that nobody hears of, and the last one; all of them: ``./run test --soak --sweep``."""
+
+    def some(points: list[Point]) -> list[Point]:
+        commits = [point for point in points if point.what == "commit"]
+        late = len(commits) * 3 // 4
+        return [points[10], *commits[late : late + 2], commits[-1]]
+
+    done = sweep.run(tmp_path, seed=20261125, choose=some)
+    assert len(done.died) == 4
+    assert set(done.died.values()) == set(TASKS)
+
+
+# -- several at once ----------------------------------------------------------------------------------------------------
+
+
+def test_R14_all_kinds_of_runs_at_once_in_any_order(case: Case, runs: ProcessRuns) -> None:
+    dice = random.Random(20261125)
+    case.synced()
+    for number in range(OFTEN):
+        changed(case)
+        case.witness.look()
+        outcomes = at_once(runs, number, dice)
+        assert outcomes[f"forced__{number}"].state == "success", outcomes
+        assert outcomes[f"scheduled__{number}"].state in {"success", "skipped", "failed"}
+        for outcome in outcomes.values():
+            case.witness.heard(outcome.xcom, outcome.events, *outcome.errors)
+        case.witness.look()
+    assert referee.verdict(case.database).offences == ()
+    case.heals(bounds=Bounds(seconds=300))
+
+
+def at_once(runs: ProcessRuns, number: int, dice: random.Random) -> dict[str, Outcome]:
+    """A scheduled, a backfill's, a manual and a forced run, started in a random order within a tenth of a second."""
+    kinds = ["scheduled", "backfill", "manual", "forced"]
+    dice.shuffle(kinds)
+    outcomes: dict[str, Outcome] = {}
+
+    def again(one: Try) -> bool:
+        time.sleep(0.1)
+        return one.state in {"again", "waiting"}
+
+    def run(kind: str) -> None:
+        conf = {"force": True} if kind == "forced" else {}
+        asked = Asked(f"{kind}__{number}", "manual" if kind == "forced" else kind, conf)
+        outcomes[asked.run_id] = runs.run(asked, again=again)
+
+    threads = [threading.Thread(target=run, args=(kind,)) for kind in kinds]
+    for thread in threads:
+        thread.start()
+        time.sleep(dice.uniform(0, 0.1))
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_R13_of_two_manual_runs_in_the_same_moment_one_syncs_and_one_says_who_does(
+    case: Case, runs: ProcessRuns
+) -> None:
+    """Of two Airflows, that is: one Airflow runs them one after the other, which is tested under a real scheduler."""
+    both = [runs.start(Asked(f"manual__{number}"), number=1) for number in (1, 2)]
+    tries = [one for process in both for one in process.wait()]
+    won, lost = sorted(tries, key=lambda one: one.state, reverse=True)
+    assert (won.state, lost.state) == ("success", "failed"), tries
+    assert "Not started: Sync" in str(lost.error)
+    assert sorted(status for _, status in syncs(case)) == ["running", "skipped"]
+    assert case.stored() == 0
+    case.heals(bounds=PATIENT)
+
+
+def caught(case: Case, runs: ProcessRuns, asked: Asked) -> TaskProcess:
+    """A run's first task, frozen in the middle of its scan with the lease in its hands."""
+    case.books.reset()
+    case.books.when(2, lambda: process.freeze())
+    process = runs.start(asked)
+    until(lambda: case.paths().count(BOOKED) == 2)
+    return process
+
+
+def woken(process: TaskProcess) -> Try:
+    process.wake()
+    (one,) = process.wait()
+    return one
+
+
+def test_R15_force_works_whether_nothing_runs_or_something_stale_or_live(
+    case: Case, runs: ProcessRuns
+) -> None:
+    def forced(number: int) -> Outcome:
+        return runs.run(Asked(f"forced__{number}", conf={"force": True}))
+
+    assert forced(1).state == "success"
+
+    stale = caught(case, runs, Asked("stale"))
+    oracle.let_time_pass(case.witness)
+    assert forced(2).state == "success"
+
+    live = caught(case, runs, Asked("live"))
+    assert forced(3).state == "success"
+    for process in (stale, live):
+        one = woken(process)
+        assert (one.state, "superseded" in str(one.error)) == ("failed", True), one
+    assert syncs(case) == [
+        ("forced__1", "completed"),
+        ("stale", "abandoned"),
+        ("forced__2", "completed"),
+        ("live", "superseded"),
+        ("forced__3", "completed"),
+    ]
+    case.heals(bounds=PATIENT)
+
+
+def test_R16_of_two_forced_syncs_the_newest_wins(case: Case, runs: ProcessRuns) -> None:
+    """Each one wakes up while the next one has the lease, so that nothing but its old token can shut it out."""
+    force = {"force": True}
+    first = caught(case, runs, Asked("manual__1"))
+    second = caught(case, runs, Asked("forced__1", conf=force))
+    assert woken(first).state == "failed"
+    third = caught(case, runs, Asked("forced__2", conf=force))
+    assert woken(second).state == "failed"
+    outcome = Outcome("forced__2")
+    outcome.add(woken(third))
+    assert runs.run(Asked("forced__2", conf=force), after=outcome).state == "success"
+    assert syncs(case) == [
+        ("manual__1", "superseded"),
+        ("forced__1", "superseded"),
+        ("forced__2", "completed"),
+    ]
+    case.heals(bounds=PATIENT)
+
+
+# -- clocks -------------------------------------------------------------------------------------------------------------
+
+needs_faketime = pytest.mark.skipif(clocks.library() is None, reason="libfaketime is not installed")
+
+
+@needs_faketime
+@pytest.mark.parametrize("wrong", ["+1h", "-1h", "@2038-01-19 03:14:00"])
+def test_R18_a_wrong_clock_of_the_worker_changes_nothing(
+    case: Case, runs: ProcessRuns, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It neither takes a lease that has not run out, nor waits for one that has."""
+    monkeypatch.setenv("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "0")
+    case.synced()
+    changed(case)
+    case.witness.look()
+    live = caught(case, runs, Asked("live"))
+    (refused,) = fresh(Work(Asked("manual__early"), TASKS, runs.log), clocks.told(wrong))
+    assert (refused.state, "(full) has been running since" in str(refused.error)) == (
+        "failed",
+        True,
+    )
+    oracle.let_time_pass(case.witness)
+    tries = fresh(Work(Asked("manual__wrong"), TASKS, runs.log), clocks.told(wrong))
+    assert [one.state for one in tries] == ["success"] * 3, tries
+    assert woken(live).state == "failed"
+    statistics: dict[str, Any] = tries[-1].result
+    assert [statistics[name] for name in ("created", "updated", "missing", "complete")] == [1, 1, 1, True]
+    # Its own clock says so, and PostgreSQL's does not: that one counts.
+    year = "2038" if "2038" in wrong else time.strftime("%Y")
+    assert f"{year}-" in runs.said()
+    apart = case.witness.value(
+        "select extract(epoch from clock_timestamp() - max(finished_at)) from economic.sync_run"
+    )
+    assert 0 <= apart < 60
+    assert 0 < statistics["duration_seconds"] < 60
+    case.heals(bounds=PATIENT)
+
+
+@needs_faketime
+def test_R19_a_clock_of_postgresql_that_steps_costs_time_and_nothing_else(
+    own: Cluster, case_on: CaseOn, runs_on: RunsOn
+) -> None:
+    clock = Clock(own)
+    case = case_on(own.dsn)
+    runs = runs_on(case)
+    case.synced()
+
+    live = caught(case, runs, Asked("live"))
+    clock.set("+1h")
+    assert runs.run(Asked("early")).state == "success"
+    assert woken(live).state == "failed"
+
+    left = caught(case, runs, Asked("left"))
+    left.kill()
+    clock.set("+0")
+    outcome = runs.run(Asked("late"))
+    assert (outcome.state, "(full) has been running since" in str(outcome.error)) == (
+        "failed",
+        True,
+    )
+    held = case.witness.value(
+        "select extract(epoch from expires_at - clock_timestamp()) from economic.sync_lease"
+    )
+    assert 3000 < held <= 3900
+    assert runs.run(Asked("forced", conf={"force": True})).state == "success"
+    assert syncs(case)[1:] == [
+        ("live", "abandoned"),
+        ("early", "completed"),
+        ("left", "superseded"),
+        ("late", "skipped"),
+        ("forced", "completed"),
+    ]
+    case.heals(bounds=PATIENT)

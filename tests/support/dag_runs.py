@@ -1,0 +1,265 @@
+"""DAG runs without Airflow's processes: the three tasks as the DAG file has them, tried again as it says.
+
+Everything of the package runs as in production, from the task's function on: settings, connections, hook, phases, notes of a failure. Only
+the scheduler, the supervisor and the waits between tries are not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from airflow.sdk import DAG, Context
+from airflow.sdk.definitions.retry_policy import RetryAction
+from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleException, AirflowSkipException
+from airflow.sdk.execution_time.context import set_current_context
+
+from economic.client import transport
+from economic.client.transport import Limits
+
+DAG_FILE = Path(__file__).resolve().parents[2] / "dags" / "economic_invoice_sync.py"
+DAG_ID = "economic_invoice_sync"
+TASKS = FETCH, UPSERT, NAMES = "fetch-pages", "upsert-invoices", "populate-employee-names"
+QUICK = Limits(interval=0.0, connect=1.0, read=1.0, page=3.0, attempts=3, first_wait=0.01)
+Between = Callable[[str, int], object]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A DAG run as it was created.
+
+    :param due: its logical date.
+    :param cleared: how often it was cleared since.
+    :param airflow: which Airflow created it: run ids alone are equal in all of them.
+    """
+
+    run_id: str
+    run_type: str = "manual"
+    conf: Mapping[str, Any] = field(default_factory=dict)
+    due: datetime = field(default_factory=lambda: datetime.now(UTC))
+    cleared: int = 0
+    airflow: str = "the only one"
+
+
+@dataclass(frozen=True)
+class Try:
+    """One try of one task.
+
+    :param state: how it ended: ``success``, ``again`` (there will be another try), ``failed``, ``skipped`` or ``waiting`` (rescheduled).
+    :param error: what it raised, as the task's process would.
+    :param delay: the least wait before the next try, when the retry policy asked for one.
+    :param events: those of its outlets.
+    """
+
+    task: str
+    number: int
+    state: str = "success"
+    result: Any = None
+    error: BaseException | None = None
+    delay: timedelta | None = None
+    events: tuple[Any, ...] = ()
+
+
+@dataclass
+class Outcome:
+    """What became of a DAG run: ``success``, ``failed``, ``skipped`` or ``waiting`` (rescheduled)."""
+
+    run_id: str
+    state: str = "success"
+    tries: list[Try] = field(default_factory=list)
+
+    def add(self, one: Try) -> None:
+        """Another try has ended."""
+        self.tries.append(one)
+        self.state = one.state
+
+    @property
+    def events(self) -> list[Any]:
+        """Those of all outlets."""
+        return [event for one in self.tries for event in one.events]
+
+    @property
+    def xcom(self) -> dict[str, Any]:
+        """What the tasks returned, by task."""
+        return {one.task: one.result for one in self.tries if one.error is None}
+
+    @property
+    def statistics(self) -> dict[str, Any]:
+        """What the last task returned."""
+        found: dict[str, Any] = self.xcom[NAMES]
+        return found
+
+    @property
+    def errors(self) -> list[BaseException]:
+        return [one.error for one in self.tries if one.error is not None]
+
+    @property
+    def error(self) -> BaseException:
+        """The last error; there is one."""
+        return self.errors[-1]
+
+    def tried(self, task: str) -> int:
+        """How often a task was tried."""
+        return sum(one.task == task for one in self.tries)
+
+
+class _StateStore:
+    """What Airflow keeps for a task over the tries and clears of its DAG run, and no other Airflow has."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._key = f"{asked.airflow}, {asked.run_id}"
+
+    def get(self, key: str) -> str:
+        return self._key
+
+
+class _Events:
+    """Takes the events of outlets, whatever the outlet."""
+
+    def __init__(self, taken: list[Any]) -> None:
+        self._taken = taken
+
+    def __getitem__(self, outlet: Any) -> _Events:
+        return self
+
+    def add(self, asset: Any, extra: dict[str, Any] | None = None) -> None:
+        self._taken.append((asset.name, asset.uri, extra))
+
+
+class DagRuns:
+    """Runs the DAG once and again.
+
+    :param limits: of the hook that the tasks make.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch, *, page_size: int = 100, limits: Limits = QUICK) -> None:
+        self.limits = limits
+        self._patch = patch
+        self._runs = 0
+        self.page_size(page_size)
+        patch.setenv("ECONOMIC_REQUEST_INTERVAL_MS", "0")
+        patch.setattr(transport, "Limits", lambda **given: replace(self.limits, **given))
+
+    def limit(self, **limits: float) -> None:
+        """Change some of the limits."""
+        self.limits = replace(self.limits, **limits)  # type: ignore[arg-type]  # whole numbers where they belong
+
+    def page_size(self, size: int) -> None:
+        self._patch.setenv("ECONOMIC_PAGE_SIZE", str(size))
+
+    def run(
+        self,
+        conf: dict[str, Any] | None = None,
+        *,
+        run_id: str | None = None,
+        run_type: str = "manual",
+        retries: int | None = None,
+        between: Between = lambda task, number: None,
+    ) -> Outcome:
+        """One DAG run to its end.
+
+        :param run_id: an earlier run's, to clear that one and run it again.
+        :param retries: instead of the DAG file's.
+        :param between: called after a try that will be followed by another, with the task and the number of that try.
+        """
+        self._runs += 1
+        asked = Asked(run_id or f"{run_type}__{self._runs}", run_type, conf or {})
+        most = retries_of_the_dag() if retries is None else retries
+        outcome = Outcome(asked.run_id)
+        for task_id in TASKS:
+            for number in range(1, most + 2):
+                outcome.add(try_once(asked, task_id, number, most, outcome.xcom))
+                if outcome.state != "again":
+                    break
+                between(task_id, number)
+            if outcome.state != "success":
+                break
+        return outcome
+
+
+@cache
+def _dag() -> DAG:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(DAG_FILE))
+    if bag.import_errors:
+        raise RuntimeError(f"The DAG file cannot be imported: {bag.import_errors}")
+    return bag.dags[DAG_ID]
+
+
+def retries_of_the_dag() -> int:
+    """How often a task is tried again, by the DAG file."""
+    return int(cast("Any", _dag().get_task(FETCH)).retries)
+
+
+def try_once(
+    asked: Asked, task_id: str, number: int, most: int, xcom: Mapping[str, Any], *, recorded: bool = True
+) -> Try:
+    """One try of one task, in this process.
+
+    :param number: of the try, from 1.
+    :param most: how many tries there may be after the first one.
+    :param xcom: what the run's earlier tasks returned, by task.
+    :param recorded: whether Airflow gets to record that it succeeded.
+    """
+    dag = _dag()
+    task = cast("Any", dag.get_task(task_id))
+    events: list[Any] = []
+    run = SimpleNamespace(
+        dag_id=dag.dag_id,
+        run_id=asked.run_id,
+        run_type=asked.run_type,
+        conf=asked.conf,
+        logical_date=asked.due,
+        run_after=asked.due,
+        clear_number=asked.cleared,
+    )
+    returned = dict(xcom)
+    ti = SimpleNamespace(
+        dag_id=dag.dag_id,
+        run_id=asked.run_id,
+        task_id=task_id,
+        try_number=number,
+        max_tries=most,
+        xcom_pull=lambda task_ids: returned.get(task_ids),
+        get_task_states=lambda **_: {asked.run_id: {task_id: "success"}},
+    )
+    context = {
+        "dag_run": run,
+        "ti": ti,
+        "params": dag.params.dump() | dict(asked.conf),
+        "outlet_events": _Events(events),
+        "task_state_store": _StateStore(asked),
+    }
+    made = partial(Try, task_id, number)
+    try:
+        with _context(context):
+            result = task.python_callable(*task.op_args, **task.op_kwargs)
+    except AirflowSkipException as error:
+        return made("skipped", error=error)
+    except AirflowRescheduleException as error:
+        return made("waiting", error=error)
+    except AirflowFailException as error:
+        return made("failed", error=error)
+    except Exception as error:
+        decision = task.retry_policy.evaluate(error, number, most)
+        given_up = number > most or decision.action is RetryAction.FAIL
+        return made("failed" if given_up else "again", error=error, delay=decision.retry_delay)
+    # What Airflow stores is JSON: anything else would not arrive in the next task.
+    returned[task_id] = json.loads(json.dumps(result))
+    if recorded:
+        for callback in task.on_success_callback:
+            callback(context)
+    return made(result=returned[task_id], events=tuple(events))
+
+
+def _context(context: dict[str, Any]) -> AbstractContextManager[None]:
+    return cast("AbstractContextManager[None]", set_current_context(cast("Context", context)))

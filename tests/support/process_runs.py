@@ -1,0 +1,65 @@
+"""DAG runs whose every try is a process of its own; when one dies, the next one follows, as Airflow has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.dag_runs import TASKS, Asked, Outcome, Try, retries_of_the_dag
+from tests.support.task_processes import Processes, TaskProcess, Work
+
+
+@dataclass
+class ProcessRuns:
+    """Runs the DAG in processes.
+
+    :param log: the file that all of them write to.
+    :param how: what is so for every process: see :class:`tests.support.task_processes.Work`.
+    """
+
+    processes: Processes
+    log: Path
+    how: dict[str, Any] = field(default_factory=dict)
+    current: TaskProcess | None = None
+    """The process that was started last."""
+
+    def start(self, asked: Asked, task: str = TASKS[0], **how: Any) -> TaskProcess:
+        """A try of one task."""
+        chosen = {"most": retries_of_the_dag()} | self.how | how
+        self.current = self.processes.start(Work(asked, (task,), self.log, **chosen))
+        return self.current
+
+    def run(
+        self,
+        asked: Asked,
+        *,
+        after: Outcome | None = None,
+        again: Callable[[Try], bool] = lambda one: one.state == "again",
+        **how: Any,
+    ) -> Outcome:
+        """A DAG run to its end.
+
+        :param after: what has become of it so far: it goes on with the task that was tried last, or with the one after it.
+        :param again: called after each try that has not succeeded; whether there is to be another one now, for which it may wait.
+        """
+        outcome = after or Outcome(asked.run_id)
+        for task in TASKS:
+            while task not in outcome.xcom:
+                number = 1 + sum(one.task == task and one.state == "again" for one in outcome.tries)
+                process = self.start(asked, task, number=number, xcom=outcome.xcom, **how)
+                (one,) = process.wait()
+                self.processes.forget(process)
+                outcome.add(one)
+                if one.state != "success" and not again(one):
+                    return outcome
+        return outcome
+
+    def kill(self) -> None:
+        """Kill the process that was started last."""
+        if self.current is not None:
+            self.current.kill()
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""

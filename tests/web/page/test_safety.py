@@ -1,0 +1,590 @@
+"""Who gets in, what hostile requests get, and what a crowd may cost: the rows W01 to W18 of the catalogue of faults, each by its number.
+
+W03, W07 and W17 have a second half in a real browser; W15 stands with the other states of the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import jwt
+import psycopg
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from economic.errors import CredentialsRefused
+from economic.sync import lifecycle as sync
+from economic.web.coalescing import CoalescedReads
+from economic.web.middleware import HEADERS
+from simulator import InProcess
+from tests.integration.conftest import Company
+from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET, find_canaries
+from tests.web.page import history
+from tests.web.page.conftest import page_app
+from tests.web.page.servers import PAGE, SECRET, Site
+
+DAG = "api/agreements/economic_invoice_sync"
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' or 1=1 --",
+    "'); drop table economic.invoice; --",
+    "%27%20union%20select%20raw_data%20from%20economic.rejected_invoice--",
+    "economic_invoice_sync' and pg_sleep(5)--",
+    "{{7*7}}",
+    "..%2f..%2f..%2fetc%2fpasswd",
+    "%00",
+    "%%%_\\",
+    "(a+)+$" + "a" * 60,
+    "~",
+    "*",
+    "Ø\u202e\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"),
+)
+
+
+def routes() -> list[str]:
+    """The path of every route that the page has, a real one for each parameter."""
+    from economic.web.assets import page_files
+
+    app = page_app()
+    found: list[str] = []
+    # Only what is mounted by this package may be there: nothing that FastAPI adds by itself.
+    for route in app.routes:
+        assert type(route).__name__ == "APIRoute", route
+        path = route.path.lstrip("/").replace("{dag_id}", "economic_invoice_sync")
+        found += [path.replace("{name}", name) for name in page_files()] if "{name}" in path else [path]
+    assert len(found) > 12
+    return found
+
+
+# -- secrets ----------------------------------------------------------------------------------------------------------
+
+
+def test_S09_no_route_shows_a_token_however_a_sync_failed(
+    site: Site,
+    connection: psycopg.Connection,
+    simulated: InProcess,
+    economic_default: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """e-conomic repeats the tokens in its refusal; the connection that holds them is this server's own."""
+    company = Company(simulated, connection, economic_default)
+    company.books.spoil(min(company.books.ledger.items()), "date", value="2026-02-30")
+    company.sync()
+    echo = json.dumps({"message": f"{APP_SECRET} and {AGREEMENT_GRANT}", "developerHint": quote(APP_SECRET)})
+    company.books.fault("/self", "status", at="all", status=401, body=echo)
+    with pytest.raises(CredentialsRefused) as caught:
+        company.sync()
+    sync.close(connection, 2, "failed", str(caught.value))
+    for amounts in ("false", "true"):
+        monkeypatch.setenv("ECONOMIC_PAGE_AMOUNTS", amounts)
+        shown = {path: site.page(path, "admin") for path in routes()}
+        assert "e-conomic answered 401" in shown[DAG].text
+        for path, answer in shown.items():
+            assert find_canaries(answer.text, str(answer.headers)) == [], path
+
+
+# -- who gets in ------------------------------------------------------------------------------------------------------
+
+
+def test_W01_nobody_gets_in_without_a_login_whatever_he_asks_for(site: Site, fab_server: Site) -> None:
+    for path in routes():
+        for server in (site, fab_server):
+            answer = server.page(path, user=None)
+            assert answer.status_code == 401, path
+            assert "economic_invoice_sync" not in answer.text
+
+
+def test_W01_who_has_no_right_to_the_runs_gets_nothing(fab_server: Site) -> None:
+    for path in routes():
+        for user in ("paula", "nobody", "dora"):
+            answer = fab_server.page(path, user)
+            assert answer.status_code == 403, (path, user)
+            assert "may not read the runs" in answer.text
+        assert fab_server.page(path, "admin").status_code in {200, 404}
+
+
+def test_W01_a_token_of_no_role_gets_nothing(site: Site) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="nobody", role=None))
+    for path in routes():
+        assert site.page(path, cookies={"_token": token}).status_code == 403, path
+
+
+@pytest.mark.parametrize("user", ["vera", "ursula", "admin"])
+def test_W01_viewers_users_and_admins_see_everything(site: Site, fab_server: Site, user: str) -> None:
+    for server in (site, fab_server):
+        for path in routes():
+            expected = 404 if path == "static/page.html" else 200
+            assert server.page(path, user).status_code == expected, path
+        assert (
+            server.page(DAG, user=None, headers={"Authorization": f"Bearer {server.token(user)}"}).status_code
+            == 200
+        )
+
+
+def test_W01_people_are_told_in_words_and_programs_in_json(site: Site, fab_server: Site) -> None:
+    page = site.page(user=None, headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert "Log in" in page.text
+    assert "may not read the runs" in fab_server.page("", "nobody", headers={"Accept": "text/html"}).text
+    assert site.page(user=None).json() == {
+        "error": "You are not logged in to Airflow. Log in, then come back to this page."
+    }
+
+
+@pytest.mark.parametrize(
+    "path", ["docs", "redoc", "openapi.json", "docs/oauth2-redirect", "static/", "static", "api", "api/"]
+)
+def test_W02_there_are_no_pages_that_fastapi_makes_by_itself(site: Site, path: str) -> None:
+    assert site.page(path, user=None).status_code in {401, 404}
+    assert site.page(path, user="admin").status_code == 404
+
+
+def test_W13_forged_and_expired_tokens_are_refused(site: Site) -> None:
+    good = jwt.decode(
+        site.token("admin"), SECRET, algorithms=["HS512"], audience=None, options={"verify_aud": False}
+    )
+
+    def signed(secret: str = SECRET, algorithm: str = "HS512", **changes: object) -> str:
+        return jwt.encode(good | changes, secret, algorithm=algorithm)
+
+    head, body, mark = site.token("vera").split(".")
+    claims = json.loads(base64.urlsafe_b64decode(body + "=="))
+    raised = (
+        base64.urlsafe_b64encode(json.dumps(claims | {"sub": "admin", "role": "ADMIN"}).encode())
+        .decode()
+        .rstrip("=")
+    )
+    unsigned = base64.urlsafe_b64encode(b'{"alg": "none", "typ": "JWT"}').decode().rstrip("=")
+    assert site.page(DAG, cookies={"_token": signed()}).status_code == 200
+    for token in (
+        "garbage",
+        signed(secret="another-secret-of-the-same-length-that-airflow-does-not-know-of-at-all"),
+        signed(exp=int(time.time()) - 3600),
+        signed(aud="somebody-else"),
+        f"{head}.{raised}.{mark}",
+        f"{unsigned}.{raised}.",
+    ):
+        for path in routes():
+            assert site.page(path, cookies={"_token": token}).status_code in {401, 403}
+
+
+def test_W14_who_may_see_one_company_sees_no_row_of_another(fab_server: Site) -> None:
+    told = fab_server.told("api/agreements", "norma")["agreements"]
+    assert [one["dag_id"] for one in told] == ["economic_invoice_sync__north"]
+    for path in ("", "/syncs", "/rejections"):
+        own = fab_server.page(f"api/agreements/economic_invoice_sync__north{path}", "norma")
+        assert own.status_code == 200
+        for text in (own.text, json.dumps(told)):
+            for foreign in (
+                "south",
+                "default",
+                "Company default",
+                "run_of_south",
+                '"invoice":103',
+                '"agreement":3',
+            ):
+                assert foreign not in text.replace("economic_default", "")
+        for name in (
+            "economic_invoice_sync",
+            "economic_invoice_sync__south",
+            "economic_invoice_sync__nothing",
+        ):
+            foreign_answer = fab_server.page(f"api/agreements/{name}{path}", "norma")
+            assert (foreign_answer.status_code, foreign_answer.json()) == (
+                404,
+                {"error": "There is nothing here."},
+            )
+    assert fab_server.page("api/agreements?after=economic_invoice_sync__south", "norma").status_code == 404
+    seen_by_all = fab_server.told("api/agreements", "vera")["agreements"]
+    assert {one["standing"]["agreement"] for one in seen_by_all} == {1, 2, 3, None}
+
+
+def test_W12_no_right_is_asked_for_on_the_event_loop_that_all_of_airflow_shares(
+    site: Site, past: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.models.dag import DagModel
+
+    asked: list[str] = []
+    on_the_loop: list[str] = []
+
+    def watched(real: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(*given: Any, **named: Any) -> Any:
+            asked.append(real.__name__)
+            with suppress(RuntimeError):
+                asyncio.get_running_loop()
+                on_the_loop.append(real.__name__)
+            return real(*given, **named)
+
+        return ask
+
+    monkeypatch.setattr("economic.web.permissions.get_auth_manager", watched(get_auth_manager))
+    teams = "get_dag_id_to_team_name_mapping"
+    monkeypatch.setattr(DagModel, teams, watched(getattr(DagModel, teams)))
+    for path in routes():
+        asked.clear()
+        site.page(path, "admin")
+        assert {"get_auth_manager", teams} <= set(asked), path
+        assert on_the_loop == [], path
+
+
+# -- what it lets nobody do -------------------------------------------------------------------------------------------
+
+
+def test_W06_who_may_only_look_is_told_so_and_airflow_refuses_him(site: Site, fab_server: Site) -> None:
+    def may(server: Site, user: str, dag_id: str = "economic_invoice_sync") -> bool:
+        return bool(server.told(f"api/agreements/{dag_id}", user)["agreement"]["may_trigger"])
+
+    north = "economic_invoice_sync__north"
+    for server in (site, fab_server):
+        assert (may(server, "vera"), may(server, "ursula"), may(server, "admin")) == (False, True, True)
+        answer = server.ask(
+            "/api/v2/dags/economic_invoice_sync/dagRuns",
+            "vera",
+            "POST",
+            json={"logical_date": None, "conf": {"force": True}},
+        )
+        assert answer.status_code == 403
+    assert (may(fab_server, "norma", north), may(fab_server, "nils", north)) == (False, True)
+
+
+def test_W07_nothing_but_get_is_answered(site: Site) -> None:
+    for path in routes():
+        for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
+            answer = site.page(path, "admin", method=method, headers={"Origin": "http://evil.example"})
+            assert answer.status_code in {405, 404}, (method, path)
+            assert "access-control-allow-origin" not in answer.headers
+
+
+def test_W08_no_get_changes_anything(site: Site, past: psycopg.Connection) -> None:
+    def everything() -> list[object]:
+        tables = past.execute(
+            "select table_name from information_schema.tables where table_schema = 'economic' and table_type = 'BASE TABLE' order by 1"
+        ).fetchall()
+        assert len(tables) > 8
+        return [
+            past.execute(
+                sql.SQL(
+                    "select count(*), sum(hashtext(t::text)), max(xmin::text::bigint) from economic.{} as t"
+                ).format(sql.Identifier(table))
+            ).fetchall()
+            for (table,) in tables
+        ]
+
+    before = everything()
+    for path in routes():
+        site.page(path, "admin")
+    assert everything() == before
+
+
+def test_W08_the_page_could_not_write_if_it_wanted_to(connection: psycopg.Connection) -> None:
+    from economic.db.sql import reading
+
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), reading(connection):
+        history.add_agreement(connection)
+
+
+def test_W18_nothing_leads_anywhere_else(site: Site) -> None:
+    for path in (
+        "",
+        "?next=//evil.example",
+        "api/agreements/",
+        f"{DAG}/",
+        "//evil.example",
+        "static/page.js/",
+        "/%2e%2e//evil.example",
+    ):
+        answer = site.page(path, "admin", headers={"Host": "evil.example"})
+        assert not 300 <= answer.status_code < 400, path
+        assert "evil" not in answer.text
+        assert "location" not in answer.headers
+
+
+# -- hostile requests -------------------------------------------------------------------------------------------------
+
+
+def hostile_paths(text: str) -> list[str]:
+    quoted = quote(text, safe="%")
+    return [
+        f"api/agreements/{quoted}",
+        f"api/agreements/{quoted}/syncs",
+        f"api/agreements/{quoted}/rejections",
+        f"api/agreements?after={quoted}",
+        f"static/{quoted}",
+        quoted,
+    ]
+
+
+def test_W04_W10_nothing_of_a_request_comes_back(site: Site, past: psycopg.Connection) -> None:
+    for text in HOSTILE:
+        for path in hostile_paths(text):
+            for accept in ("text/html", "application/json"):
+                answer = site.page(path, headers={"Accept": accept})
+                assert answer.status_code in {404, 422}, path
+                assert text not in answer.text or len(text) == 1
+
+
+def test_W09_W10_W11_no_parameter_that_the_page_does_not_know_has_any_effect(
+    site: Site, past: psycopg.Connection
+) -> None:
+    history.add_rejection(past, 7)
+    path = f"{DAG}/rejections"
+    plain = site.page(path).json()
+    for name in (
+        "sort",
+        "order",
+        "order_by",
+        "filter",
+        "q",
+        "page",
+        "limit",
+        "offset",
+        "fields",
+        "dag_id",
+        "conn_id",
+        "agreement",
+    ):
+        for value in (
+            "1",
+            "-1",
+            "1000000000",
+            "abc",
+            "status; drop table economic.sync_run",
+            "%_\\",
+            "' or 1=1 --",
+        ):
+            assert site.page(f"{path}?{name}={quote(value)}").json() == plain, (name, value)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(min_size=1, max_size=120))
+def test_W09_no_text_in_a_path_reaches_the_database(site: Site, past: psycopg.Connection, text: str) -> None:
+    try:
+        quoted = quote(text, safe="")
+    except UnicodeEncodeError:
+        return
+    for path in (f"api/agreements/{quoted}/syncs", f"api/agreements?after={quoted}"):
+        assert site.page(path).status_code in {404, 422}
+
+
+def test_W11_a_parameter_of_any_length_is_refused(site: Site) -> None:
+    answer = site.page(f"api/agreements?after={'x' * 5000}")
+    assert (answer.status_code, answer.json()) == (422, {"error": "A parameter is not usable."})
+
+
+# -- what the browser is told -----------------------------------------------------------------------------------------
+
+
+def test_W05_every_answer_ties_the_browsers_hands(
+    site: Site, past: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = site.page()
+    answers = [
+        shell,
+        site.page("static/page.js"),
+        site.page("static/page.js", headers={"If-None-Match": site.page("static/page.js").headers["etag"]}),
+        site.page(DAG),
+        site.page(DAG, user=None),
+        site.page("nothing"),
+        site.page("api/agreements?after=" + "x" * 500),
+        site.page("", "admin", method="POST"),
+    ]
+    monkeypatch.delenv("AIRFLOW_CONN_ECONOMIC_POSTGRES")
+    answers.append(site.page(DAG))
+    assert [answer.status_code for answer in answers] == [200, 200, 304, 200, 401, 404, 422, 405, 503]
+    for answer in answers:
+        for name, value in HEADERS.items():
+            if name != "Cache-Control":
+                assert answer.headers[name] == value
+        expected = "private, no-cache" if "static" in answer.url else "no-store"
+        if answer is not shell:
+            assert answer.headers["Cache-Control"] == expected
+    policy = dict(part.split(" ", 1) for part in HEADERS["Content-Security-Policy"].split("; "))
+    none = {"default-src", "base-uri", "form-action"}
+    own = {"script-src", "style-src", "connect-src", "font-src", "frame-ancestors"}
+    assert policy == dict.fromkeys(none, "'none'") | dict.fromkeys(own, "'self'") | {
+        "img-src": "'self' data:"
+    }
+
+
+def test_W05_the_shell_needs_nothing_that_the_policy_forbids() -> None:
+    from economic.web.assets import page_files
+
+    for name, file in page_files().items():
+        text = file.content.decode()
+        if name.endswith(".html"):
+            assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|style=|<style|javascript:", text)
+            assert not re.search(r"""(?:src|href)="(?:/|https?:)""", text)
+        elif name != "chart.js":
+            assert not re.search(
+                r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|DOMParser|\.style\s*=|setAttribute\(\"style",
+                text,
+            ), name
+            assert not re.search(r"https?://(?!www\.w3\.org)", text), name
+    assert b"sourceMappingURL" not in page_files()["chart.js"].content
+
+
+XSS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "javascript:alert(1)",
+    "{{constructor.constructor('alert(1)')()}}",
+    "</script><svg onload=alert(1)>",
+)
+
+
+@pytest.mark.parametrize("text", XSS)
+def test_W03_what_is_stored_comes_as_json_that_no_browser_takes_for_a_page(
+    site: Site, connection: psycopg.Connection, text: str
+) -> None:
+    history.add_agreement(connection, company=text, currency=text)
+    history.add_sync(
+        connection, message=text, warning=text, verdict=text, run_id=text, status="failed", run_type=text
+    )
+    history.add_sync(connection, held=history.HELD | {"months": {text: 1}})
+    history.add_rejection(connection, 1, field=text, reason=text, message=text)
+    for path in ("api/agreements", DAG, f"{DAG}/syncs", f"{DAG}/rejections"):
+        answer = site.page(path, headers={"Accept": "text/html"})
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert text in json.dumps(answer.json(), ensure_ascii=False).replace('\\"', '"')
+
+
+def test_W15_an_unexpected_error_tells_nothing(
+    site: Site,
+    past: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The log says where it happened, by frames; neither it nor the answer has a message or a value."""
+    from economic.web import serializers as display
+
+    def broken(*_: object, **__: object) -> None:
+        try:
+            int("a value of a row")
+        except ValueError as error:
+            raise RuntimeError("host=secret.example password=hunter2") from error
+
+    monkeypatch.setattr(display, "standing_json", broken)
+    answer = site.page(DAG)
+    assert (answer.status_code, answer.json()["problem"]["code"]) == (500, "unexpected")
+    page = site.page(DAG, headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert "<p>The page could not be worked out.</p>" in page.text
+    for each in (answer, page):
+        assert "secret.example" not in each.text
+        assert each.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
+    logged = "\n".join(record.getMessage() for record in caplog.records if "economic" in record.name)
+    assert re.search(r"builtins\.ValueError\n.*\nwhich led to:\nbuiltins\.RuntimeError\n", logged)
+    assert re.search(r"^  economic\.page, line \d+, in agreement$", logged, re.MULTILINE)
+    for value in ("secret.example", "hunter2", "a value of a row"):
+        assert value not in caplog.text
+
+
+# -- where it stands --------------------------------------------------------------------------------------------------
+
+
+def test_W16_its_address_is_none_that_airflow_keeps_for_itself() -> None:
+    from airflow.api_fastapi.app import RESERVED_URL_PREFIXES
+
+    from economic.web.ui_plugin import EconomicPlugin
+
+    (app,) = EconomicPlugin().fastapi_apps
+    assert app["url_prefix"] == "/economic"
+    assert not any(app["url_prefix"].startswith(prefix) for prefix in RESERVED_URL_PREFIXES)
+    (view,) = EconomicPlugin.external_views
+    assert view["href"] == "economic/"
+
+
+def test_W17_below_a_path_prefix_it_is_there_and_only_there(fab_server: Site) -> None:
+    assert fab_server.url.endswith("/team-a")
+    shell = fab_server.page("", "vera")
+    assert shell.status_code == 200
+    for link in re.findall(r'(?:src|href)="([^"]+)"', shell.text):
+        if not link.startswith("data:"):
+            assert fab_server.page(link, "vera").status_code == 200
+    bare = fab_server.url.removesuffix("/team-a")
+    outside = requests.get(
+        f"{bare}{PAGE}api/agreements", cookies={"_token": fab_server.token("vera")}, timeout=30
+    )
+    assert outside.status_code == 404
+
+
+def test_airflow_starts_without_the_page_when_it_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    from economic.web import routes as page
+    from economic.web.ui_plugin import EconomicPlugin
+
+    def broken() -> None:
+        raise ImportError("no such module")
+
+    monkeypatch.setattr(page, "create_app", broken)
+    assert EconomicPlugin().fastapi_apps == []
+
+
+# -- a crowd ----------------------------------------------------------------------------------------------------------
+
+
+def connections_of_the_page(connection: psycopg.Connection) -> int:
+    query = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'airflow-provider-economic'"
+    found = connection.execute(query).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def test_W12_fifty_who_wait_for_a_locked_table_hold_four_connections_and_nobody_else_up(
+    site: Site, companies: psycopg.Connection, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"c{place}" for place in range(50)]
+    monkeypatch.setenv("ECONOMIC_AGREEMENTS", json.dumps([{"name": name} for name in names]))
+    page_app().state.reads = CoalescedReads(good_for=0.0, patience=4.0)
+    site.token("vera")
+    with psycopg.connect(database) as locking, ThreadPoolExecutor(50) as viewers:
+        locking.execute("lock table economic.sync_run in access exclusive mode")
+        asked = [viewers.submit(site.page, f"api/agreements/economic_invoice_sync__{name}") for name in names]
+        most, slowest = 0, timedelta(0)
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            most = max(most, connections_of_the_page(companies))
+            slowest = max(slowest, site.ask("/api/v2/version", user=None).elapsed)
+            time.sleep(0.1)
+        answers = [answer.result() for answer in asked]
+        locking.rollback()
+    assert most == 4
+    assert slowest < timedelta(seconds=2)
+    assert {answer.status_code for answer in answers} == {503}
+    assert {answer.json()["problem"]["code"] for answer in answers} == {"too_slow"}
+    assert max(answer.elapsed for answer in answers) < timedelta(seconds=9)
+
+
+def test_W12_fifty_who_watch_one_sync_cost_the_database_what_one_costs(
+    site: Site, past: psycopg.Connection
+) -> None:
+    page_app().state.reads = CoalescedReads()
+    site.token("vera")
+    past.execute("select pg_stat_reset()")
+    with ThreadPoolExecutor(50) as viewers:
+        for _ in range(3):
+            answers = list(viewers.map(lambda _: site.page(DAG), range(50)))
+            assert {answer.status_code for answer in answers} == {200}
+    began = past.execute(
+        "select sessions from pg_stat_database where datname = current_database()"
+    ).fetchone()
+    assert began is not None
+    assert began[0] < 20
