@@ -160,7 +160,7 @@ def test_ports_and_folders_are_open_as_needed(services: dict[str, dict[str, Any]
 
 
 def test_airflow_gets_every_setting_of_the_package(services: dict[str, dict[str, Any]]) -> None:
-    source = (ROOT / "plugins" / "economic" / "settings.py").read_text()
+    source = (ROOT / "plugins" / "economic" / "config" / "settings.py").read_text()
     variables = set(re.findall(r'"((?:ECONOMIC|AUTO)_[A-Z_]+)"', source))
     for name in ("api-server", "scheduler", "dag-processor", "worker"):
         assert variables <= set(services[name]["environment"]), name

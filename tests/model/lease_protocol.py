@@ -278,7 +278,7 @@ def _wrong_write(state: State, attempt: Attempt) -> tuple[str, ...]:
 def wrong_state(rules: Rules, state: State) -> tuple[str, ...]:
     """Which properties a state breaks by itself."""
     owners = [a for a in state.attempts if a.at not in {"new", "gone"} and _passes(rules, state, a)]
-    broken = (TWO_OWNERS,) if len(owners) > 1 else ()
+    broken: tuple[str, ...] = (TWO_OWNERS,) if len(owners) > 1 else ()
     if state.locked_by is not None and not rules.force_ends_who_is_in_the_way:
         broken += (KEPT_OUT,)
     return broken if _a_new_sync_gets_it(rules, state) else (*broken, STUCK)

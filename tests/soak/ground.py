@@ -77,7 +77,12 @@ class Ground:
         parts = psycopg.conninfo.conninfo_to_dict(self.cluster.dsn)
         economic = {"conn_type": "economic", "host": f"http://127.0.0.1:{self.http.port}", "extra": tokens}
         login = {"login": parts["user"], "password": parts["password"], "schema": parts["dbname"]}
-        postgres = {"conn_type": "postgres", "host": "127.0.0.1", "port": self.postgres.port, **login}
+        postgres: dict[str, Any] = {
+            "conn_type": "postgres",
+            "host": "127.0.0.1",
+            "port": self.postgres.port,
+            **login,
+        }
         postgres["extra"] = {"application_name": f"{NAME} {name}"}
         return {
             "AIRFLOW_CONN_ECONOMIC_DEFAULT": json.dumps(economic),
@@ -125,7 +130,7 @@ def ground(folder: Path, *, invoices: int, seed: int) -> Iterator[Ground]:
     :param folder: for the log of the processes.
     """
     with ExitStack() as stack:
-        tokens = {"app_secret_token": APP_SECRET, "agreement_grant_token": AGREEMENT_GRANT}
+        tokens: dict[str, Any] = {"app_secret_token": APP_SECRET, "agreement_grant_token": AGREEMENT_GRANT}
         books = stack.enter_context(simulator.running(invoices=invoices, employees=8, seed=seed, **tokens))
         cluster = stack.enter_context(clusters.cluster())
         with prepare(psycopg.connect(cluster.dsn)) as connection:

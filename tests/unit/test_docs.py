@@ -26,7 +26,7 @@ SQL_FILES = sorted(sql_folder().rglob("*.sql"))
 def settings() -> set[str]:
     """Every environment variable that the package reads."""
     found: set[str] = set()
-    for module in (ROOT / "plugins" / "economic").glob("*.py"):
+    for module in (ROOT / "plugins" / "economic").rglob("*.py"):
         found |= set(re.findall(r'"((?:ECONOMIC|AUTO_SYNC)_[A-Z_]+)"', module.read_text()))
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_what_e_conomic_says_is_harmless(text: str) -> None:
     ],
 )
 def test_a_conf_is_quoted_harmless_and_bounded(conf: dict[str, object], params: dict[str, object]) -> None:
-    asked = AskedFor("dag", "run", "manual", due=None, conf=conf, params=params)  # type: ignore[arg-type]
+    asked = AskedFor("dag", "run", "key", 0, "manual", due=datetime.now(UTC), conf=conf, params=params)
     with pytest.raises(ConfigurationError) as caught:
         read_order(asked, conn_id="economic_default", schedule=None, attempt="1")
     assert caught.value.message.isprintable()

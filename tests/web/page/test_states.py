@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -87,7 +88,7 @@ def test_the_past_that_the_pictures_show_does_not_contradict_itself(
 @pytest.mark.parametrize("whose", [{"dag_id": "theirs_of_a_dag"}, {"conn_id": "theirs_by_id"}])
 @pytest.mark.parametrize("status", ["completed_with_errors", "failed", "abandoned", "running", "waiting"])
 def test_run_of_another_airflow_shows_no_text(
-    site: Site, past: psycopg.Connection, whose: dict[str, str], status: str
+    site: Site, past: psycopg.Connection, whose: dict[str, Any], status: str
 ) -> None:
     """It writes to the same company's copy; its run ids, connections and messages stay its own."""
     running = status in {"running", "waiting"}
