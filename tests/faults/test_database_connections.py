@@ -64,23 +64,24 @@ def away(case: Case, retries: int = 0) -> None:
 # -- away ---------------------------------------------------------------------------------------------------------------
 
 
-def test_D01_a_server_that_is_down_is_waited_for_then_given_up(case: Case, proxy: PostgresProxy) -> None:
+@pytest.mark.fault("D01")
+def test_a_server_that_is_down_is_waited_for_then_given_up(case: Case, proxy: PostgresProxy) -> None:
     proxy.down()
     away(case, retries=1)
     proxy.heal()
     case.heals()
 
 
-def test_D01_a_server_that_comes_back_in_time_costs_nothing_but_time(
-    case: Case, proxy: PostgresProxy
-) -> None:
+@pytest.mark.fault("D01")
+def test_a_server_that_comes_back_in_time_costs_nothing_but_time(case: Case, proxy: PostgresProxy) -> None:
     proxy.down()
     threading.Timer(0.4, proxy.heal).start()
     unnoticed(case.run())
     case.heals()
 
 
-def test_D02_a_restart_in_mid_scan(own: Cluster, case_on: CaseOn) -> None:
+@pytest.mark.fault("D02")
+def test_a_restart_in_mid_scan(own: Cluster, case_on: CaseOn) -> None:
     case = case_on(own.dsn)
     case.books.when(2, own.restart)
     statistics = unnoticed(case.run())
@@ -89,7 +90,8 @@ def test_D02_a_restart_in_mid_scan(own: Cluster, case_on: CaseOn) -> None:
     case.heals()
 
 
-def test_D02_a_restart_in_mid_store_and_a_slow_start(own: Cluster, case_on: CaseOn) -> None:
+@pytest.mark.fault("D02")
+def test_a_restart_in_mid_store_and_a_slow_start(own: Cluster, case_on: CaseOn) -> None:
     case = case_on(own.dsn)
     with PostgresProxy(own.server.port) as proxy:
         case.reach_database_at(psycopg.conninfo.make_conninfo(own.dsn, port=proxy.port))
@@ -104,9 +106,8 @@ def test_D02_a_restart_in_mid_store_and_a_slow_start(own: Cluster, case_on: Case
 
 
 @pytest.mark.parametrize("gone", [0, 1])
-def test_D02_a_crash_that_empties_staging_marks_nothing_missing(
-    own: Cluster, case_on: CaseOn, gone: int
-) -> None:
+@pytest.mark.fault("D02")
+def test_a_crash_that_empties_staging_marks_nothing_missing(own: Cluster, case_on: CaseOn, gone: int) -> None:
     """The connection comes back, the staged pages do not: what is not staged must not look as if it were gone from e-conomic.
 
     Where the counts prove that nothing is gone, staging is not needed any more: all of it is stored by then.
@@ -141,7 +142,8 @@ def test_D02_a_crash_that_empties_staging_marks_nothing_missing(
 
 
 @pytest.mark.parametrize("statement", [STAGED, STORED], ids=["staging", "storing"])
-def test_D03_a_backend_ended_in_mid_page(case: Case, proxy: PostgresProxy, statement: bytes) -> None:
+@pytest.mark.fault("D03")
+def test_a_backend_ended_in_mid_page(case: Case, proxy: PostgresProxy, statement: bytes) -> None:
     ended: list[int] = []
     proxy.trip(statement, lambda: ended.append(terminate_backends(case.database)), at=2)
     statistics = unnoticed(case.run())
@@ -151,7 +153,8 @@ def test_D03_a_backend_ended_in_mid_page(case: Case, proxy: PostgresProxy, state
     case.heals()
 
 
-def test_D03_a_backend_ended_each_time_is_given_up_and_the_next_try_goes_on(
+@pytest.mark.fault("D03")
+def test_a_backend_ended_each_time_is_given_up_and_the_next_try_goes_on(
     case: Case, proxy: PostgresProxy
 ) -> None:
     for _ in range(redo.REPEATS + 1):
@@ -162,7 +165,8 @@ def test_D03_a_backend_ended_each_time_is_given_up_and_the_next_try_goes_on(
     case.heals()
 
 
-def test_D03_whoever_was_overtaken_meanwhile_writes_nothing_on_the_new_connection(
+@pytest.mark.fault("D03")
+def test_whoever_was_overtaken_meanwhile_writes_nothing_on_the_new_connection(
     case: Case, proxy: PostgresProxy
 ) -> None:
     def overtaken() -> None:
@@ -181,7 +185,8 @@ def test_D03_whoever_was_overtaken_meanwhile_writes_nothing_on_the_new_connectio
 
 
 @pytest.mark.parametrize("fate", ["held back", "unanswered"], ids=["before it arrives", "after it was done"])
-def test_D04_the_connection_breaks_at_any_commit(case: Case, proxy: PostgresProxy, fate: Fate) -> None:
+@pytest.mark.fault("D04")
+def test_the_connection_breaks_at_any_commit(case: Case, proxy: PostgresProxy, fate: Fate) -> None:
     """Each commit of a sync in turn; what comes out is as if nothing had happened, in the rows and in the counts."""
     numbers = sorted(case.books.ledger.items())[:60]
     for number in sorted(case.books.ledger.items())[60:]:
@@ -212,7 +217,8 @@ def test_D04_the_connection_breaks_at_any_commit(case: Case, proxy: PostgresProx
     case.heals()
 
 
-def test_D05_a_cable_that_is_cut_is_noticed_after_a_minute_at_most(case: Case) -> None:
+@pytest.mark.fault("D05")
+def test_a_cable_that_is_cut_is_noticed_after_a_minute_at_most(case: Case) -> None:
     case.synced()
     with (
         connections.connect("economic_postgres") as connection,
@@ -233,7 +239,8 @@ def test_D05_a_cable_that_is_cut_is_noticed_after_a_minute_at_most(case: Case) -
     case.heals()
 
 
-def test_D05_a_connection_that_takes_no_more_bytes_is_given_up_and_made_anew(
+@pytest.mark.fault("D05")
+def test_a_connection_that_takes_no_more_bytes_is_given_up_and_made_anew(
     case: Case, proxy: PostgresProxy
 ) -> None:
     """The same with a second instead of a minute: the kernel ends the connection, the page is staged on another one."""
@@ -246,7 +253,8 @@ def test_D05_a_connection_that_takes_no_more_bytes_is_given_up_and_made_anew(
     case.heals(bounds=Bounds(seconds=15))
 
 
-def test_D10_a_transaction_that_stood_still_too_long(
+@pytest.mark.fault("D10")
+def test_a_transaction_that_stood_still_too_long(
     case: Case, proxy: PostgresProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "IDLE_TIMEOUT", "300ms")
@@ -260,7 +268,8 @@ def test_D10_a_transaction_that_stood_still_too_long(
 # -- the wrong server, or none for us -----------------------------------------------------------------------------------
 
 
-def test_D12_a_server_that_only_reads_is_waited_for_then_given_up(case: Case) -> None:
+@pytest.mark.fault("D12")
+def test_a_server_that_only_reads_is_waited_for_then_given_up(case: Case) -> None:
     name = psycopg.conninfo.conninfo_to_dict(case.database)["dbname"]
     with case.witness.connect() as admin:
         admin.execute(f"alter database {name} set default_transaction_read_only = on".encode())
@@ -271,7 +280,8 @@ def test_D12_a_server_that_only_reads_is_waited_for_then_given_up(case: Case) ->
     case.heals()
 
 
-def test_D12_of_two_servers_the_one_that_writes_is_taken(case: Case, own: Cluster) -> None:
+@pytest.mark.fault("D12")
+def test_of_two_servers_the_one_that_writes_is_taken(case: Case, own: Cluster) -> None:
     theirs = psycopg.conninfo.conninfo_to_dict(case.database)
     # To the role both are the same server: its name, its password, the database's name.
     own.execute(f"create database {theirs['dbname']}")
@@ -287,7 +297,8 @@ def test_D12_of_two_servers_the_one_that_writes_is_taken(case: Case, own: Cluste
     case.heals()
 
 
-def test_D12_a_failover_in_mid_scan(own: Cluster, case_on: CaseOn) -> None:
+@pytest.mark.fault("D12")
+def test_a_failover_in_mid_scan(own: Cluster, case_on: CaseOn) -> None:
     """The server we come back to only reads, for a while."""
     case = case_on(own.dsn)
 
@@ -306,9 +317,8 @@ def test_D12_a_failover_in_mid_scan(own: Cluster, case_on: CaseOn) -> None:
     case.heals()
 
 
-def test_D12_a_server_that_turns_to_only_reading_under_an_open_connection(
-    own: Cluster, case_on: CaseOn
-) -> None:
+@pytest.mark.fault("D12")
+def test_a_server_that_turns_to_only_reading_under_an_open_connection(own: Cluster, case_on: CaseOn) -> None:
     """As after a switch-over that leaves the connections open: another one is needed to find the server that writes."""
     case = case_on(own.dsn)
 
@@ -327,7 +337,8 @@ def test_D12_a_server_that_turns_to_only_reading_under_an_open_connection(
     case.heals()
 
 
-def test_D13_too_many_connections(own: Cluster, case_on: CaseOn) -> None:
+@pytest.mark.fault("D13")
+def test_too_many_connections(own: Cluster, case_on: CaseOn) -> None:
     case = case_on(own.dsn)
     case.reach_database_at(plain_role(own))
     own.execute("alter role plain connection limit 0")
@@ -347,7 +358,8 @@ def test_D13_too_many_connections(own: Cluster, case_on: CaseOn) -> None:
     ],
     ids=["password", "database", "role"],
 )
-def test_D19_a_wrong_login_is_refused_at_once(case: Case, change: dict[str, str], said: str) -> None:
+@pytest.mark.fault("D19")
+def test_a_wrong_login_is_refused_at_once(case: Case, change: dict[str, str], said: str) -> None:
     case.reach_database_at(psycopg.conninfo.make_conninfo(case.database, **change))
     outcome = case.run()
     assert (outcome.state, len(outcome.tries)) == ("failed", 1)
@@ -404,7 +416,8 @@ def pgbouncer(port: int) -> Iterator[int]:
         ),
     ],
 )
-def test_D22_a_pooler_that_gives_each_transaction_another_session(
+@pytest.mark.fault("D22")
+def test_a_pooler_that_gives_each_transaction_another_session(
     own: Cluster, case_on: CaseOn, program: str
 ) -> None:
     case = case_on(own.dsn)

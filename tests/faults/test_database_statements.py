@@ -61,7 +61,8 @@ def rival(case: Case, *statements: str) -> Iterator[psycopg.Connection]:
 # -- others in the way --------------------------------------------------------------------------------------------------
 
 
-def test_D06_a_deadlock_is_done_again(case: Case) -> None:
+@pytest.mark.fault("D06")
+def test_a_deadlock_is_done_again(case: Case) -> None:
     case.runs.page_size(250)
     case.synced()
     lower, higher = change_books(case)
@@ -92,7 +93,8 @@ def test_D06_a_deadlock_is_done_again(case: Case) -> None:
     case.heals()
 
 
-def test_D07_a_serialization_failure_is_done_again(case: Case) -> None:
+@pytest.mark.fault("D07")
+def test_a_serialization_failure_is_done_again(case: Case) -> None:
     case.synced()
     change_books(case)
     # a sync chooses its isolation itself, so the failure is a trigger's, the first time only
@@ -108,7 +110,8 @@ def test_D07_a_serialization_failure_is_done_again(case: Case) -> None:
     case.heals()
 
 
-def test_D07_isolation_is_the_syncs_own(case: Case) -> None:
+@pytest.mark.fault("D07")
+def test_isolation_is_the_syncs_own(case: Case) -> None:
     case.synced()
     number, _ = change_books(case)
     set_for_all(case, "set default_transaction_isolation = 'repeatable read'")
@@ -121,7 +124,8 @@ def test_D07_isolation_is_the_syncs_own(case: Case) -> None:
         case.heals()
 
 
-def test_D08_a_lock_that_is_freed_in_time_is_waited_for(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("D08")
+def test_a_lock_that_is_freed_in_time_is_waited_for(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "LOCK_TIMEOUT", "200ms")
     monkeypatch.setattr(redo, "PAUSE_SECONDS", 0.05)
     case.synced()
@@ -132,7 +136,8 @@ def test_D08_a_lock_that_is_freed_in_time_is_waited_for(case: Case, monkeypatch:
     case.heals()
 
 
-def test_D08_who_keeps_a_lock_is_named(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("D08")
+def test_who_keeps_a_lock_is_named(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "LOCK_TIMEOUT", "100ms")
     monkeypatch.setattr(redo, "PAUSE_SECONDS", 0.02)
     case.synced()
@@ -155,9 +160,8 @@ create trigger slow before insert on economic.invoice for each row execute funct
 """
 
 
-def test_D09_a_page_that_takes_too_long_is_stored_in_halves(
-    case: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.fault("D09")
+def test_a_page_that_takes_too_long_is_stored_in_halves(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in sorted(case.books.ledger.items())[40:]:
         case.books.control("remove", number=number)
     monkeypatch.setattr(database, "STATEMENT_TIMEOUT", "650ms")
@@ -168,7 +172,8 @@ def test_D09_a_page_that_takes_too_long_is_stored_in_halves(
     case.heals(bounds=Bounds(seconds=30))
 
 
-def test_D09_halves_that_take_too_long_fail_the_run(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("D09")
+def test_halves_that_take_too_long_fail_the_run(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "STATEMENT_TIMEOUT", "250ms")
     as_admin(case, SLOW.format(seconds=0.05))
     outcome = case.run(retries=1)
@@ -179,7 +184,8 @@ def test_D09_halves_that_take_too_long_fail_the_run(case: Case, monkeypatch: pyt
     case.heals()
 
 
-def test_D21_a_long_report_on_the_table_holds_nobody_up(case: Case) -> None:
+@pytest.mark.fault("D21")
+def test_a_long_report_on_the_table_holds_nobody_up(case: Case) -> None:
     case.synced()
     change_books(case)
     case.books.book(count=150)
@@ -196,9 +202,8 @@ def test_D21_a_long_report_on_the_table_holds_nobody_up(case: Case) -> None:
 # -- no room ------------------------------------------------------------------------------------------------------------
 
 
-def test_D11_a_full_disk_fails_the_run_at_once_and_the_next_one_goes_on(
-    own: Cluster, case_on: CaseOn
-) -> None:
+@pytest.mark.fault("D11")
+def test_a_full_disk_fails_the_run_at_once_and_the_next_one_goes_on(own: Cluster, case_on: CaseOn) -> None:
     try:
         disk = clusters.small_disk(16, own.server.identity.get("user"))
         with disk as folder:
@@ -245,7 +250,8 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("sqlstate", REFUSALS)
-def test_D14_a_row_that_the_database_refuses_is_set_aside(case: Case, sqlstate: str) -> None:
+@pytest.mark.fault("D14")
+def test_a_row_that_the_database_refuses_is_set_aside(case: Case, sqlstate: str) -> None:
     number = sorted(case.books.ledger.items())[123]
     as_admin(case, MEDDLE.format(when=f"new.invoice_number = {number}", what=REFUSALS[sqlstate]))
     statistics = unnoticed(case.run())
@@ -265,7 +271,8 @@ def test_D14_a_row_that_the_database_refuses_is_set_aside(case: Case, sqlstate: 
 @pytest.mark.parametrize(
     ("page_size", "when"), [(250, "new.invoice_number % 2 = 0"), (100, "new.invoice_number % 4 = 0")]
 )
-def test_D15_many_refused_rows_do_not_cost_the_others(case: Case, page_size: int, when: str) -> None:
+@pytest.mark.fault("D15")
+def test_many_refused_rows_do_not_cost_the_others(case: Case, page_size: int, when: str) -> None:
     case.runs.page_size(page_size)
     as_admin(case, MEDDLE.format(when=when, what=REFUSALS["23514"]))
     statistics = unnoticed(case.run())
@@ -278,7 +285,8 @@ def test_D15_many_refused_rows_do_not_cost_the_others(case: Case, page_size: int
 
 
 @pytest.mark.parametrize("page_size", [250, 100, 20])
-def test_D15_a_table_that_refuses_all_rows_stops_the_sync(case: Case, page_size: int) -> None:
+@pytest.mark.fault("D15")
+def test_a_table_that_refuses_all_rows_stops_the_sync(case: Case, page_size: int) -> None:
     case.runs.page_size(page_size)
     as_admin(case, MEDDLE.format(when="true", what=REFUSALS["23514"]))
     outcome = case.run()
@@ -289,7 +297,8 @@ def test_D15_a_table_that_refuses_all_rows_stops_the_sync(case: Case, page_size:
     case.heals()
 
 
-def test_D15_the_values_of_a_row_that_is_refused_while_names_are_filled_in_are_told_to_nobody(
+@pytest.mark.fault("D15")
+def test_the_values_of_a_row_that_is_refused_while_names_are_filled_in_are_told_to_nobody(
     case: Case,
 ) -> None:
     as_admin(case, "alter table economic.invoice add constraint odd check (employee_name is null)")
@@ -339,7 +348,8 @@ CHANGES: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_D16_changed_tables_are_found_before_anything_is_asked(case: Case, change: str) -> None:
+@pytest.mark.fault("D16")
+def test_changed_tables_are_found_before_anything_is_asked(case: Case, change: str) -> None:
     do, undo, said = CHANGES[change]
     as_admin(case, do)
     outcome = case.run()
@@ -351,13 +361,15 @@ def test_D16_changed_tables_are_found_before_anything_is_asked(case: Case, chang
     case.heals()
 
 
-def test_D16_a_column_that_somebody_added_does_no_harm(case: Case) -> None:
+@pytest.mark.fault("D16")
+def test_a_column_that_somebody_added_does_no_harm(case: Case) -> None:
     as_admin(case, "alter table economic.rejected_invoice add column seen_by text")
     unnoticed(case.run())
     case.heals()
 
 
-def test_D17_tables_that_change_during_a_run_fail_it_and_the_next_one_is_right(case: Case) -> None:
+@pytest.mark.fault("D17")
+def test_tables_that_change_during_a_run_fail_it_and_the_next_one_is_right(case: Case) -> None:
     case.books.when(
         2,
         lambda: as_admin(
@@ -376,7 +388,8 @@ def test_D17_tables_that_change_during_a_run_fail_it_and_the_next_one_is_right(c
     case.heals()
 
 
-def test_D17_a_column_added_during_a_run_is_no_matter(case: Case) -> None:
+@pytest.mark.fault("D17")
+def test_a_column_added_during_a_run_is_no_matter(case: Case) -> None:
     """A prepared statement would fail here: "cached plan must not change result type"."""
     case.books.when(2, lambda: as_admin(case, "alter table economic.sync_run add column remark text"))
     unnoticed(case.run())
@@ -387,7 +400,8 @@ def test_D17_a_column_added_during_a_run_is_no_matter(case: Case) -> None:
     ("right", "on"),
     [("INSERT", "invoice"), ("UPDATE", "sync_lease"), ("SELECT", "employee"), ("DELETE", "staged_invoice")],
 )
-def test_D18_a_missing_right_is_named_before_anything_is_asked(
+@pytest.mark.fault("D18")
+def test_a_missing_right_is_named_before_anything_is_asked(
     own: Cluster, case_on: CaseOn, right: str, on: str
 ) -> None:
     case = case_on(own.dsn)
@@ -401,7 +415,8 @@ def test_D18_a_missing_right_is_named_before_anything_is_asked(
     case.heals()
 
 
-def test_D20_a_clients_encoding_that_somebody_prefers_does_not_count(
+@pytest.mark.fault("D20")
+def test_a_clients_encoding_that_somebody_prefers_does_not_count(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_for_all(case, "set client_encoding = 'LATIN1'")
@@ -412,7 +427,8 @@ def test_D20_a_clients_encoding_that_somebody_prefers_does_not_count(
     assert case.heals()["unchanged"] == 250
 
 
-def test_D20_a_database_that_is_not_utf8_is_refused_before_anything_is_asked(case: Case) -> None:
+@pytest.mark.fault("D20")
+def test_a_database_that_is_not_utf8_is_refused_before_anything_is_asked(case: Case) -> None:
     with case.witness.connect() as admin:
         admin.execute("create database ascii_only encoding 'SQL_ASCII' locale 'C' template template0")
         try:

@@ -41,7 +41,8 @@ def slowed(case: Case, after: str | None, times: int = 1) -> Outcome:
 # -- patience -----------------------------------------------------------------------------------------------------------
 
 
-def test_H13_too_many_requests_are_answered_by_waiting_longer_each_time(case: Case) -> None:
+@pytest.mark.fault("H13")
+def test_too_many_requests_are_answered_by_waiting_longer_each_time(case: Case) -> None:
     case.runs.limit(attempts=5, first_wait=0.1)
     outcome = slowed(case, None, times=3)
     assert (outcome.state, outcome.statistics["retries"]) == ("success", 3)
@@ -54,14 +55,16 @@ def test_H13_too_many_requests_are_answered_by_waiting_longer_each_time(case: Ca
     case.heals()
 
 
-def test_H14_a_wait_in_seconds_is_kept(case: Case) -> None:
+@pytest.mark.fault("H14")
+def test_a_wait_in_seconds_is_kept(case: Case) -> None:
     outcome = slowed(case, "2")
     assert (outcome.state, outcome.tried(FETCH)) == ("success", 1)
     assert gaps(case)[0] >= 2.0
     case.heals()
 
 
-def test_H15_a_wait_until_a_time_is_kept(case: Case) -> None:
+@pytest.mark.fault("H15")
+def test_a_wait_until_a_time_is_kept(case: Case) -> None:
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
     outcome = slowed(case, format_datetime(until, usegmt=True))
     assert (outcome.state, outcome.tried(FETCH)) == ("success", 1)
@@ -70,14 +73,16 @@ def test_H15_a_wait_until_a_time_is_kept(case: Case) -> None:
     case.heals()
 
 
-def test_H15_a_time_that_has_passed_is_no_wait(case: Case) -> None:
+@pytest.mark.fault("H15")
+def test_a_time_that_has_passed_is_no_wait(case: Case) -> None:
     outcome = slowed(case, format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True))
     assert outcome.state == "success"
     assert gaps(case)[0] < 1.0
     case.heals()
 
 
-def test_H15_a_time_by_a_clock_that_is_ahead_is_left_to_the_tasks_retry_and_capped(case: Case) -> None:
+@pytest.mark.fault("H15")
+def test_a_time_by_a_clock_that_is_ahead_is_left_to_the_tasks_retry_and_capped(case: Case) -> None:
     ahead = datetime.now(UTC) + timedelta(hours=1, seconds=30)
     outcome = slowed(case, format_datetime(ahead, usegmt=True))
     assert (outcome.state, outcome.tried(FETCH)) == ("success", 2)
@@ -86,7 +91,8 @@ def test_H15_a_time_by_a_clock_that_is_ahead_is_left_to_the_tasks_retry_and_capp
 
 
 @pytest.mark.parametrize("after", ["soon", "-5", "1,5", "", "1e9", "9" * 400 + "x"])
-def test_H16_a_wait_that_is_none_counts_as_absent(case: Case, after: str) -> None:
+@pytest.mark.fault("H16")
+def test_a_wait_that_is_none_counts_as_absent(case: Case, after: str) -> None:
     outcome = slowed(case, after)
     assert (outcome.state, outcome.tried(FETCH)) == ("success", 1)
     assert gaps(case)[0] < 1.0
@@ -94,14 +100,16 @@ def test_H16_a_wait_that_is_none_counts_as_absent(case: Case, after: str) -> Non
 
 
 @pytest.mark.parametrize("after", ["86400", "9" * 400])
-def test_H16_a_wait_of_a_day_is_not_slept_through(case: Case, after: str) -> None:
+@pytest.mark.fault("H16")
+def test_a_wait_of_a_day_is_not_slept_through(case: Case, after: str) -> None:
     outcome = slowed(case, after)
     assert (outcome.state, outcome.tried(FETCH)) == ("success", 2)
     assert outcome.tries[0].delay == timedelta(hours=1)
     case.heals(bounds=Bounds(seconds=10))
 
 
-def test_H16_the_lease_is_kept_alive_while_waiting(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault("H16")
+def test_the_lease_is_kept_alive_while_waiting(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "_HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(attempt, "_HEARTBEAT_SECONDS", 0.2)
     beats: set[Any] = set()
@@ -120,7 +128,8 @@ def test_H16_the_lease_is_kept_alive_while_waiting(case: Case, monkeypatch: pyte
     case.heals()
 
 
-def test_H17_too_many_requests_for_ever_end_the_run_and_set_the_pace_of_its_tries(case: Case) -> None:
+@pytest.mark.fault("H17")
+def test_too_many_requests_for_ever_end_the_run_and_set_the_pace_of_its_tries(case: Case) -> None:
     case.synced()
     case.books.fault(BOOKED, "status", status=429, at="all", headers={"Retry-After": "180"})
     outcome = case.run()
@@ -135,9 +144,8 @@ def test_H17_too_many_requests_for_ever_end_the_run_and_set_the_pace_of_its_trie
 @pytest.mark.parametrize(
     "limits", [{"attempts": 4}, {"attempts": 1000, "budget": 0.5}], ids=["tries", "seconds"]
 )
-def test_H17_a_try_is_given_up_after_so_many_requests_or_so_long(
-    case: Case, limits: dict[str, float]
-) -> None:
+@pytest.mark.fault("H17")
+def test_a_try_is_given_up_after_so_many_requests_or_so_long(case: Case, limits: dict[str, float]) -> None:
     case.runs.limit(**limits)
     case.books.fault(BOOKED, "status", status=429, at="all")
     outcome = case.run(retries=0)
@@ -151,7 +159,8 @@ def test_H17_a_try_is_given_up_after_so_many_requests_or_so_long(
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_H18_a_fault_of_the_server_is_tried_again(case: Case, status: int) -> None:
+@pytest.mark.fault("H18")
+def test_a_fault_of_the_server_is_tried_again(case: Case, status: int) -> None:
     case.runs.limit(attempts=4)
     for times in (1, 3):
         case.books.fault(BOOKED, "status", status=status, at=2, times=times)
@@ -172,7 +181,8 @@ def test_H18_a_fault_of_the_server_is_tried_again(case: Case, status: int) -> No
 
 
 @pytest.mark.parametrize("status", [408, 425])
-def test_H19_a_timeout_of_the_server_is_tried_again(case: Case, status: int) -> None:
+@pytest.mark.fault("H19")
+def test_a_timeout_of_the_server_is_tried_again(case: Case, status: int) -> None:
     case.books.fault(BOOKED, "status", status=status, at=2, times=2)
     outcome = case.run()
     assert (outcome.state, outcome.tried(FETCH), outcome.statistics["retries"]) == ("success", 1, 2)
@@ -194,7 +204,8 @@ def refused(case: Case, outcome: Outcome, calls: list[str]) -> str:
     return str(sync["message"])
 
 
-def test_H20_tokens_that_are_no_pair_are_refused_after_one_call(case: Case) -> None:
+@pytest.mark.fault("H20")
+def test_tokens_that_are_no_pair_are_refused_after_one_call(case: Case) -> None:
     other = "CANARYother+grant/4712==0123456789"
     case.reach_books_at(case.books.base_url, agreement_grant_token=other)
     message = refused(case, case.run(), ["/self"])
@@ -205,7 +216,8 @@ def test_H20_tokens_that_are_no_pair_are_refused_after_one_call(case: Case) -> N
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_H21_a_grant_revoked_in_mid_scan_stores_and_marks_nothing(case: Case, status: int) -> None:
+@pytest.mark.fault("H21")
+def test_a_grant_revoked_in_mid_scan_stores_and_marks_nothing(case: Case, status: int) -> None:
     case.runs.page_size(30)
     case.synced()
     numbers = sorted(case.books.ledger.items())
@@ -218,7 +230,8 @@ def test_H21_a_grant_revoked_in_mid_scan_stores_and_marks_nothing(case: Case, st
     assert (statistics["updated"], statistics["missing"]) == (1, 1)
 
 
-def test_H22_a_collection_that_is_not_there_is_a_wrong_base_url(case: Case) -> None:
+@pytest.mark.fault("H22")
+def test_a_collection_that_is_not_there_is_a_wrong_base_url(case: Case) -> None:
     case.books.fault(BOOKED, "status", status=404, at="all")
     message = refused(case, case.run(), ["/self", BOOKED])
     assert "404" in message
@@ -226,7 +239,8 @@ def test_H22_a_collection_that_is_not_there_is_a_wrong_base_url(case: Case) -> N
     case.heals()
 
 
-def test_H22_employees_that_are_not_there_leave_names_empty(case: Case) -> None:
+@pytest.mark.fault("H22")
+def test_employees_that_are_not_there_leave_names_empty(case: Case) -> None:
     case.books.fault("/employees", "status", status=404, at="all")
     outcome = case.run()
     assert (outcome.state, outcome.statistics["status"]) == ("success", "completed_with_errors")
@@ -246,7 +260,8 @@ def test_H22_employees_that_are_not_there_leave_names_empty(case: Case) -> None:
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("asked", ["employees_above", "totals"])
-def test_H22_nothing_wrong_with_names_or_totals_fails_a_sync(
+@pytest.mark.fault("H22")
+def test_nothing_wrong_with_names_or_totals_fails_a_sync(
     case: Case, monkeypatch: pytest.MonkeyPatch, asked: str, error: Exception
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -266,7 +281,8 @@ def test_H22_nothing_wrong_with_names_or_totals_fails_a_sync(
     case.heals()
 
 
-def test_H23_a_refused_filter_is_told_in_e_conomics_words_cut_short(case: Case) -> None:
+@pytest.mark.fault("H23")
+def test_a_refused_filter_is_told_in_e_conomics_words_cut_short(case: Case) -> None:
     said = f'{{"message": "Could not parse query string filter. {"na" * 2000}", "errors": ["Filtering is not allowed."]}}'
     case.books.fault(BOOKED, "status", status=400, at=2, times=1000, body=said)
     message = refused(case, case.run(), ["/self", BOOKED, BOOKED])
@@ -280,7 +296,8 @@ def test_H23_a_refused_filter_is_told_in_e_conomics_words_cut_short(case: Case) 
 REDIRECTS = (301, 302, 303, 307, 308)
 
 
-def test_H24_a_redirect_within_the_same_host_is_refused_after_one_call(case: Case) -> None:
+@pytest.mark.fault("H24")
+def test_a_redirect_within_the_same_host_is_refused_after_one_call(case: Case) -> None:
     location = f"{case.books.base_url}/self?again"
     for status in REDIRECTS:
         case.books.reset()
@@ -290,14 +307,16 @@ def test_H24_a_redirect_within_the_same_host_is_refused_after_one_call(case: Cas
 
 
 @pytest.mark.parametrize("location", ["http://[bad", "http://x:port/", "\xff\xfe", ""])
-def test_H24_a_redirect_to_no_address_at_all_is_refused_after_one_call(case: Case, location: str) -> None:
+@pytest.mark.fault("H24")
+def test_a_redirect_to_no_address_at_all_is_refused_after_one_call(case: Case, location: str) -> None:
     case.books.fault("/self", "redirect", status=302, location=location, at="all")
     assert "302" in refused(case, case.run(), ["/self"])
     case.heals()
 
 
 @pytest.mark.parametrize("path", ["/self", BOOKED, "/employees"])
-def test_H25_a_redirect_to_another_host_sends_nothing_there(case: Case, path: str) -> None:
+@pytest.mark.fault("H25")
+def test_a_redirect_to_another_host_sends_nothing_there(case: Case, path: str) -> None:
     with hosts.foreign_host() as foreign:
         for status in REDIRECTS:
             case.books.fault(path, "redirect", status=status, location=f"{foreign.url}{path}", at="all")

@@ -53,7 +53,8 @@ def fails_for_ever(case: Case, expected: type[EconomicError], **fault: Any) -> O
 # -- no connection ------------------------------------------------------------------------------------------------------
 
 
-def test_H01_connection_refused_is_tried_again_then_fails(case: Case) -> None:
+@pytest.mark.fault("H01")
+def test_connection_refused_is_tried_again_then_fails(case: Case) -> None:
     with hosts.closed_port() as port:
         case.reach_books_at(f"http://127.0.0.1:{port}")
         outcome = case.run(retries=1)
@@ -65,9 +66,8 @@ def test_H01_connection_refused_is_tried_again_then_fails(case: Case) -> None:
     case.heals()
 
 
-def test_H01_a_name_nobody_knows_is_tried_again_then_fails(
-    case: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.fault("H01")
+def test_a_name_nobody_knows_is_tried_again_then_fails(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     lookup: Callable[..., Any] = socket.getaddrinfo
 
     def unknown(host: Any, *arguments: Any, **options: Any) -> Any:
@@ -86,7 +86,8 @@ def test_H01_a_name_nobody_knows_is_tried_again_then_fails(
     case.heals()
 
 
-def test_H01_a_host_that_comes_back_in_time_costs_nothing_but_time(case: Case) -> None:
+@pytest.mark.fault("H01")
+def test_a_host_that_comes_back_in_time_costs_nothing_but_time(case: Case) -> None:
     case.runs.limit(attempts=8, first_wait=0.05)
     with Proxy(int(case.books.base_url.rsplit(":", 1)[1])) as proxy:
         case.reach_books_at(f"http://127.0.0.1:{proxy.port}")
@@ -98,7 +99,8 @@ def test_H01_a_host_that_comes_back_in_time_costs_nothing_but_time(case: Case) -
         case.heals()
 
 
-def test_H02_connecting_that_hangs_is_given_up(case: Case) -> None:
+@pytest.mark.fault("H02")
+def test_connecting_that_hangs_is_given_up(case: Case) -> None:
     case.runs.limit(connect=0.3, attempts=2)
     with hosts.full_backlog() as port:
         case.reach_books_at(f"http://127.0.0.1:{port}")
@@ -113,20 +115,23 @@ def test_H02_connecting_that_hangs_is_given_up(case: Case) -> None:
 # -- no answer, or a slow one -------------------------------------------------------------------------------------------
 
 
-def test_H03_silence_is_given_up_and_tried_again(case: Case) -> None:
+@pytest.mark.fault("H03")
+def test_silence_is_given_up_and_tried_again(case: Case) -> None:
     case.runs.limit(read=0.4)
     passes_after_retries(case, 1, kind="silence", seconds=60)
     case.heals(bounds=Bounds(seconds=8))
 
 
-def test_H04_a_dripping_body_ends_at_the_deadline(case: Case) -> None:
+@pytest.mark.fault("H04")
+def test_a_dripping_body_ends_at_the_deadline(case: Case) -> None:
     case.runs.limit(page=0.6)
     passes_after_retries(case, 1, kind="drip", seconds=6)
     assert "took longer than 0.6 seconds" in case.witness.log()
     case.heals(bounds=Bounds(seconds=8))
 
 
-def test_H05_dripping_headers_end_at_the_deadline(case: Case) -> None:
+@pytest.mark.fault("H05")
+def test_dripping_headers_end_at_the_deadline(case: Case) -> None:
     case.runs.limit(page=0.6)
     passes_after_retries(case, 1, kind="drip_head", seconds=60)
     assert "took longer than 0.6 seconds" in case.witness.log()
@@ -136,39 +141,45 @@ def test_H05_dripping_headers_end_at_the_deadline(case: Case) -> None:
 # -- half an answer -----------------------------------------------------------------------------------------------------
 
 
-def test_H06_a_reset_in_mid_body(case: Case) -> None:
+@pytest.mark.fault("H06")
+def test_a_reset_in_mid_body(case: Case) -> None:
     passes_after_retries(case, 2, kind="half_reset")
     fails_for_ever(case, ConnectionLost, kind="half_reset")
     case.heals()
 
 
-def test_H07_an_end_in_mid_body(case: Case) -> None:
+@pytest.mark.fault("H07")
+def test_an_end_in_mid_body(case: Case) -> None:
     passes_after_retries(case, 2, kind="half_body")
     fails_for_ever(case, ConnectionLost, kind="half_body")
     case.heals()
 
 
 @pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "identity"}], ids=["packed", "plain"])
-def test_H08_an_end_in_mid_body_that_no_length_tells(case: Case, headers: dict[str, str]) -> None:
+@pytest.mark.fault("H08")
+def test_an_end_in_mid_body_that_no_length_tells(case: Case, headers: dict[str, str]) -> None:
     passes_after_retries(case, 2, kind="half_open_ended", headers=headers)
     fails_for_ever(case, BrokenResponse, kind="half_open_ended", headers=headers)
     case.heals()
 
 
-def test_H09_chunks_without_the_last_one(case: Case) -> None:
+@pytest.mark.fault("H09")
+def test_chunks_without_the_last_one(case: Case) -> None:
     passes_after_retries(case, 2, kind="half_chunked")
     fails_for_ever(case, ConnectionLost, kind="half_chunked")
     case.heals()
 
 
-def test_H10_gzip_cut_short_under_its_true_length(case: Case) -> None:
+@pytest.mark.fault("H10")
+def test_gzip_cut_short_under_its_true_length(case: Case) -> None:
     passes_after_retries(case, 2, kind="half_gzip")
     fails_for_ever(case, BrokenResponse, kind="half_gzip")
     case.heals()
 
 
 @pytest.mark.parametrize("kind", ["bad_checksum", "bad_gzip"])
-def test_H11_gzip_that_is_wrong(case: Case, kind: str) -> None:
+@pytest.mark.fault("H11")
+def test_gzip_that_is_wrong(case: Case, kind: str) -> None:
     passes_after_retries(case, 2, kind=kind)
     fails_for_ever(case, ConnectionLost, kind=kind)
     case.heals()
@@ -190,7 +201,8 @@ EMPTY = '{"collection": [], "pagination": {"results": 0}}'
     ],
     ids=["half", "garbage behind", "two documents", "no end", "stray comma", "nothing", "no http"],
 )
-def test_H12_what_is_json_only_up_to_a_point(case: Case, fault: dict[str, Any]) -> None:
+@pytest.mark.fault("H12")
+def test_what_is_json_only_up_to_a_point(case: Case, fault: dict[str, Any]) -> None:
     passes_after_retries(case, 2, **fault)
     fails_for_ever(case, ConnectionLost if fault["kind"] == "wire" else BrokenResponse, **fault)
     case.heals()
@@ -200,14 +212,16 @@ def test_H12_what_is_json_only_up_to_a_point(case: Case, fault: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("size", [1 << 30, 10**10], ids=["1 GB", "10 GB"])
-def test_H33_a_body_without_end_is_not_read_to_its_end(case: Case, size: int) -> None:
+@pytest.mark.fault("H33")
+def test_a_body_without_end_is_not_read_to_its_end(case: Case, size: int) -> None:
     case.runs.limit(attempts=2, page=20.0)
     outcome = fails_for_ever(case, BrokenResponse, kind="flood", size=size)
     assert "larger than 67,108,864 bytes" in str(outcome.error)
     case.heals(bounds=Bounds(memory_mb=128))
 
 
-def test_H34_a_small_body_that_unpacks_to_a_huge_one_is_stopped_on_the_way(case: Case) -> None:
+@pytest.mark.fault("H34")
+def test_a_small_body_that_unpacks_to_a_huge_one_is_stopped_on_the_way(case: Case) -> None:
     case.runs.limit(attempts=2, page=20.0)
     outcome = fails_for_ever(case, BrokenResponse, kind="packed_flood", size=300 * 1024 * 1024)
     assert "larger than 67,108,864 bytes" in str(outcome.error)
@@ -215,7 +229,8 @@ def test_H34_a_small_body_that_unpacks_to_a_huge_one_is_stopped_on_the_way(case:
 
 
 @pytest.mark.parametrize("kind", ["flood", "packed_flood"])
-def test_H33_a_redirect_without_end_is_not_read_to_its_end_either(case: Case, kind: str) -> None:
+@pytest.mark.fault("H33")
+def test_a_redirect_without_end_is_not_read_to_its_end_either(case: Case, kind: str) -> None:
     where = {"Location": "/login"}
     case.books.fault("/self", kind, status=302, headers=where, size=400 * 1024 * 1024, at="all")
     outcome = case.run(retries=1)
@@ -225,7 +240,8 @@ def test_H33_a_redirect_without_end_is_not_read_to_its_end_either(case: Case, ki
 
 
 @pytest.mark.parametrize("layers", [2, 20])
-def test_H34_a_body_packed_several_times_is_not_unpacked(case: Case, layers: int) -> None:
+@pytest.mark.fault("H34")
+def test_a_body_packed_several_times_is_not_unpacked(case: Case, layers: int) -> None:
     passes_after_retries(case, 2, kind="layers", layers=layers)
     outcome = fails_for_ever(case, BrokenResponse, kind="layers", layers=layers)
     assert "encoding that was not asked for" in str(outcome.error)

@@ -36,7 +36,8 @@ def stopped(case: Case, outcome: Outcome, words: str) -> None:
 # -- links that lead astray ---------------------------------------------------------------------------------------------
 
 
-def test_H26_a_next_page_at_another_host_is_never_asked_for(case: Case) -> None:
+@pytest.mark.fault("H26")
+def test_a_next_page_at_another_host_is_never_asked_for(case: Case) -> None:
     case.runs.page_size(25)
     with hosts.foreign_host() as foreign:
         own = case.books.base_url.removeprefix("http://")
@@ -65,7 +66,8 @@ def test_H26_a_next_page_at_another_host_is_never_asked_for(case: Case) -> None:
         assert (foreign.connections, foreign.received) == (0, b"")
 
 
-def test_H27_a_next_page_that_is_the_page_itself_is_no_loop(case: Case) -> None:
+@pytest.mark.fault("H27")
+def test_a_next_page_that_is_the_page_itself_is_no_loop(case: Case) -> None:
     def itself(page: Document) -> None:
         page["pagination"]["nextPage"] = page["self"]
 
@@ -76,14 +78,16 @@ def test_H27_a_next_page_that_is_the_page_itself_is_no_loop(case: Case) -> None:
     case.heals()
 
 
-def test_H27_the_same_page_again_and_again_is_a_loop(case: Case) -> None:
+@pytest.mark.fault("H27")
+def test_the_same_page_again_and_again_is_a_loop(case: Case) -> None:
     case.books.fault(BOOKED, "otherwise", parameters={"filter": None}, at="all")
     stopped(case, case.run(), "the scan would never end")
     assert case.paths().count(BOOKED) == 2
     case.heals()
 
 
-def test_H28_pages_that_go_round_in_a_circle_are_a_loop(case: Case) -> None:
+@pytest.mark.fault("H28")
+def test_pages_that_go_round_in_a_circle_are_a_loop(case: Case) -> None:
     """The third page is the first one again, the fourth the second: no two pages in a row are the same."""
     case.books.faults(
         {"match": BOOKED, "kind": "otherwise", "at": 3, "parameters": {"filter": None}},
@@ -94,7 +98,8 @@ def test_H28_pages_that_go_round_in_a_circle_are_a_loop(case: Case) -> None:
     case.heals()
 
 
-def test_H28_next_pages_that_go_round_in_a_circle_are_not_followed(case: Case) -> None:
+@pytest.mark.fault("H28")
+def test_next_pages_that_go_round_in_a_circle_are_not_followed(case: Case) -> None:
     links = itertools.cycle([f"{case.books.base_url}{BOOKED}?skippages={n}&pagesize=100" for n in (0, 1)])
     edited(case, lambda page: page["pagination"].update(nextPage=next(links)))
     unnoticed(case.run())
@@ -102,7 +107,8 @@ def test_H28_next_pages_that_go_round_in_a_circle_are_not_followed(case: Case) -
     case.heals()
 
 
-def test_H29_pages_without_end_are_stopped(case: Case) -> None:
+@pytest.mark.fault("H29")
+def test_pages_without_end_are_stopped(case: Case) -> None:
     """Each page holds a hundred new numbers, each says that 250 are left."""
     fresh = itertools.count(50_001)
     known: list[Document] = []
@@ -142,7 +148,8 @@ def is_broken(case: Case, **fault: Any) -> str:
 @pytest.mark.parametrize(
     "headers", [{}, {"Content-Type": "application/json"}], ids=["html", "said to be json"]
 )
-def test_H30_a_login_page_with_status_200_is_no_answer_and_is_not_kept(
+@pytest.mark.fault("H30")
+def test_a_login_page_with_status_200_is_no_answer_and_is_not_kept(
     case: Case, headers: dict[str, str]
 ) -> None:
     message = is_broken(case, kind="html", status=200, body=PORTAL, headers=headers)
@@ -181,18 +188,21 @@ def test_H30_a_login_page_with_status_200_is_no_answer_and_is_not_kept(
         "collection cut short",
     ],
 )
-def test_H31_json_of_the_wrong_shape(case: Case, edit: Callable[[Document], object]) -> None:
+@pytest.mark.fault("H31")
+def test_json_of_the_wrong_shape(case: Case, edit: Callable[[Document], object]) -> None:
     is_broken(case, kind="edit", edit=edit)
     assert case.heals()["updated"] == 1
 
 
 @pytest.mark.parametrize("body", ["[]", "null", '"busy"', "{}", "17"])
-def test_H31_json_that_is_no_page_at_all(case: Case, body: str) -> None:
+@pytest.mark.fault("H31")
+def test_json_that_is_no_page_at_all(case: Case, body: str) -> None:
     is_broken(case, kind="body", body=body)
     assert case.heals()["updated"] == 1
 
 
-def test_H31_no_collection_is_fine_when_there_are_no_results(case: Case) -> None:
+@pytest.mark.fault("H31")
+def test_no_collection_is_fine_when_there_are_no_results(case: Case) -> None:
     for number in list(case.books.ledger.items()):
         case.books.control("remove", number=number)
     edited(case, lambda page: page.pop("collection"))
@@ -211,7 +221,8 @@ def no_character_was_replaced(case: Case) -> None:
 
 @pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig"])
 @pytest.mark.parametrize("declared", ["latin-1", "utf-16", "nonsense"])
-def test_H32_utf8_is_read_as_such_whatever_it_is_said_to_be(case: Case, charset: str, declared: str) -> None:
+@pytest.mark.fault("H32")
+def test_utf8_is_read_as_such_whatever_it_is_said_to_be(case: Case, charset: str, declared: str) -> None:
     headers = {"Content-Type": f"application/json; charset={declared}"}
     case.books.fault("/", "recoded", charset=charset, headers=headers, at="all")
     unnoticed(case.run())
@@ -219,7 +230,8 @@ def test_H32_utf8_is_read_as_such_whatever_it_is_said_to_be(case: Case, charset:
     assert case.heals()["unchanged"] == 250
 
 
-def test_H32_utf16_is_no_answer(case: Case) -> None:
+@pytest.mark.fault("H32")
+def test_utf16_is_no_answer(case: Case) -> None:
     is_broken(case, kind="recoded", charset="utf-16")
     no_character_was_replaced(case)
     case.heals()
@@ -235,7 +247,8 @@ def test_H32_utf16_is_no_answer(case: Case) -> None:
         ("", "self"),
     ],
 )
-def test_H32_bytes_that_are_not_utf8_cost_their_own_items_only(case: Case, within: str, member: str) -> None:
+@pytest.mark.fault("H32")
+def test_bytes_that_are_not_utf8_cost_their_own_items_only(case: Case, within: str, member: str) -> None:
     """In a field that becomes a column, and in those that are only kept."""
     spoiled = sorted(case.books.ledger.items())[110:112]
 
@@ -256,7 +269,8 @@ def test_H32_bytes_that_are_not_utf8_cost_their_own_items_only(case: Case, withi
     assert case.rejected() == []
 
 
-def test_H32_books_that_are_all_latin1_are_a_changed_contract(case: Case) -> None:
+@pytest.mark.fault("H32")
+def test_books_that_are_all_latin1_are_a_changed_contract(case: Case) -> None:
     case.books.fault(BOOKED, "recoded", charset="latin-1", at="all")
     stopped(case, case.run(), "None of the 100 items of page 1 can be read")
     no_character_was_replaced(case)
@@ -267,7 +281,8 @@ def test_H32_books_that_are_all_latin1_are_a_changed_contract(case: Case) -> Non
 
 
 @pytest.mark.parametrize("size", [20, 150])
-def test_H35_another_page_size_than_asked_for_is_followed(case: Case, size: int) -> None:
+@pytest.mark.fault("H35")
+def test_another_page_size_than_asked_for_is_followed(case: Case, size: int) -> None:
     case.books.fault(BOOKED, "otherwise", parameters={"pagesize": str(size)}, at="all")
     statistics = unnoticed(case.run())
     assert (statistics["created"], statistics["pages"]) == (250, -(-250 // size))
@@ -275,7 +290,8 @@ def test_H35_another_page_size_than_asked_for_is_followed(case: Case, size: int)
     case.heals()
 
 
-def test_H36_an_invoice_twice_on_a_page_is_stored_once(case: Case) -> None:
+@pytest.mark.fault("H36")
+def test_an_invoice_twice_on_a_page_is_stored_once(case: Case) -> None:
     def repeat(page: Document) -> None:
         if len(page["collection"]) > 1:
             page["collection"].insert(8, page["collection"][7])
@@ -287,7 +303,8 @@ def test_H36_an_invoice_twice_on_a_page_is_stored_once(case: Case) -> None:
     case.heals()
 
 
-def test_H36_an_invoice_on_two_pages_is_stored_once(case: Case) -> None:
+@pytest.mark.fault("H36")
+def test_an_invoice_on_two_pages_is_stored_once(case: Case) -> None:
     first: list[Document] = []
 
     def repeat(page: Document) -> None:
@@ -300,7 +317,8 @@ def test_H36_an_invoice_on_two_pages_is_stored_once(case: Case) -> None:
     case.heals()
 
 
-def test_H36_the_last_of_two_that_differ_counts_and_is_told(case: Case) -> None:
+@pytest.mark.fault("H36")
+def test_the_last_of_two_that_differ_counts_and_is_told(case: Case) -> None:
     def twice(page: Document) -> None:
         good = page["collection"][7]
         page["collection"].insert(7, good | {"remainder": Literal("1234.5")})
@@ -347,7 +365,8 @@ BELOW = 9000
         "never still",
     ],
 )
-def test_H37_books_that_change_while_they_are_read(
+@pytest.mark.fault("H37")
+def test_books_that_change_while_they_are_read(
     case: Case, changes: list[tuple[int, Document]], created: int, discarded: int, complete: bool
 ) -> None:
     always = set(case.books.ledger.items())
@@ -365,7 +384,8 @@ def test_H37_books_that_change_while_they_are_read(
 
 
 @pytest.mark.parametrize("totals", [True, False], ids=["totals empty too", "totals as ever"])
-def test_H38_books_that_are_suddenly_empty_mark_nothing_missing(case: Case, totals: bool) -> None:
+@pytest.mark.fault("H38")
+def test_books_that_are_suddenly_empty_mark_nothing_missing(case: Case, totals: bool) -> None:
     case.synced()
 
     def nothing(page: Document) -> None:

@@ -148,7 +148,8 @@ def at(path: str, *raws: str) -> list[Spoil]:
 # -- the number ---------------------------------------------------------------------------------------------------------
 
 
-def test_P01_an_item_without_a_number_is_kept_under_its_own_text(case: Case) -> None:
+@pytest.mark.fault("P01")
+def test_an_item_without_a_number_is_kept_under_its_own_text(case: Case) -> None:
     number = "bookedInvoiceNumber"
     numbers = sorted(case.books.ledger.items())
     case.books.spoil(numbers[3], number, absent=True)
@@ -167,7 +168,8 @@ def test_P01_an_item_without_a_number_is_kept_under_its_own_text(case: Case) -> 
     heal(case, dict.fromkeys((numbers[3], numbers[PAGE_SIZE - 1], numbers[-1]), ("", "")))
 
 
-def test_P01_an_invoice_that_lost_its_number_is_not_taken_for_gone(case: Case) -> None:
+@pytest.mark.fault("P01")
+def test_an_invoice_that_lost_its_number_is_not_taken_for_gone(case: Case) -> None:
     case.synced()
     number = min(case.books.ledger.items())
     case.books.spoil(number, "bookedInvoiceNumber", absent=True)
@@ -177,7 +179,8 @@ def test_P01_an_invoice_that_lost_its_number_is_not_taken_for_gone(case: Case) -
     heal(case, {number: ("", "")})
 
 
-def test_P02_a_number_may_come_as_digits_in_a_string(case: Case) -> None:
+@pytest.mark.fault("P02")
+def test_a_number_may_come_as_digits_in_a_string(case: Case) -> None:
     numbers = sorted(case.books.ledger.items())
     for number in numbers[5:8]:
         case.books.spoil(number, "bookedInvoiceNumber", raw=f'"{number}"')
@@ -188,17 +191,20 @@ def test_P02_a_number_may_come_as_digits_in_a_string(case: Case) -> None:
     case.heals()
 
 
-def test_P02_other_strings_are_no_number(case: Case) -> None:
+@pytest.mark.fault("P02")
+def test_other_strings_are_no_number(case: Case) -> None:
     number = "bookedInvoiceNumber"
     set_aside(case, number, "not_a_number", *at(number, '"12abc"', '" 12"', '"１２"', '""', '"012"', '"1_0"'))
 
 
-def test_P03_what_is_no_number_of_an_invoice_is_kept_aside(case: Case) -> None:
+@pytest.mark.fault("P03")
+def test_what_is_no_number_of_an_invoice_is_kept_aside(case: Case) -> None:
     number = "bookedInvoiceNumber"
     set_aside(case, number, "not_a_number", *at(number, "true", "1.5", "[]", "{}", "NaN"))
 
 
-def test_P03_a_number_out_of_range_is_kept_aside(case: Case) -> None:
+@pytest.mark.fault("P03")
+def test_a_number_out_of_range_is_kept_aside(case: Case) -> None:
     number = "bookedInvoiceNumber"
     set_aside(case, number, "number_out_of_range", *at(number, "0", "-5", '"-7"', str(2**63), f"{2**70}.0"))
 
@@ -206,26 +212,31 @@ def test_P03_a_number_out_of_range_is_kept_aside(case: Case) -> None:
 # -- amounts ------------------------------------------------------------------------------------------------------------
 
 
-def test_P04_a_credit_note_is_an_invoice(case: Case) -> None:
+@pytest.mark.fault("P04")
+def test_a_credit_note_is_an_invoice(case: Case) -> None:
     raws = at("grossAmount", "-1250.00", "-0.01", "-0.0")
     assert column(case, "gross_amount", *raws) == [Decimal("-1250.00"), Decimal("-0.01"), Decimal(0)]
 
 
-def test_P05_words_for_no_number_cost_their_own_invoice_only(case: Case) -> None:
+@pytest.mark.fault("P05")
+def test_words_for_no_number_cost_their_own_invoice_only(case: Case) -> None:
     set_aside(case, "grossAmount", "not_an_amount", *at("grossAmount", "NaN", "Infinity", "-Infinity"))
 
 
-def test_P05_such_a_word_in_a_field_nobody_reads_is_kept_as_text(case: Case) -> None:
+@pytest.mark.fault("P05")
+def test_such_a_word_in_a_field_nobody_reads_is_kept_as_text(case: Case) -> None:
     found = stored(case, *at("aField.nobodyReads", "NaN", "-Infinity"))
     assert [row["raw_data"]["aField"]["nobodyReads"] for row in found.values()] == ["NaN", "-Infinity"]
 
 
-def test_P06_words_for_no_number_as_strings_are_no_amounts(case: Case) -> None:
+@pytest.mark.fault("P06")
+def test_words_for_no_number_as_strings_are_no_amounts(case: Case) -> None:
     set_aside(case, "netAmount", "not_an_amount", *at("netAmount", '"NaN"', '"Infinity"', '"-inf"'))
 
 
 @pytest.mark.parametrize("poison", ["NaN", "Infinity", "-Infinity"])
-def test_P06_the_table_itself_takes_none_whoever_writes(case: Case, poison: str) -> None:
+@pytest.mark.fault("P06")
+def test_the_table_itself_takes_none_whoever_writes(case: Case, poison: str) -> None:
     """One of them would spoil every sum of its column."""
     case.synced()
     with case.witness.connect() as connection:
@@ -244,53 +255,63 @@ BEYOND = ("1e9999999999999999999", "-1E-9999999999999999999", "1e" + "9" * 5000)
 """Exponents that no decimal number of Python can have."""
 
 
-def test_P07_amounts_of_no_sane_size_are_kept_aside_without_being_written_out(case: Case) -> None:
+@pytest.mark.fault("P07")
+def test_amounts_of_no_sane_size_are_kept_aside_without_being_written_out(case: Case) -> None:
     set_aside(case, "remainder", "amount_out_of_range", *at("remainder", *HUGE, *BEYOND))
 
 
-def test_P07_the_same_in_a_field_nobody_reads(case: Case) -> None:
+@pytest.mark.fault("P07")
+def test_the_same_in_a_field_nobody_reads(case: Case) -> None:
     set_aside(case, "(item)", "sqlstate_22003", *at("aField", "1E+999999999", *BEYOND))
 
 
-def test_P08_an_integer_of_5000_digits_costs_its_own_invoice_only(case: Case) -> None:
+@pytest.mark.fault("P08")
+def test_an_integer_of_5000_digits_costs_its_own_invoice_only(case: Case) -> None:
     digits = "7" * 5000
     set_aside(case, "netAmount", "amount_out_of_range", *at("netAmount", digits, f"-{digits}"))
 
 
-def test_P08_as_a_number_it_is_none_and_in_a_field_nobody_reads_it_is_kept(case: Case) -> None:
+@pytest.mark.fault("P08")
+def test_as_a_number_it_is_none_and_in_a_field_nobody_reads_it_is_kept(case: Case) -> None:
     digits = "7" * 5000
     (row,) = stored(case, ("aField", digits)).values()
     assert f'"aField": {digits}' in row["raw_text"]
     left_out(case, "customer_number", "number_out_of_range", *at("customer.customerNumber", digits))
 
 
-def test_P09_amounts_are_stored_to_the_last_digit(case: Case) -> None:
+@pytest.mark.fault("P09")
+def test_amounts_are_stored_to_the_last_digit(case: Case) -> None:
     raws = ("12345678901234567.89", "-99999999999999999999.99", "0.000000001")
     assert column(case, "gross_amount", *at("grossAmount", *raws)) == [Decimal(raw) for raw in raws]
 
 
-def test_P10_nothing_is_rounded(case: Case) -> None:
+@pytest.mark.fault("P10")
+def test_nothing_is_rounded(case: Case) -> None:
     raws = ("2.675", "-2.665", "0.30000000000000004", "0.1", "1e2")
     assert column(case, "net_amount", *at("netAmount", *raws)) == [Decimal(raw) for raw in raws]
 
 
-def test_P11_an_amount_as_a_plain_decimal_string_is_taken(case: Case) -> None:
+@pytest.mark.fault("P11")
+def test_an_amount_as_a_plain_decimal_string_is_taken(case: Case) -> None:
     raws = at("vatAmount", '"12.50"', '"-3"', '"1e3"')
     assert column(case, "vat_amount", *raws) == [Decimal("12.50"), Decimal(-3), Decimal(1000)]
 
 
-def test_P11_other_strings_are_no_amounts(case: Case) -> None:
+@pytest.mark.fault("P11")
+def test_other_strings_are_no_amounts(case: Case) -> None:
     set_aside(
         case, "vatAmount", "not_an_amount", *at("vatAmount", '"1.234,56"', '"12,50"', '"1_000"', '""', '" 1"')
     )
 
 
-def test_P12_an_amount_that_may_be_missing_is_null(case: Case) -> None:
+@pytest.mark.fault("P12")
+def test_an_amount_that_may_be_missing_is_null(case: Case) -> None:
     assert column(case, "vat_amount", ("vatAmount", "null")) == [None]
 
 
 @pytest.mark.parametrize("field", ["netAmount", "grossAmount", "remainder"])
-def test_P12_one_that_must_be_there_is_not_made_up(case: Case, field: str) -> None:
+@pytest.mark.fault("P12")
+def test_one_that_must_be_there_is_not_made_up(case: Case, field: str) -> None:
     number = sorted(case.books.ledger.items())[40]
     case.books.spoil(number, field, absent=True)
     spoiled = spoil(case, (field, "null"))
@@ -302,7 +323,8 @@ def test_P12_one_that_must_be_there_is_not_made_up(case: Case, field: str) -> No
 # -- dates --------------------------------------------------------------------------------------------------------------
 
 
-def test_P13_a_date_that_is_missing_is_null(case: Case) -> None:
+@pytest.mark.fault("P13")
+def test_a_date_that_is_missing_is_null(case: Case) -> None:
     assert column(case, "due_date", ("dueDate", "null")) == [None]
     assert column_again(case, "invoice_date", ("date", "null")) == [None]
 
@@ -318,11 +340,13 @@ def column_again(case: Case, name: str, *spoils: Spoil) -> list[Any]:
     return [row[name] for row in rows]
 
 
-def test_P13_an_empty_date_is_none(case: Case) -> None:
+@pytest.mark.fault("P13")
+def test_an_empty_date_is_none(case: Case) -> None:
     set_aside(case, "dueDate", "not_a_date", ("dueDate", '""'))
 
 
-def test_P14_impossible_dates_are_set_aside(case: Case) -> None:
+@pytest.mark.fault("P14")
+def test_impossible_dates_are_set_aside(case: Case) -> None:
     set_aside(
         case,
         "date",
@@ -331,7 +355,8 @@ def test_P14_impossible_dates_are_set_aside(case: Case) -> None:
     )
 
 
-def test_P15_spellings_that_other_parsers_take_are_set_aside(case: Case) -> None:
+@pytest.mark.fault("P15")
+def test_spellings_that_other_parsers_take_are_set_aside(case: Case) -> None:
     spellings = (
         "today",
         "infinity",
@@ -348,15 +373,18 @@ def test_P15_spellings_that_other_parsers_take_are_set_aside(case: Case) -> None
 # -- texts --------------------------------------------------------------------------------------------------------------
 
 
-def test_P16_which_currencies_exist_is_not_ours_to_say(case: Case) -> None:
+@pytest.mark.fault("P16")
+def test_which_currencies_exist_is_not_ours_to_say(case: Case) -> None:
     assert column(case, "currency", *at("currency", '"XXX"', '"BTC"')) == ["XXX", "BTC"]
 
 
-def test_P16_what_cannot_be_a_currency_is_set_aside(case: Case) -> None:
+@pytest.mark.fault("P16")
+def test_what_cannot_be_a_currency_is_set_aside(case: Case) -> None:
     set_aside(case, "currency", "not_a_currency", *at("currency", '"dkk"', '""', '"DKKK"', '"D K"', "7"))
 
 
-def test_P17_nul_is_taken_out(case: Case) -> None:
+@pytest.mark.fault("P17")
+def test_nul_is_taken_out(case: Case) -> None:
     raw = r'"a\u0000b \\u0000 c\u0000"'
     found = stored(case, ("notes.heading", raw), ("aField.nobodyReads", raw))
     read, unread = found
@@ -365,14 +393,16 @@ def test_P17_nul_is_taken_out(case: Case) -> None:
     assert found[unread]["raw_data"]["aField"]["nobodyReads"] == r"ab \u0000 c"
 
 
-def test_P18_a_lone_surrogate_costs_its_own_field_only(case: Case) -> None:
+@pytest.mark.fault("P18")
+def test_a_lone_surrogate_costs_its_own_field_only(case: Case) -> None:
     spoils = at("recipient.name", r'"\ud800"', r'"x\udfff y"', r'"\udc00\ud800"')
     rows = left_out(case, "customer_name", "broken_text", *spoils)
     kept = [row["raw_data"]["recipient"]["name"] for row in rows]
     assert kept == ["\ufffd", "x\ufffd y", "\ufffd\ufffd"]
 
 
-def test_P18_in_a_field_nobody_reads_it_is_replaced_and_reported(case: Case) -> None:
+@pytest.mark.fault("P18")
+def test_in_a_field_nobody_reads_it_is_replaced_and_reported(case: Case) -> None:
     spoils = (("aField", r'"\ud800"'), ("another", r'{"\ud800": 1}'))
     rows = left_out(case, None, "broken_text", *spoils)
     assert [rows[0]["raw_data"]["aField"], rows[1]["raw_data"]["another"]] == ["\ufffd", {"\ufffd": 1}]
@@ -386,7 +416,8 @@ STRANGE = (
 )
 
 
-def test_P19_any_other_text_is_stored_unchanged(case: Case) -> None:
+@pytest.mark.fault("P19")
+def test_any_other_text_is_stored_unchanged(case: Case) -> None:
     raws = [json.dumps(text, ensure_ascii=bool(number % 2)) for number, text in enumerate(STRANGE)]
     # JSON lets DEL and C1 stand as they are; C0 must be escaped, which json.dumps does either way
     found = stored(case, *at("recipient.name", *raws))
@@ -394,14 +425,16 @@ def test_P19_any_other_text_is_stored_unchanged(case: Case) -> None:
     assert [row["raw_data"]["recipient"]["name"] for row in found.values()] == list(STRANGE)
 
 
-def test_P20_a_text_of_a_megabyte_is_kept_in_the_raw_item_only(case: Case) -> None:
+@pytest.mark.fault("P20")
+def test_a_text_of_a_megabyte_is_kept_in_the_raw_item_only(case: Case) -> None:
     texts = ["x" * 1_000_000, "æ" * 500_000]
     raws = [json.dumps(text, ensure_ascii=False) for text in texts]
     rows = left_out(case, "customer_name", "text_too_long", *at("recipient.name", *raws))
     assert [row["raw_data"]["recipient"]["name"] for row in rows] == texts
 
 
-def test_P20_a_text_beyond_the_bound_of_an_answer_fails_the_page_and_heals(case: Case) -> None:
+@pytest.mark.fault("P20")
+def test_a_text_beyond_the_bound_of_an_answer_fails_the_page_and_heals(case: Case) -> None:
     """The bound is 64 MiB; made smaller here, the same code stops the same way."""
     case.runs.limit(body=2_000_000)
     spoiled = spoil(case, ("recipient.name", json.dumps("x" * 3_000_000)))
@@ -416,7 +449,8 @@ TEXTS = [
 ]
 
 
-def test_P21_texts_longer_than_documented_are_stored_whole(case: Case) -> None:
+@pytest.mark.fault("P21")
+def test_texts_longer_than_documented_are_stored_whole(case: Case) -> None:
     long = "Ærø 12 " * 700
     found = stored(case, *((path, json.dumps(long)) for path in TEXTS))
     by_path = {path: name for name, path in OTHERS.items()}
@@ -432,13 +466,15 @@ def nested(depth: int) -> str:
     return '{"a":' * depth + "1" + "}" * depth
 
 
-def test_P22_nesting_of_500_is_stored(case: Case) -> None:
+@pytest.mark.fault("P22")
+def test_nesting_of_500_is_stored(case: Case) -> None:
     (row,) = stored(case, ("aField", nested(500))).values()
     assert row["raw_text"].count('{"a": ') == 500
 
 
 @pytest.mark.parametrize("depth", [5_000, 100_000])
-def test_P22_nesting_without_end_fails_the_page_and_heals(case: Case, depth: int) -> None:
+@pytest.mark.fault("P22")
+def test_nesting_without_end_fails_the_page_and_heals(case: Case, depth: int) -> None:
     spoiled = spoil(case, ("aField", nested(depth)))
     outcome = case.run(retries=0)
     if depth == 5_000 and sys.version_info >= (3, 12):
@@ -450,13 +486,15 @@ def test_P22_nesting_without_end_fails_the_page_and_heals(case: Case, depth: int
     heal(case, spoiled)
 
 
-def test_P22_what_is_too_deep_for_the_database_costs_its_own_invoice_only(case: Case) -> None:
+@pytest.mark.fault("P22")
+def test_what_is_too_deep_for_the_database_costs_its_own_invoice_only(case: Case) -> None:
     with case.witness.connect() as connection:
         connection.execute(f"alter database {connection.info.dbname} set max_stack_depth = '100kB'".encode())
     set_aside(case, "(item)", "sqlstate_54001", ("aField", nested(700)))
 
 
-def test_P23_fields_nobody_knows_are_kept(case: Case) -> None:
+@pytest.mark.fault("P23")
+def test_fields_nobody_knows_are_kept(case: Case) -> None:
     spoils = [
         ("brandNew", "1"),
         ("brandNew", "2"),
@@ -467,19 +505,22 @@ def test_P23_fields_nobody_knows_are_kept(case: Case) -> None:
     assert [row["raw_data"].get("brandNew") for row in found.values()] == [1, 2, None, None]
 
 
-def test_P24_an_object_that_is_none_is_left_out(case: Case) -> None:
+@pytest.mark.fault("P24")
+def test_an_object_that_is_none_is_left_out(case: Case) -> None:
     spoils = [("customer", '"3001"'), ("recipient", "[]"), ("references.salesPerson", "3"), ("notes", "true")]
     rows = left_out(case, None, "not_an_object", *spoils)
     columns = ("customer_number", "customer_name", "employee_number", "subject")
     assert [row[name] for row, name in zip(rows, columns, strict=True)] == [None] * 4
 
 
-def test_P24_the_same_one_level_down(case: Case) -> None:
+@pytest.mark.fault("P24")
+def test_the_same_one_level_down(case: Case) -> None:
     raws = at("recipient.name", "7", "true", "[]", '{"first": "x"}', "1.5")
     left_out(case, "customer_name", "not_a_text", *raws)
 
 
-def test_P24_sixty_of_sixty_odd_postcodes_stop_nothing(case: Case) -> None:
+@pytest.mark.fault("P24")
+def test_sixty_of_sixty_odd_postcodes_stop_nothing(case: Case) -> None:
     numbers = sorted(case.books.ledger.items())
     for number in numbers:
         case.books.spoil(number, "recipient.zip", raw="8000")
@@ -499,7 +540,8 @@ def test_P24_sixty_of_sixty_odd_postcodes_stop_nothing(case: Case) -> None:
     case.heals()
 
 
-def test_P25_of_a_key_that_comes_twice_the_last_one_counts(case: Case) -> None:
+@pytest.mark.fault("P25")
+def test_of_a_key_that_comes_twice_the_last_one_counts(case: Case) -> None:
     once, twice = '"x"', r'{"heading": "first", "a": "\"heading\": \"no\"", "heading": "last"}'
     top = '1, "grossAmount": 17.5, "orderNumber": 4'
     found = stored(case, ("notes.heading", once), ("notes", twice), ("aField", top))
@@ -509,7 +551,8 @@ def test_P25_of_a_key_that_comes_twice_the_last_one_counts(case: Case) -> None:
     assert found[outer]["raw_data"]["grossAmount"] == 17.5
 
 
-def test_P26_an_invoice_without_references_or_salesperson_is_complete(case: Case) -> None:
+@pytest.mark.fault("P26")
+def test_an_invoice_without_references_or_salesperson_is_complete(case: Case) -> None:
     items = sorted(case.books.ledger.items().items())
     number = next(n for n, one in items[50:] if one.get("references", {}).keys() <= {"customerContact"})
     case.books.spoil(number, "references", absent=True)
@@ -537,21 +580,24 @@ def names(case: Case) -> dict[int, str | None]:
     return {row["employee_number"]: row["employee_name"] for row in found}
 
 
-def test_P27_numbers_that_no_employee_has_are_stored_without_a_name(case: Case) -> None:
+@pytest.mark.fault("P27")
+def test_numbers_that_no_employee_has_are_stored_without_a_name(case: Case) -> None:
     rows = stored(case, *at(EMPLOYEE, "0", "-1", '"3"', "3.0"))
     assert [row["employee_number"] for row in rows.values()] == [0, -1, 3, 3]
     third = case.books.ledger.employees()[3]["name"]
     assert [row["employee_name"] for row in rows.values()] == [None, None, third, third]
 
 
-def test_P27_what_is_no_number_is_left_out(case: Case) -> None:
+@pytest.mark.fault("P27")
+def test_what_is_no_number_is_left_out(case: Case) -> None:
     rows = left_out(
         case, "employee_number", "not_a_number", *at(EMPLOYEE, "3.5", "true", '"x"', '" 3"', "[]")
     )
     assert [row["employee_name"] for row in rows] == [None] * 5
 
 
-def test_P28_an_employee_nobody_lists_leaves_no_name_and_is_said_once(case: Case) -> None:
+@pytest.mark.fault("P28")
+def test_an_employee_nobody_lists_leaves_no_name_and_is_said_once(case: Case) -> None:
     gone = case.books.ledger.books.gone_employee
     number = min(case.books.ledger.items())
     case.books.ledger.invoices[number].sales_person = gone
@@ -581,7 +627,8 @@ def test_P28_an_employee_nobody_lists_leaves_no_name_and_is_said_once(case: Case
     ],
     ids=str,
 )
-def test_P29_employees_that_cannot_be_had_stop_nothing_and_blank_nothing(
+@pytest.mark.fault("P29")
+def test_employees_that_cannot_be_had_stop_nothing_and_blank_nothing(
     case: Case, fault: dict[str, Any]
 ) -> None:
     case.runs.limit(attempts=2, read=0.3, page=1.0)
@@ -601,7 +648,8 @@ def test_P29_employees_that_cannot_be_had_stop_nothing_and_blank_nothing(
     assert names(case)[1] == "Somebody New"
 
 
-def test_P29_a_list_with_unreadable_employees_gives_the_names_it_has(case: Case) -> None:
+@pytest.mark.fault("P29")
+def test_a_list_with_unreadable_employees_gives_the_names_it_has(case: Case) -> None:
     case.synced()
     before = names(case)
     age_the_employees(case, AN_HOUR_AND_A_BIT)
@@ -621,7 +669,8 @@ def test_P29_a_list_with_unreadable_employees_gives_the_names_it_has(case: Case)
     case.heals()
 
 
-def test_P29_an_empty_list_blanks_nothing(case: Case) -> None:
+@pytest.mark.fault("P29")
+def test_an_empty_list_blanks_nothing(case: Case) -> None:
     case.synced()
     before = names(case)
     for number in list(case.books.ledger.employees()):
@@ -633,7 +682,8 @@ def test_P29_an_empty_list_blanks_nothing(case: Case) -> None:
 
 
 @pytest.mark.parametrize(("age", "asked"), [("59 minutes 50 seconds", 0), ("60 minutes 1 second", 1)])
-def test_P30_a_new_name_shows_after_the_hour_by_the_databases_clock(case: Case, age: str, asked: int) -> None:
+@pytest.mark.fault("P30")
+def test_a_new_name_shows_after_the_hour_by_the_databases_clock(case: Case, age: str, asked: int) -> None:
     case.synced()
     (number, old), *_ = sorted((n, name) for n, name in names(case).items() if name)
     case.books.control("rename_employee", number=number, name="Ny Navn Østergård")
@@ -660,12 +710,14 @@ LIVELY = (
 )
 
 
-def test_P31_sql_in_a_text_is_a_text(case: Case) -> None:
+@pytest.mark.fault("P31")
+def test_sql_in_a_text_is_a_text(case: Case) -> None:
     rows = stored(case, *at("recipient.name", json.dumps(SQL)), *at("notes.heading", json.dumps(SQL)))
     assert [rows[n][name] for n, name in zip(rows, ("customer_name", "subject"), strict=True)] == [SQL, SQL]
 
 
-def test_P31_the_same_as_a_name_of_an_employee_and_of_the_company(case: Case) -> None:
+@pytest.mark.fault("P31")
+def test_the_same_as_a_name_of_an_employee_and_of_the_company(case: Case) -> None:
     case.books.control("rename_employee", number=1, name=SQL)
     case.books.control("agreement", number=1234567, company=SQL)
     run(case)
@@ -675,12 +727,14 @@ def test_P31_the_same_as_a_name_of_an_employee_and_of_the_company(case: Case) ->
 
 
 @pytest.mark.parametrize("path", ["recipient.name", "pdf.download"])
-def test_P32_markup_and_templates_are_stored_as_they_came(case: Case, path: str) -> None:
+@pytest.mark.fault("P32")
+def test_markup_and_templates_are_stored_as_they_came(case: Case, path: str) -> None:
     name = {"recipient.name": "customer_name", "pdf.download": "pdf_url"}[path]
     assert column(case, name, *at(path, *map(json.dumps, LIVELY))) == list(LIVELY)
 
 
-def test_P32_nothing_renders_them_where_a_refusal_quotes_them(case: Case) -> None:
+@pytest.mark.fault("P32")
+def test_nothing_renders_them_where_a_refusal_quotes_them(case: Case) -> None:
     spoiled = spoil(case, *at("date", *map(json.dumps, LIVELY)))
     outcome = run(case)
     quoted = [one["message"] for one in case.rejected()]
@@ -691,7 +745,8 @@ def test_P32_nothing_renders_them_where_a_refusal_quotes_them(case: Case) -> Non
     heal(case, spoiled)
 
 
-def test_P34_an_invoice_that_is_the_same_is_not_written(case: Case) -> None:
+@pytest.mark.fault("P34")
+def test_an_invoice_that_is_the_same_is_not_written(case: Case) -> None:
     case.synced()
     xmins = "select invoice_number, xmin::text from economic.invoice order by 1"
     before = case.witness.rows(xmins)

@@ -150,7 +150,8 @@ MOMENTS = (
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
-def test_R01_a_task_that_dies_is_tried_again_and_the_sync_is_whole(
+@pytest.mark.fault("R01")
+def test_a_task_that_dies_is_tried_again_and_the_sync_is_whole(
     case: Case, runs: ProcessRuns, proxy: PostgresProxy, moment: Moment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "0")
@@ -172,7 +173,8 @@ def test_R01_a_task_that_dies_is_tried_again_and_the_sync_is_whole(
     assert case.heals(bounds=PATIENT)["unchanged"] == 250
 
 
-def test_R01_a_task_that_dies_when_all_is_stored_has_stored_it(
+@pytest.mark.fault("R01")
+def test_a_task_that_dies_when_all_is_stored_has_stored_it(
     case: Case, runs: ProcessRuns, proxy: PostgresProxy
 ) -> None:
     """The sync has ended and Airflow has not heard of it: the next try finds nothing left to do, and raises the event."""
@@ -186,7 +188,8 @@ def test_R01_a_task_that_dies_when_all_is_stored_has_stored_it(
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_R02_an_attempt_that_never_had_the_lease_does_not_end_the_one_in_its_place(
+@pytest.mark.fault("R02")
+def test_an_attempt_that_never_had_the_lease_does_not_end_the_one_in_its_place(
     case: Case, runs: ProcessRuns, force: bool
 ) -> None:
     """Its supervisor is gone while it waits for e-conomic's first answer; it goes on when the next try is in mid-scan."""
@@ -209,7 +212,8 @@ def test_R02_an_attempt_that_never_had_the_lease_does_not_end_the_one_in_its_pla
     case.heals(bounds=PATIENT)
 
 
-def test_R12_a_try_after_a_partial_commit_goes_on_after_the_last_committed_page(
+@pytest.mark.fault("R12")
+def test_a_try_after_a_partial_commit_goes_on_after_the_last_committed_page(
     case: Case, runs: ProcessRuns
 ) -> None:
     case.runs.page_size(50)
@@ -236,7 +240,8 @@ def written(case: Case) -> list[dict[str, Any]]:
     return case.witness.rows("select invoice_number, xmin::text from economic.invoice order by 1")
 
 
-def test_R10_a_finished_run_that_is_cleared_as_a_whole_syncs_again_and_changes_nothing(
+@pytest.mark.fault("R10")
+def test_a_finished_run_that_is_cleared_as_a_whole_syncs_again_and_changes_nothing(
     case: Case, runs: ProcessRuns
 ) -> None:
     assert runs.run(Asked("manual__1")).state == "success"
@@ -251,7 +256,8 @@ def test_R10_a_finished_run_that_is_cleared_as_a_whole_syncs_again_and_changes_n
 
 
 @pytest.mark.parametrize("task", [UPSERT, NAMES])
-def test_R11_a_later_task_that_is_cleared_alone_says_what_to_clear_and_writes_nothing(
+@pytest.mark.fault("R11")
+def test_a_later_task_that_is_cleared_alone_says_what_to_clear_and_writes_nothing(
     case: Case, runs: ProcessRuns, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "0")
@@ -267,7 +273,8 @@ def test_R11_a_later_task_that_is_cleared_alone_says_what_to_clear_and_writes_no
     case.heals(bounds=PATIENT)
 
 
-def test_R17_a_lease_left_behind_runs_out_and_the_next_sync_takes_it(case: Case, runs: ProcessRuns) -> None:
+@pytest.mark.fault("R17")
+def test_a_lease_left_behind_runs_out_and_the_next_sync_takes_it(case: Case, runs: ProcessRuns) -> None:
     case.books.when(2, runs.kill)
     (died,) = runs.start(Asked("manual__1")).wait()
     assert died.state == "again"
@@ -294,7 +301,8 @@ def test_R17_a_lease_left_behind_runs_out_and_the_next_sync_takes_it(case: Case,
 # -- frozen -------------------------------------------------------------------------------------------------------------
 
 
-def test_R05_a_process_that_sleeps_through_its_lease_wakes_up_shut_out(case: Case, runs: ProcessRuns) -> None:
+@pytest.mark.fault("R05")
+def test_a_process_that_sleeps_through_its_lease_wakes_up_shut_out(case: Case, runs: ProcessRuns) -> None:
     """It is frozen with a page in its hands that is older than what the other sync stores meanwhile."""
     case.books.when(3, lambda: sleeper.freeze())
     sleeper = runs.start(Asked("manual__1"))
@@ -325,7 +333,8 @@ A_TENTH = {
 
 
 @pytest.mark.parametrize("where", ["in the middle of a page", "between two statements"])
-def test_R06_a_forced_sync_gets_past_a_frozen_transaction_within_a_minute(
+@pytest.mark.fault("R06")
+def test_a_forced_sync_gets_past_a_frozen_transaction_within_a_minute(
     case: Case, runs: ProcessRuns, proxy: PostgresProxy, where: str
 ) -> None:
     """PostgreSQL waits half a minute for the next statement; and for the rest of a page, until the statement takes too long."""
@@ -368,7 +377,8 @@ def test_R06_a_forced_sync_gets_past_a_frozen_transaction_within_a_minute(
 # -- starved ------------------------------------------------------------------------------------------------------------
 
 
-def test_R08_a_process_without_memory_fails_and_is_tried_again(case: Case, runs: ProcessRuns) -> None:
+@pytest.mark.fault("R08")
+def test_a_process_without_memory_fails_and_is_tried_again(case: Case, runs: ProcessRuns) -> None:
     case.synced()
     case.books.spoil(min(case.books.ledger.items()), "notes.textLine1", value="long " * 4_000_000)
     outcome = runs.run(Asked("manual__1"), again=lambda one: False, memory_mb=24)
@@ -381,7 +391,8 @@ def test_R08_a_process_without_memory_fails_and_is_tried_again(case: Case, runs:
     case.heals(bounds=PATIENT)
 
 
-def test_R01_a_sample_of_the_sweep_is_healed_by_the_next_sync_alone(tmp_path: Path) -> None:
+@pytest.mark.fault("R01")
+def test_a_sample_of_the_sweep_is_healed_by_the_next_sync_alone(tmp_path: Path) -> None:
     """A request, a commit that never arrives, one that nobody hears of, and the last one; all of them: ``./run test --soak --sweep``."""
 
     def some(points: list[Point]) -> list[Point]:
@@ -397,7 +408,8 @@ def test_R01_a_sample_of_the_sweep_is_healed_by_the_next_sync_alone(tmp_path: Pa
 # -- several at once ----------------------------------------------------------------------------------------------------
 
 
-def test_R14_all_kinds_of_runs_at_once_in_any_order(case: Case, runs: ProcessRuns) -> None:
+@pytest.mark.fault("R14")
+def test_all_kinds_of_runs_at_once_in_any_order(case: Case, runs: ProcessRuns) -> None:
     dice = random.Random(20261125)
     case.synced()
     for number in range(OFTEN):
@@ -437,7 +449,8 @@ def at_once(runs: ProcessRuns, number: int, dice: random.Random) -> dict[str, Ou
     return outcomes
 
 
-def test_R13_of_two_manual_runs_in_the_same_moment_one_syncs_and_one_says_who_does(
+@pytest.mark.fault("R13")
+def test_of_two_manual_runs_in_the_same_moment_one_syncs_and_one_says_who_does(
     case: Case, runs: ProcessRuns
 ) -> None:
     """Of two Airflows, that is: one Airflow runs them one after the other, which is tested under a real scheduler."""
@@ -466,9 +479,8 @@ def woken(process: TaskProcess) -> Try:
     return one
 
 
-def test_R15_force_works_whether_nothing_runs_or_something_stale_or_live(
-    case: Case, runs: ProcessRuns
-) -> None:
+@pytest.mark.fault("R15")
+def test_force_works_whether_nothing_runs_or_something_stale_or_live(case: Case, runs: ProcessRuns) -> None:
     def forced(number: int) -> Outcome:
         return runs.run(Asked(f"forced__{number}", conf={"force": True}))
 
@@ -493,7 +505,8 @@ def test_R15_force_works_whether_nothing_runs_or_something_stale_or_live(
     case.heals(bounds=PATIENT)
 
 
-def test_R16_of_two_forced_syncs_the_newest_wins(case: Case, runs: ProcessRuns) -> None:
+@pytest.mark.fault("R16")
+def test_of_two_forced_syncs_the_newest_wins(case: Case, runs: ProcessRuns) -> None:
     """Each one wakes up while the next one has the lease, so that nothing but its old token can shut it out."""
     force = {"force": True}
     first = caught(case, runs, Asked("manual__1"))
@@ -519,7 +532,8 @@ needs_faketime = pytest.mark.skipif(clocks.library() is None, reason="libfaketim
 
 @needs_faketime
 @pytest.mark.parametrize("wrong", ["+1h", "-1h", "@2038-01-19 03:14:00"])
-def test_R18_a_wrong_clock_of_the_worker_changes_nothing(
+@pytest.mark.fault("R18")
+def test_a_wrong_clock_of_the_worker_changes_nothing(
     case: Case, runs: ProcessRuns, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It neither takes a lease that has not run out, nor waits for one that has."""
@@ -551,7 +565,8 @@ def test_R18_a_wrong_clock_of_the_worker_changes_nothing(
 
 
 @needs_faketime
-def test_R19_a_clock_of_postgresql_that_steps_costs_time_and_nothing_else(
+@pytest.mark.fault("R19")
+def test_a_clock_of_postgresql_that_steps_costs_time_and_nothing_else(
     own: Cluster, case_on: CaseOn, runs_on: RunsOn
 ) -> None:
     clock = Clock(own)

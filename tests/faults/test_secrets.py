@@ -111,7 +111,8 @@ def test_the_watch_over_the_session_finds_one_in_output_and_files(tmp_path: Path
 # -- logs and errors ----------------------------------------------------------------------------------------------------
 
 
-def test_S01_the_logs_of_a_whole_sync_at_debug(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.fault("S01")
+def test_the_logs_of_a_whole_sync_at_debug(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("", "urllib3", "requests", "economic", "psycopg", "airflow.hooks", "http.client"):
         logging.getLogger(name).setLevel(logging.DEBUG)
     case.synced()
@@ -149,7 +150,8 @@ FAULTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault['kind']} {fault.get('status', '')}")
-def test_S02_what_a_fault_leaves_behind(case: Case, fault: dict[str, Any]) -> None:
+@pytest.mark.fault("S02")
+def test_what_a_fault_leaves_behind(case: Case, fault: dict[str, Any]) -> None:
     """The answer repeats the tokens where it can; the error, the log, the sync's row and its statistics do not."""
     case.runs.limit(attempts=2, read=0.5, page=1.0)
     case.books.fault("/invoices/booked", at="all", **fault)
@@ -169,7 +171,8 @@ def test_S02_what_a_fault_leaves_behind(case: Case, fault: dict[str, Any]) -> No
         ("agreement_grant_token", f"{APP_SECRET[:12]} {APP_SECRET[12:]}"),
     ],
 )
-def test_S03_a_token_that_was_pasted_badly_is_named_and_not_shown(case: Case, key: str, spoiled: str) -> None:
+@pytest.mark.fault("S03")
+def test_a_token_that_was_pasted_badly_is_named_and_not_shown(case: Case, key: str, spoiled: str) -> None:
     case.reach_books_at(case.books.base_url, **{key: spoiled})
     outcome = case.run()
     assert (outcome.state, len(outcome.tries), case.books.requests()) == ("failed", 1, [])
@@ -192,7 +195,8 @@ def plain(value: Any) -> bool:
     return value is None or type(value) in {bool, int, float, str}
 
 
-def test_S04_xcom(case: Case) -> None:
+@pytest.mark.fault("S04")
+def test_xcom(case: Case) -> None:
     """Airflow masks nothing there."""
     outcome = case.run()
     nowhere(outcome.xcom, outcome.events)
@@ -200,7 +204,8 @@ def test_S04_xcom(case: Case) -> None:
     case.heals()
 
 
-def test_S05_the_dag_as_airflow_stores_it_with_its_arguments_and_templates(case: Case) -> None:
+@pytest.mark.fault("S05")
+def test_the_dag_as_airflow_stores_it_with_its_arguments_and_templates(case: Case) -> None:
     from airflow.dag_processing.dagbag import DagBag
     from airflow.serialization.serialized_objects import DagSerialization
 
@@ -211,7 +216,8 @@ def test_S05_the_dag_as_airflow_stores_it_with_its_arguments_and_templates(case:
             nowhere(rendered)
 
 
-def test_S06_every_table(case: Case) -> None:
+@pytest.mark.fault("S06")
+def test_every_table(case: Case) -> None:
     """Syncs that went well, that failed on an echo, that were set aside: the oracle reads every row of every table."""
     case.synced()
     number = min(case.books.ledger.items())
@@ -227,7 +233,8 @@ def test_S06_every_table(case: Case) -> None:
     case.heals()
 
 
-def test_S07_what_the_api_and_the_form_show_of_the_connection() -> None:
+@pytest.mark.fault("S07")
+def test_what_the_api_and_the_form_show_of_the_connection() -> None:
     from airflow.api_fastapi.core_api.datamodels.connections import ConnectionResponse
 
     from economic.config.provider_info import get_provider_info
@@ -251,7 +258,8 @@ def test_S07_what_the_api_and_the_form_show_of_the_connection() -> None:
         assert form["conn-fields"][key]["schema"]["format"] == "password"
 
 
-def test_S08_that_the_command_line_shows_connections_in_clear_is_documented() -> None:
+@pytest.mark.fault("S08")
+def test_that_the_command_line_shows_connections_in_clear_is_documented() -> None:
     text = (ROOT / "docs" / "operations.md").read_text()
     assert "airflow connections get" in text
     assert "connections export" in text
@@ -260,7 +268,8 @@ def test_S08_that_the_command_line_shows_connections_in_clear_is_documented() ->
 @pytest.mark.parametrize(
     "command", [["info"], ["config", "list"], ["plugins", "--verbose"], ["providers", "list"]]
 )
-def test_S10_what_airflow_says_of_itself(
+@pytest.mark.fault("S10")
+def test_what_airflow_says_of_itself(
     case: Case, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     from airflow.cli import cli_parser
@@ -272,7 +281,8 @@ def test_S10_what_airflow_says_of_itself(
     nowhere(said.out, said.err)
 
 
-def test_S10_the_code_reads_no_token_but_from_the_connection() -> None:
+@pytest.mark.fault("S10")
+def test_the_code_reads_no_token_but_from_the_connection() -> None:
     assert len(OURS) > 30
     for file in OURS:
         names = {node.id for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Name)}
@@ -282,7 +292,8 @@ def test_S10_the_code_reads_no_token_but_from_the_connection() -> None:
 # -- the wire -------------------------------------------------------------------------------------------------------------
 
 
-def test_S11_a_foreign_host_gets_nothing(case: Case) -> None:
+@pytest.mark.fault("S11")
+def test_a_foreign_host_gets_nothing(case: Case) -> None:
     with hosts.foreign_host() as foreign:
         for path in ("/self", "/invoices/booked"):
             case.books.fault(path, "redirect", at="all", status=307, location=f"{foreign.url}{path}")
@@ -297,7 +308,8 @@ def test_S11_a_foreign_host_gets_nothing(case: Case) -> None:
         assert (foreign.connections, foreign.received) == (0, b"")
 
 
-def test_S12_plain_http_to_another_machine_is_refused_before_anything_is_sent(case: Case) -> None:
+@pytest.mark.fault("S12")
+def test_plain_http_to_another_machine_is_refused_before_anything_is_sent(case: Case) -> None:
     for host in ("http://restapi.e-conomic.com", "http://10.0.0.1:8080", "http://127.0.0.1.example"):
         case.reach_books_at(host)
         outcome = case.run()
@@ -315,7 +327,8 @@ def behind_tls(case: Case, folder: Path, **certificate: Any) -> Iterator[Front]:
 
 
 @pytest.mark.parametrize("bundle", [None, "/etc/hostname"])
-def test_S13_over_tls_with_a_certificate_of_a_trusted_authority(
+@pytest.mark.fault("S13")
+def test_over_tls_with_a_certificate_of_a_trusted_authority(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundle: str | None
 ) -> None:
     """The control: what the next tests refuse is refused for the certificate alone. A bundle of the environment does not replace the connection's."""
@@ -332,7 +345,8 @@ def test_S13_over_tls_with_a_certificate_of_a_trusted_authority(
     [({}, False), ({"name": "restapi.e-conomic.com"}, True), ({"days": 0}, True)],
     ids=["unknown authority", "another host's", "run out"],
 )
-def test_S13_over_tls_with_a_bad_certificate_nothing_is_sent(
+@pytest.mark.fault("S13")
+def test_over_tls_with_a_bad_certificate_nothing_is_sent(
     case: Case, tmp_path: Path, certificate: dict[str, Any], trusted: bool
 ) -> None:
     with behind_tls(case, tmp_path, **certificate) as front:
@@ -346,7 +360,8 @@ def test_S13_over_tls_with_a_bad_certificate_nothing_is_sent(
 
 
 @pytest.mark.parametrize("value", [False, "false", "0", "no", 0])
-def test_S13_tls_without_verification_is_not_to_be_had(case: Case, tmp_path: Path, value: Any) -> None:
+@pytest.mark.fault("S13")
+def test_tls_without_verification_is_not_to_be_had(case: Case, tmp_path: Path, value: Any) -> None:
     with behind_tls(case, tmp_path) as front:
         case.reach_books_at(front.url, verify=value)
         outcome = case.run()
@@ -354,7 +369,8 @@ def test_S13_tls_without_verification_is_not_to_be_had(case: Case, tmp_path: Pat
     assert "verification" in str(outcome.error)
 
 
-def test_S14_a_proxy_of_the_environment_sees_no_token(
+@pytest.mark.fault("S14")
+def test_a_proxy_of_the_environment_sees_no_token(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over TLS a proxy only learns the host; in plain http it would see all, so there the environment's is not used."""
@@ -374,7 +390,8 @@ def test_S14_a_proxy_of_the_environment_sees_no_token(
         assert proxy.connections == connections
 
 
-def test_S14_credentials_of_netrc_are_not_sent(
+@pytest.mark.fault("S14")
+def test_credentials_of_netrc_are_not_sent(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "netrc").write_text("machine localhost login me password of-somebody\n")
@@ -422,7 +439,8 @@ def _random(word: str) -> bool:
     return all(re.search(pattern, word) for pattern in ("[a-z]", "[A-Z]", "[0-9]")) and len(set(word)) > 15
 
 
-def test_S15_no_file_of_the_project_holds_a_credential() -> None:
+@pytest.mark.fault("S15")
+def test_no_file_of_the_project_holds_a_credential() -> None:
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
@@ -449,7 +467,8 @@ def test_S15_no_file_of_the_project_holds_a_credential() -> None:
         "ey" + "JhbGciOiJIUzI1NiIs.eyJzdWIiOiIxMjM0NTY3ODkw.abc",
     ],
 )
-def test_S15_the_scanner_finds_what_it_is_there_to_find(line: str) -> None:
+@pytest.mark.fault("S15")
+def test_the_scanner_finds_what_it_is_there_to_find(line: str) -> None:
     assert suspects("x.md", f"harmless\n{line}\n") != []
 
 
@@ -467,7 +486,8 @@ def fernet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("fernet")
-def test_S16_the_metadata_database_holds_the_tokens_encrypted_only(tmp_path: Path) -> None:
+@pytest.mark.fault("S16")
+def test_the_metadata_database_holds_the_tokens_encrypted_only(tmp_path: Path) -> None:
     from airflow.models.connection import Connection
     from sqlalchemy.orm import Session
 
@@ -490,7 +510,8 @@ def test_S16_the_metadata_database_holds_the_tokens_encrypted_only(tmp_path: Pat
 
 
 @pytest.mark.parametrize("short", ["", "abcd", "airflow", "CANARY-15-chars"])
-def test_S17_a_token_too_short_to_be_masked_is_refused(case: Case, short: str) -> None:
+@pytest.mark.fault("S17")
+def test_a_token_too_short_to_be_masked_is_refused(case: Case, short: str) -> None:
     case.reach_books_at(case.books.base_url, app_secret_token=short)
     outcome = case.run()
     assert (outcome.state, len(outcome.tries), case.books.requests()) == ("failed", 1, [])
@@ -500,7 +521,8 @@ def test_S17_a_token_too_short_to_be_masked_is_refused(case: Case, short: str) -
     case.heals()
 
 
-def test_S17_airflow_masks_the_tokens_where_it_masks(case: Case) -> None:
+@pytest.mark.fault("S17")
+def test_airflow_masks_the_tokens_where_it_masks(case: Case) -> None:
     """The hook registers both, quoted too: whatever prints them in a task's log prints stars."""
     from airflow.sdk.log import redact  # type: ignore[attr-defined]  # from there to the logs
 
@@ -510,7 +532,8 @@ def test_S17_airflow_masks_the_tokens_where_it_masks(case: Case) -> None:
     case.heals()
 
 
-def test_S18_no_command_line_holds_a_token(case: Case) -> None:
+@pytest.mark.fault("S18")
+def test_no_command_line_holds_a_token(case: Case) -> None:
     seen: set[str] = set()
 
     def look() -> None:

@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 
 import psutil
+import pytest
 
 from dev.airflow_settings import DAG_ID
 from dev.local_airflow import API_SERVER, SCHEDULER
@@ -29,7 +30,8 @@ def ended_well(live: Live, run_id: str) -> None:
     live.holds(run_id)
 
 
-def test_R01_a_killed_task_is_tried_again_and_goes_on_after_the_last_committed_page(live: Live) -> None:
+@pytest.mark.fault("R01")
+def test_a_killed_task_is_tried_again_and_goes_on_after_the_last_committed_page(live: Live) -> None:
     live.books.fault("/invoices/booked", "slow", at=CAUGHT_AT, seconds=20)
     run_id = live.trigger()
     live.caught_in_mid_fetch(run_id, CAUGHT_AT).kill()
@@ -42,7 +44,8 @@ def test_R01_a_killed_task_is_tried_again_and_goes_on_after_the_last_committed_p
     ended_well(live, run_id)
 
 
-def test_R02_a_task_that_outlives_its_killed_supervisor_is_shut_out(live: Live) -> None:
+@pytest.mark.fault("R02")
+def test_a_task_that_outlives_its_killed_supervisor_is_shut_out(live: Live) -> None:
     """The orphan wakes up in the middle of the second try, with a page in its hands that it must not write."""
     live.books.fault("/invoices/booked", "slow", at=CAUGHT_AT, seconds=5)
     run_id = live.trigger()
@@ -68,7 +71,8 @@ def test_R02_a_task_that_outlives_its_killed_supervisor_is_shut_out(live: Live) 
     ended_well(live, run_id)
 
 
-def test_R03_a_scheduler_that_dies_with_all_it_started_goes_on_when_it_is_there_again(live: Live) -> None:
+@pytest.mark.fault("R03")
+def test_a_scheduler_that_dies_with_all_it_started_goes_on_when_it_is_there_again(live: Live) -> None:
     live.books.fault("/invoices/booked", "slow", at=CAUGHT_AT, seconds=20)
     run_id = live.trigger()
     task = live.caught_in_mid_fetch(run_id, CAUGHT_AT)
@@ -80,7 +84,8 @@ def test_R03_a_scheduler_that_dies_with_all_it_started_goes_on_when_it_is_there_
     ended_well(live, run_id)
 
 
-def test_R04_a_sync_survives_an_api_server_that_dies(live: Live) -> None:
+@pytest.mark.fault("R04")
+def test_a_sync_survives_an_api_server_that_dies(live: Live) -> None:
     """The task goes on, or Airflow ends it and tries it again: either way it is one whole sync."""
     live.books.fault("/invoices/booked", "slow", at=CAUGHT_AT, seconds=AWAY_SECONDS)
     run_id = live.trigger()
@@ -95,7 +100,8 @@ def test_R04_a_sync_survives_an_api_server_that_dies(live: Live) -> None:
     live.holds(run_id)
 
 
-def test_R07_a_run_that_is_marked_as_failed_leaves_a_lease_that_force_takes(live: Live) -> None:
+@pytest.mark.fault("R07")
+def test_a_run_that_is_marked_as_failed_leaves_a_lease_that_force_takes(live: Live) -> None:
     live.books.fault("/invoices/booked", "slow", at=CAUGHT_AT, seconds=20)
     run_id = live.trigger()
     task = live.caught_in_mid_fetch(run_id, CAUGHT_AT)

@@ -446,7 +446,8 @@ def test_a_killed_fetch_goes_on_where_it_stopped(
     assert paths.count("/invoices/booked") == 4
 
 
-def test_R09_a_task_that_exceeds_its_time_is_tried_again_and_goes_on(
+@pytest.mark.fault("R09")
+def test_a_task_that_exceeds_its_time_is_tried_again_and_goes_on(
     dag: Dag, simulated: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow's time limit is raised in the middle of a request, as no Exception that anybody catches."""
@@ -489,7 +490,8 @@ class Clock:
         return runs
 
 
-def test_R20_a_dag_that_was_paused_for_three_days_makes_one_run(
+@pytest.mark.fault("R20")
+def test_a_dag_that_was_paused_for_three_days_makes_one_run(
     airflow: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = Clock(monkeypatch).ticks("2026-03-02T00:00", "2026-03-05T13:00", asleep_until="2026-03-05T01:30")
@@ -497,7 +499,8 @@ def test_R20_a_dag_that_was_paused_for_three_days_makes_one_run(
 
 
 @pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25", "2028-02-29"])
-def test_R20_nights_that_clocks_are_moved_and_leap_days_have_four_runs(
+@pytest.mark.fault("R20")
+def test_nights_that_clocks_are_moved_and_leap_days_have_four_runs(
     airflow: None, monkeypatch: pytest.MonkeyPatch, day: str
 ) -> None:
     ticks = Clock(monkeypatch).ticks(f"{day}T00:00", f"{day}T23:59")

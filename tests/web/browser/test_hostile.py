@@ -30,7 +30,8 @@ CORPUS = (
 
 
 @pytest.mark.parametrize("text", ["\n".join(CORPUS)], ids=["the whole corpus"])
-def test_W03_stored_markup_stays_text(admin: Browser, live: Live, text: str) -> None:
+@pytest.mark.fault("W03")
+def test_stored_markup_stays_text(admin: Browser, live: Live, text: str) -> None:
     dialogs: list[str] = []
 
     def opened(dialog: Dialog) -> None:
@@ -98,7 +99,8 @@ def foreign_site(live: Live) -> Iterator[str]:
     server.shutdown()
 
 
-def test_W07_another_site_can_neither_start_a_sync_nor_show_the_page(
+@pytest.mark.fault("W07")
+def test_another_site_can_neither_start_a_sync_nor_show_the_page(
     admin: Browser, live: Live, foreign_site: str
 ) -> None:
     before = live.api.get("dags/economic_invoice_sync/dagRuns")["total_entries"]
@@ -115,7 +117,8 @@ def test_W07_another_site_can_neither_start_a_sync_nor_show_the_page(
     admin.complaints.clear()  # what the foreign page's console says of its own failures
 
 
-def test_W17_below_a_path_prefix_the_menu_the_page_and_its_links_work(page: Page, fab_server: Site) -> None:
+@pytest.mark.fault("W17")
+def test_below_a_path_prefix_the_menu_the_page_and_its_links_work(page: Page, fab_server: Site) -> None:
     browser = watched(page, fab_server.url)
     log_in(page, fab_server.url + "/", "admin", fab_server.passwords["admin"])
     frame = browser.through_the_menu()

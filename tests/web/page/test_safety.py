@@ -73,7 +73,8 @@ def routes() -> list[str]:
 # -- secrets ----------------------------------------------------------------------------------------------------------
 
 
-def test_S09_no_route_shows_a_token_however_a_sync_failed(
+@pytest.mark.fault("S09")
+def test_no_route_shows_a_token_however_a_sync_failed(
     site: Site,
     connection: psycopg.Connection,
     simulated: InProcess,
@@ -100,7 +101,8 @@ def test_S09_no_route_shows_a_token_however_a_sync_failed(
 # -- who gets in ------------------------------------------------------------------------------------------------------
 
 
-def test_W01_nobody_gets_in_without_a_login_whatever_he_asks_for(site: Site, fab_server: Site) -> None:
+@pytest.mark.fault("W01")
+def test_nobody_gets_in_without_a_login_whatever_he_asks_for(site: Site, fab_server: Site) -> None:
     for path in routes():
         for server in (site, fab_server):
             answer = server.page(path, user=None)
@@ -108,7 +110,8 @@ def test_W01_nobody_gets_in_without_a_login_whatever_he_asks_for(site: Site, fab
             assert "economic_invoice_sync" not in answer.text
 
 
-def test_W01_who_has_no_right_to_the_runs_gets_nothing(fab_server: Site) -> None:
+@pytest.mark.fault("W01")
+def test_who_has_no_right_to_the_runs_gets_nothing(fab_server: Site) -> None:
     for path in routes():
         for user in ("paula", "nobody", "dora"):
             answer = fab_server.page(path, user)
@@ -117,7 +120,8 @@ def test_W01_who_has_no_right_to_the_runs_gets_nothing(fab_server: Site) -> None
         assert fab_server.page(path, "admin").status_code in {200, 404}
 
 
-def test_W01_a_token_of_no_role_gets_nothing(site: Site) -> None:
+@pytest.mark.fault("W01")
+def test_a_token_of_no_role_gets_nothing(site: Site) -> None:
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
@@ -127,7 +131,8 @@ def test_W01_a_token_of_no_role_gets_nothing(site: Site) -> None:
 
 
 @pytest.mark.parametrize("user", ["vera", "ursula", "admin"])
-def test_W01_viewers_users_and_admins_see_everything(site: Site, fab_server: Site, user: str) -> None:
+@pytest.mark.fault("W01")
+def test_viewers_users_and_admins_see_everything(site: Site, fab_server: Site, user: str) -> None:
     for server in (site, fab_server):
         for path in routes():
             expected = 404 if path == "static/page.html" else 200
@@ -138,7 +143,8 @@ def test_W01_viewers_users_and_admins_see_everything(site: Site, fab_server: Sit
         )
 
 
-def test_W01_people_are_told_in_words_and_programs_in_json(site: Site, fab_server: Site) -> None:
+@pytest.mark.fault("W01")
+def test_people_are_told_in_words_and_programs_in_json(site: Site, fab_server: Site) -> None:
     page = site.page(user=None, headers={"Accept": "text/html"})
     assert (page.status_code, page.headers["content-type"]) == (401, "text/html; charset=utf-8")
     assert "Log in" in page.text
@@ -151,12 +157,14 @@ def test_W01_people_are_told_in_words_and_programs_in_json(site: Site, fab_serve
 @pytest.mark.parametrize(
     "path", ["docs", "redoc", "openapi.json", "docs/oauth2-redirect", "static/", "static", "api", "api/"]
 )
-def test_W02_there_are_no_pages_that_fastapi_makes_by_itself(site: Site, path: str) -> None:
+@pytest.mark.fault("W02")
+def test_there_are_no_pages_that_fastapi_makes_by_itself(site: Site, path: str) -> None:
     assert site.page(path, user=None).status_code in {401, 404}
     assert site.page(path, user="admin").status_code == 404
 
 
-def test_W13_forged_and_expired_tokens_are_refused(site: Site) -> None:
+@pytest.mark.fault("W13")
+def test_forged_and_expired_tokens_are_refused(site: Site) -> None:
     good = jwt.decode(
         site.token("admin"), SECRET, algorithms=["HS512"], audience=None, options={"verify_aud": False}
     )
@@ -185,7 +193,8 @@ def test_W13_forged_and_expired_tokens_are_refused(site: Site) -> None:
             assert site.page(path, cookies={"_token": token}).status_code in {401, 403}
 
 
-def test_W14_who_may_see_one_company_sees_no_row_of_another(fab_server: Site) -> None:
+@pytest.mark.fault("W14")
+def test_who_may_see_one_company_sees_no_row_of_another(fab_server: Site) -> None:
     told = fab_server.told("api/agreements", "norma")["agreements"]
     assert [one["dag_id"] for one in told] == ["economic_invoice_sync__north"]
     for path in ("", "/syncs", "/rejections"):
@@ -216,7 +225,8 @@ def test_W14_who_may_see_one_company_sees_no_row_of_another(fab_server: Site) ->
     assert {one["standing"]["agreement"] for one in seen_by_all} == {1, 2, 3, None}
 
 
-def test_W12_no_right_is_asked_for_on_the_event_loop_that_all_of_airflow_shares(
+@pytest.mark.fault("W12")
+def test_no_right_is_asked_for_on_the_event_loop_that_all_of_airflow_shares(
     site: Site, past: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.api_fastapi.app import get_auth_manager
@@ -248,7 +258,8 @@ def test_W12_no_right_is_asked_for_on_the_event_loop_that_all_of_airflow_shares(
 # -- what it lets nobody do -------------------------------------------------------------------------------------------
 
 
-def test_W06_who_may_only_look_is_told_so_and_airflow_refuses_him(site: Site, fab_server: Site) -> None:
+@pytest.mark.fault("W06")
+def test_who_may_only_look_is_told_so_and_airflow_refuses_him(site: Site, fab_server: Site) -> None:
     def may(server: Site, user: str, dag_id: str = "economic_invoice_sync") -> bool:
         return bool(server.told(f"api/agreements/{dag_id}", user)["agreement"]["may_trigger"])
 
@@ -265,7 +276,8 @@ def test_W06_who_may_only_look_is_told_so_and_airflow_refuses_him(site: Site, fa
     assert (may(fab_server, "norma", north), may(fab_server, "nils", north)) == (False, True)
 
 
-def test_W07_nothing_but_get_is_answered(site: Site) -> None:
+@pytest.mark.fault("W07")
+def test_nothing_but_get_is_answered(site: Site) -> None:
     for path in routes():
         for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
             answer = site.page(path, "admin", method=method, headers={"Origin": "http://evil.example"})
@@ -273,7 +285,8 @@ def test_W07_nothing_but_get_is_answered(site: Site) -> None:
             assert "access-control-allow-origin" not in answer.headers
 
 
-def test_W08_no_get_changes_anything(site: Site, past: psycopg.Connection) -> None:
+@pytest.mark.fault("W08")
+def test_no_get_changes_anything(site: Site, past: psycopg.Connection) -> None:
     def everything() -> list[object]:
         tables = past.execute(
             "select table_name from information_schema.tables where table_schema = 'economic' and table_type = 'BASE TABLE' order by 1"
@@ -294,14 +307,16 @@ def test_W08_no_get_changes_anything(site: Site, past: psycopg.Connection) -> No
     assert everything() == before
 
 
-def test_W08_the_page_could_not_write_if_it_wanted_to(connection: psycopg.Connection) -> None:
+@pytest.mark.fault("W08")
+def test_the_page_could_not_write_if_it_wanted_to(connection: psycopg.Connection) -> None:
     from economic.db.sql import reading
 
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), reading(connection):
         history.add_agreement(connection)
 
 
-def test_W18_nothing_leads_anywhere_else(site: Site) -> None:
+@pytest.mark.fault("W18")
+def test_nothing_leads_anywhere_else(site: Site) -> None:
     for path in (
         "",
         "?next=//evil.example",
@@ -332,7 +347,9 @@ def hostile_paths(text: str) -> list[str]:
     ]
 
 
-def test_W04_W10_nothing_of_a_request_comes_back(site: Site, past: psycopg.Connection) -> None:
+@pytest.mark.fault("W04")
+@pytest.mark.fault("W10")
+def test_nothing_of_a_request_comes_back(site: Site, past: psycopg.Connection) -> None:
     for text in HOSTILE:
         for path in hostile_paths(text):
             for accept in ("text/html", "application/json"):
@@ -341,7 +358,9 @@ def test_W04_W10_nothing_of_a_request_comes_back(site: Site, past: psycopg.Conne
                 assert text not in answer.text or len(text) == 1
 
 
-def test_W09_W10_W11_no_parameter_that_the_page_does_not_know_has_any_effect(
+@pytest.mark.fault("W09")
+@pytest.mark.fault("W10")
+def test_W11_no_parameter_that_the_page_does_not_know_has_any_effect(
     site: Site, past: psycopg.Connection
 ) -> None:
     history.add_rejection(past, 7)
@@ -375,7 +394,8 @@ def test_W09_W10_W11_no_parameter_that_the_page_does_not_know_has_any_effect(
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(min_size=1, max_size=120))
-def test_W09_no_text_in_a_path_reaches_the_database(site: Site, past: psycopg.Connection, text: str) -> None:
+@pytest.mark.fault("W09")
+def test_no_text_in_a_path_reaches_the_database(site: Site, past: psycopg.Connection, text: str) -> None:
     try:
         quoted = quote(text, safe="")
     except UnicodeEncodeError:
@@ -384,7 +404,8 @@ def test_W09_no_text_in_a_path_reaches_the_database(site: Site, past: psycopg.Co
         assert site.page(path).status_code in {404, 422}
 
 
-def test_W11_a_parameter_of_any_length_is_refused(site: Site) -> None:
+@pytest.mark.fault("W11")
+def test_a_parameter_of_any_length_is_refused(site: Site) -> None:
     answer = site.page(f"api/agreements?after={'x' * 5000}")
     assert (answer.status_code, answer.json()) == (422, {"error": "A parameter is not usable."})
 
@@ -392,7 +413,8 @@ def test_W11_a_parameter_of_any_length_is_refused(site: Site) -> None:
 # -- what the browser is told -----------------------------------------------------------------------------------------
 
 
-def test_W05_every_answer_ties_the_browsers_hands(
+@pytest.mark.fault("W05")
+def test_every_answer_ties_the_browsers_hands(
     site: Site, past: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell = site.page()
@@ -424,7 +446,8 @@ def test_W05_every_answer_ties_the_browsers_hands(
     }
 
 
-def test_W05_the_shell_needs_nothing_that_the_policy_forbids() -> None:
+@pytest.mark.fault("W05")
+def test_the_shell_needs_nothing_that_the_policy_forbids() -> None:
     from economic.web.assets import page_files
 
     for name, file in page_files().items():
@@ -451,7 +474,8 @@ XSS = (
 
 
 @pytest.mark.parametrize("text", XSS)
-def test_W03_what_is_stored_comes_as_json_that_no_browser_takes_for_a_page(
+@pytest.mark.fault("W03")
+def test_what_is_stored_comes_as_json_that_no_browser_takes_for_a_page(
     site: Site, connection: psycopg.Connection, text: str
 ) -> None:
     history.add_agreement(connection, company=text, currency=text)
@@ -467,7 +491,8 @@ def test_W03_what_is_stored_comes_as_json_that_no_browser_takes_for_a_page(
         assert text in json.dumps(answer.json(), ensure_ascii=False).replace('\\"', '"')
 
 
-def test_W15_an_unexpected_error_tells_nothing(
+@pytest.mark.fault("W15")
+def test_an_unexpected_error_tells_nothing(
     site: Site,
     past: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
@@ -501,7 +526,8 @@ def test_W15_an_unexpected_error_tells_nothing(
 # -- where it stands --------------------------------------------------------------------------------------------------
 
 
-def test_W16_its_address_is_none_that_airflow_keeps_for_itself() -> None:
+@pytest.mark.fault("W16")
+def test_its_address_is_none_that_airflow_keeps_for_itself() -> None:
     from airflow.api_fastapi.app import RESERVED_URL_PREFIXES
 
     from economic.web.ui_plugin import EconomicPlugin
@@ -513,7 +539,8 @@ def test_W16_its_address_is_none_that_airflow_keeps_for_itself() -> None:
     assert view["href"] == "economic/"
 
 
-def test_W17_below_a_path_prefix_it_is_there_and_only_there(fab_server: Site) -> None:
+@pytest.mark.fault("W17")
+def test_below_a_path_prefix_it_is_there_and_only_there(fab_server: Site) -> None:
     assert fab_server.url.endswith("/team-a")
     shell = fab_server.page("", "vera")
     assert shell.status_code == 200
@@ -548,7 +575,8 @@ def connections_of_the_page(connection: psycopg.Connection) -> int:
     return int(found[0])
 
 
-def test_W12_fifty_who_wait_for_a_locked_table_hold_four_connections_and_nobody_else_up(
+@pytest.mark.fault("W12")
+def test_fifty_who_wait_for_a_locked_table_hold_four_connections_and_nobody_else_up(
     site: Site, companies: psycopg.Connection, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"c{place}" for place in range(50)]
@@ -573,7 +601,8 @@ def test_W12_fifty_who_wait_for_a_locked_table_hold_four_connections_and_nobody_
     assert max(answer.elapsed for answer in answers) < timedelta(seconds=9)
 
 
-def test_W12_fifty_who_watch_one_sync_cost_the_database_what_one_costs(
+@pytest.mark.fault("W12")
+def test_fifty_who_watch_one_sync_cost_the_database_what_one_costs(
     site: Site, past: psycopg.Connection
 ) -> None:
     page_app().state.reads = CoalescedReads()

@@ -420,7 +420,8 @@ def test_an_undefined_connection_is_told(site: Site, monkeypatch: pytest.MonkeyP
     assert problem(site, 503) == "no_connection"
 
 
-def test_W15_a_database_that_is_down_is_told_and_nothing_of_how_it_is_reached(
+@pytest.mark.fault("W15")
+def test_a_database_that_is_down_is_told_and_nothing_of_how_it_is_reached(
     site: Site, database: str, on: Callable[..., None]
 ) -> None:
     on(database, port=free_port())
