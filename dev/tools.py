@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dev.installation import environment, uv_settings
+
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".tools"
 LOCK = ROOT / "requirements" / "tools.txt"
@@ -39,7 +41,7 @@ def installed() -> Path:
         "-r",
         LOCK,
     ]
-    subprocess.run([str(word) for word in command], check=True)
+    subprocess.run([str(word) for word in command], env=environment() | uv_settings(), check=True)
     stamp.write_text(wanted)
     return HOME
 
