@@ -18,7 +18,7 @@ from airflow.sdk import (
 
 from economic import tasks
 from economic.config import callbacks as alerts
-from economic.config.dags import AgreementDag
+from economic.config.dags import SyncDag
 from economic.config.settings import Settings
 
 DOC = """
@@ -74,7 +74,7 @@ PARAMS = {
 }
 
 
-def sync_dag(agreement: AgreementDag, settings: Settings) -> DAG:
+def sync_dag(agreement: SyncDag, settings: Settings) -> DAG:
     """The DAG of one agreement."""
     if settings.on_late:
         # Airflow would only look for it when a sync is late.

@@ -10,9 +10,9 @@ from economic.config.settings import Settings
 from economic.errors import ConfigurationError
 
 try:
-    refused = Settings.from_environment().refused
+    rejected = Settings.from_environment().rejected
 except ConfigurationError:
-    refused = ()  # a setting of all DAGs is wrong, which the file that holds them reports
+    rejected = ()  # a setting of all DAGs is wrong, which the file that holds them reports
 
-if refused:
-    raise ConfigurationError(" ".join(refused), hint="The DAGs of all other entries run.")
+if rejected:
+    raise ConfigurationError(" ".join(rejected), hint="The DAGs of all other entries run.")

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from economic.records.decoder import RawItem, decode_page
-from economic.records.fitting import MOST_DIGITS, LeftOut
+from economic.records.fitting import MOST_DIGITS, DegradedField
 from economic.records.invoice import Invoice, parse_invoice
 from simulator.spoiling import Literal, Spoil, write_json
 
@@ -34,7 +34,7 @@ def item(text: str) -> RawItem:
     return decode_page(body.encode("utf-8", "surrogateescape")).items[0]
 
 
-def parse(candidate: RawItem) -> tuple[Invoice, list[LeftOut]]:
+def parse(candidate: RawItem) -> tuple[Invoice, list[DegradedField]]:
     """Parse an item, and once more with a blank that makes no difference but sends it the careful way: both read it the same.
 
     :raises RecordError: it is rejected.

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from economic.client.responses import describe
+from economic.client.responses import parse_error_body
 from economic.errors import ConfigurationError, RequestRefused
 from economic.outside_text import bounded, harmless, quoted
 from economic.records.agreement import parse_agreement
@@ -67,7 +67,7 @@ def test_what_e_conomic_says_is_harmless(text: str) -> None:
     agreement = parse_agreement(json.dumps({"agreementNumber": 1, "company": company}).encode())
     assert agreement.company_name == bounded(agreement.company_name or "", 200)
     body = json.dumps({"message": text, "logId": text, "errorCode": text}).encode()
-    said = describe(body, str)
+    said = parse_error_body(body, str)
     for part in (said.message, said.log_id, said.error_code):
         assert part == bounded(part or "")
 

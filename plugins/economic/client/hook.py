@@ -16,7 +16,7 @@ from requests import Response
 
 from economic import __version__
 from economic.client.connection import base_url, is_loopback, read_proxies, read_token, read_verify
-from economic.client.responses import describe, refusal, retry_after
+from economic.client.responses import error_for_status, parse_error_body, parse_retry_after
 from economic.client.session import PinnedSession
 from economic.client.tokens import Tokens
 from economic.client.transport import Limits, Traffic, Transport
@@ -190,9 +190,9 @@ class EconomicHook(HttpHook):
         :raises EconomicError: what the status means.
         """
         if response.status_code != 200:
-            said = describe(response.content, self._tokens.scrub)
-            asked = retry_after(response.headers.get("Retry-After"))
-            raise refusal(response.status_code, urlsplit(response.url).path, said, asked)
+            said = parse_error_body(response.content, self._tokens.scrub)
+            asked = parse_retry_after(response.headers.get("Retry-After"))
+            raise error_for_status(response.status_code, urlsplit(response.url).path, said, asked)
 
     @cached_property
     def _transport(self) -> Transport:

@@ -21,7 +21,7 @@ _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ErrorBody:
     """The useful parts of an error body."""
 
     message: str = ""
@@ -29,7 +29,7 @@ class Said:
     log_id: str | None = None
 
 
-def describe(body: bytes, scrub: Callable[[str], str]) -> Said:
+def parse_error_body(body: bytes, scrub: Callable[[str], str]) -> ErrorBody:
     """Read an error body as far as it can be read; anything that is no JSON object says nothing.
 
     :param scrub: takes secrets out of a text, should the answer repeat them.
@@ -37,9 +37,9 @@ def describe(body: bytes, scrub: Callable[[str], str]) -> Said:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return Said()
+        return ErrorBody()
     if not isinstance(value, dict):
-        return Said()
+        return ErrorBody()
 
     def text(key: str) -> str:
         found = value.get(key)
@@ -53,14 +53,14 @@ def describe(body: bytes, scrub: Callable[[str], str]) -> Said:
     errors = value.get("errors")
     if isinstance(errors, list):
         message = " ".join((message, "; ".join(e for e in errors if isinstance(e, str))))
-    return Said(
+    return ErrorBody(
         shown(message, LONGEST),
         shown(text("errorCode"), _LONGEST_ID) or None,
         shown(text("logId"), _LONGEST_ID) or None,
     )
 
 
-def refusal(status: int, path: str, said: Said, asked: float | None) -> EconomicError:
+def error_for_status(status: int, path: str, said: ErrorBody, asked: float | None) -> EconomicError:
     """The error for an answer whose status is not 200.
 
     :param asked: seconds of the answer's ``Retry-After``, if it had a usable one.
@@ -89,7 +89,7 @@ def refusal(status: int, path: str, said: Said, asked: float | None) -> Economic
     return RequestRefused(message, **known)  # type: ignore[arg-type]  # the keywords of AnswerError
 
 
-def retry_after(header: str | None, now: datetime | None = None) -> float | None:
+def parse_retry_after(header: str | None, now: datetime | None = None) -> float | None:
     """Seconds to wait, from a ``Retry-After`` header: seconds or an HTTP date; anything else counts as absent.
 
     RFC 9110, section 10.2.3, has whole seconds; equal numbers such as ``1.0`` are read as well. e-conomic's own use of it is unconfirmed.

@@ -22,7 +22,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import LocationValueError
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from economic.client.responses import describe, refusal, retry_after
+from economic.client.responses import error_for_status, parse_error_body, parse_retry_after
 from economic.client.session import PinnedSession, WatchedAdapter
 from economic.client.tokens import Tokens
 from economic.errors import BrokenResponse, ConfigurationError, ConnectionLost, RateLimited, RetriableError
@@ -161,8 +161,10 @@ class Transport:
             raise self._too_slow(path)
         self.traffic.bytes += len(body)
         if response.status_code != 200:
-            asked = retry_after(response.headers.get("Retry-After"))
-            raise refusal(response.status_code, path, describe(body, self._tokens.scrub), asked)
+            asked = parse_retry_after(response.headers.get("Retry-After"))
+            raise error_for_status(
+                response.status_code, path, parse_error_body(body, self._tokens.scrub), asked
+            )
         return parse(body)
 
     def _body(self, response: requests.Response, path: str, deadline: float) -> bytes:

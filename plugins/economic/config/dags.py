@@ -18,7 +18,7 @@ _ENTRY_KEYS = {"name", "conn_id", "schedule"}
 
 
 @dataclass(frozen=True, slots=True)
-class AgreementDag:
+class SyncDag:
     """One e-conomic agreement that has a DAG of its own.
 
     :param dag_id: ``economic_invoice_sync``, or with the agreement's name behind it.
@@ -31,9 +31,9 @@ class AgreementDag:
     schedule: str | None
 
 
-def read_agreements(
+def parse_agreements(
     text: str, default_conn_id: str | None, schedule: str
-) -> tuple[list[AgreementDag], tuple[str, ...]]:
+) -> tuple[list[SyncDag], tuple[str, ...]]:
     """The usable entries of ``ECONOMIC_AGREEMENTS``, and what is wrong with the others, in words.
 
     :param text: a JSON list of objects: ``name``, and if wanted ``conn_id`` (default ``economic_NAME``) and ``schedule``.
@@ -49,8 +49,8 @@ def read_agreements(
         return [], (f"ECONOMIC_AGREEMENTS is not JSON: {bounded(reason, 200)}.",)
     if not isinstance(entries, list):
         return [], ('ECONOMIC_AGREEMENTS is no list, such as [{"name": "north"}].',)
-    found: list[AgreementDag] = []
-    refused: list[str] = []
+    found: list[SyncDag] = []
+    rejected: list[str] = []
     dag_ids, conn_ids = {DAG_ID}, {default_conn_id}
     for position, entry in enumerate(entries, start=1):
         where = f"ECONOMIC_AGREEMENTS, entry {position}"
@@ -64,11 +64,11 @@ def read_agreements(
             dag_ids.add(one.dag_id)
             conn_ids.add(one.conn_id)
         except ConfigurationError as error:
-            refused.append(str(error))
-    return found, tuple(refused)
+            rejected.append(str(error))
+    return found, tuple(rejected)
 
 
-def _agreement(entry: Any, where: str, schedule: str) -> AgreementDag:
+def _agreement(entry: Any, where: str, schedule: str) -> SyncDag:
     if not isinstance(entry, dict):
         raise ConfigurationError(f"{where} is no object.", hint='Write it as {"name": "north"}.')
     unknown = sorted(set(entry) - _ENTRY_KEYS)
@@ -91,5 +91,9 @@ def _agreement(entry: Any, where: str, schedule: str) -> AgreementDag:
     own = entry.get("schedule")
     if own is not None and not isinstance(own, str):
         raise ConfigurationError(f"{where} has the schedule {quoted(own)}.", hint="Write it as text.")
-    chosen = schedules.spread(schedule, name) if own is None else schedules.checked(own, f"{where}, schedule")
-    return AgreementDag(f"{DAG_ID}__{name}", conn_id.strip(), chosen)
+    chosen = (
+        schedules.spread_minutes(schedule, name)
+        if own is None
+        else schedules.check_schedule(own, f"{where}, schedule")
+    )
+    return SyncDag(f"{DAG_ID}__{name}", conn_id.strip(), chosen)

@@ -26,7 +26,7 @@ _LISTED = re.compile(r"[0-9]+(,[0-9]+)*")
 _RANDOM = re.compile(r"\b[HR]\b", re.IGNORECASE)
 
 
-def checked(text: str, where: str) -> str:
+def check_schedule(text: str, where: str) -> str:
     """The schedule ``text``, when Airflow can use it.
 
     :param where: what to call it in the error: the variable, and the entry in it.
@@ -58,7 +58,7 @@ def _falls_due(text: str) -> bool:
     return True
 
 
-def previous_tick(schedule: str, moment: datetime) -> datetime:
+def previous_due_time(schedule: str, moment: datetime) -> datetime:
     """When a schedule fell due last before ``moment``, in UTC.
 
     A plain cron text gives Airflow's runs no interval of data, so it is worked out here.
@@ -69,7 +69,7 @@ def previous_tick(schedule: str, moment: datetime) -> datetime:
     return datetime.fromtimestamp(found.timestamp(), UTC)
 
 
-def spread(schedule: str, name: str) -> str:
+def spread_minutes(schedule: str, name: str) -> str:
     """The schedule, moved to a minute of the hour that belongs to ``name``, so that many do not start in the same second.
 
     Only the minutes move, and always to the same ones: one, a list of them, or ``*/N``. Other schedules stay as they are.

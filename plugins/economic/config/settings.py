@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from economic.config import schedules
-from economic.config.dags import DAG_ID, AgreementDag, read_agreements
+from economic.config.dags import DAG_ID, SyncDag, parse_agreements
 from economic.errors import ConfigurationError
 from economic.outside_text import quoted
 
@@ -39,16 +39,16 @@ class Settings:
     page_size                  ``ECONOMIC_PAGE_SIZE``              1000
     request_interval_ms        ``ECONOMIC_REQUEST_INTERVAL_MS``    100
     employee_cache_seconds     ``ECONOMIC_EMPLOYEE_CACHE_SECONDS`` 3600
-    agreements, refused        ``ECONOMIC_AGREEMENTS``             none besides the default
+    agreements, rejected       ``ECONOMIC_AGREEMENTS``             none besides the default
     on_failure                 ``ECONOMIC_ON_FAILURE``             nothing
     late_after_minutes         ``ECONOMIC_LATE_AFTER_MINUTES``     never
     on_late                    ``ECONOMIC_ON_LATE``                a line in the log
     page_amounts               ``ECONOMIC_PAGE_AMOUNTS``           false
     ========================== =================================== ====================
 
-    ``page_amounts``: whether the page in Airflow's UI shows amounts and refused values; whoever may read the DAG's runs sees the page.
+    ``page_amounts``: whether the page in Airflow's UI shows amounts and rejected values; whoever may read the DAG's runs sees the page.
     ``default_dag``: false leaves only the DAGs of ``ECONOMIC_AGREEMENTS``.
-    ``refused`` says in words which entries of ``ECONOMIC_AGREEMENTS`` cannot be used; they get no DAG, the others do.
+    ``rejected`` says in words which entries of ``ECONOMIC_AGREEMENTS`` cannot be used; they get no DAG, the others do.
     """
 
     schedule: str | None = schedules.DEFAULT
@@ -59,8 +59,8 @@ class Settings:
     page_size: int = LARGEST_PAGE
     request_interval_ms: int = SMALLEST_INTERVAL_MS
     employee_cache_seconds: int = 3600
-    agreements: tuple[AgreementDag, ...] = ()
-    refused: tuple[str, ...] = ()
+    agreements: tuple[SyncDag, ...] = ()
+    rejected: tuple[str, ...] = ()
     on_failure: str | None = None
     late_after_minutes: int | None = None
     on_late: str | None = None
@@ -75,13 +75,13 @@ class Settings:
         """
         given = os.environ if environment is None else environment
         auto_sync = _switch(given, "AUTO_SYNC_ENABLED", default=True)
-        schedule = schedules.checked(
+        schedule = schedules.check_schedule(
             _text(given, "ECONOMIC_SYNC_SCHEDULE", schedules.DEFAULT), "ECONOMIC_SYNC_SCHEDULE"
         )
         conn_id = _text(given, "ECONOMIC_CONN_ID", DEFAULT_CONN_ID)
         default_dag = _switch(given, "ECONOMIC_DEFAULT_DAG", default=True)
-        default = AgreementDag(DAG_ID, conn_id, schedule if auto_sync else None)
-        others, refused = read_agreements(
+        default = SyncDag(DAG_ID, conn_id, schedule if auto_sync else None)
+        others, rejected = parse_agreements(
             given.get("ECONOMIC_AGREEMENTS", ""), conn_id if default_dag else None, schedule
         )
         if not auto_sync:
@@ -105,7 +105,7 @@ class Settings:
             ),
             employee_cache_seconds=_number(given, "ECONOMIC_EMPLOYEE_CACHE_SECONDS", 3600, 0, 7 * 86_400),
             agreements=(default, *others) if default_dag else tuple(others),
-            refused=refused,
+            rejected=rejected,
             on_failure=_callable(given, "ECONOMIC_ON_FAILURE"),
             late_after_minutes=late_after_minutes,
             on_late=on_late,

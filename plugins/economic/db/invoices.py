@@ -11,7 +11,7 @@ from economic.db.sql import Connection, one, row, rows, run
 from economic.errors import AgreementMismatch, RecordError
 from economic.records.agreement import Agreement
 from economic.records.employee import Employee
-from economic.records.fitting import LeftOut
+from economic.records.fitting import DegradedField
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def report_degraded(
     connection: Connection,
     agreement_number: int,
     sync_id: int,
-    degraded: Mapping[int, Sequence[LeftOut]],
+    degraded: Mapping[int, Sequence[DegradedField]],
     *,
     parsed: Collection[int],
     unchanged: Collection[int],

@@ -32,7 +32,7 @@ _LONGEST_VALUE = 60
 _MOST_WHOLE_DIGITS = 60
 
 
-class LeftOut(NamedTuple):
+class DegradedField(NamedTuple):
     """A field that does not hold what it should and is therefore left out.
 
     :param field: its path in e-conomic's spelling (``customer.customerNumber``).
@@ -51,14 +51,14 @@ class LeftOut(NamedTuple):
 
 def fit(
     value: dict[str, Any], kind: type[T], required: frozenset[str] = frozenset()
-) -> tuple[T, list[LeftOut]]:
+) -> tuple[T, list[DegradedField]]:
     """Convert a decoded object, leaving out field by field what does not fit.
 
     :param value: changed in place.
     :param required: paths that must fit when they are there.
     :raises RecordError: one of those does not.
     """
-    left_out: list[LeftOut] = []
+    left_out: list[DegradedField] = []
     while True:
         try:
             return convert(value, kind), left_out
@@ -99,12 +99,12 @@ def read_amount(field: str, value: Any) -> Decimal | None:
     amount = _number(value)
     if amount is None:
         if type(value) is str and _JSON_NUMBER.fullmatch(value):
-            raise LeftOut(
+            raise DegradedField(
                 field, "amount_out_of_range", f"{field} is too large or too small for an amount."
             ).error()
-        raise LeftOut(field, "not_an_amount", f"{field} is not an amount, but {_kind(value)}.").error()
+        raise DegradedField(field, "not_an_amount", f"{field} is not an amount, but {_kind(value)}.").error()
     if not LOWEST <= amount.adjusted() <= HIGHEST or len(amount.as_tuple().digits) > MOST_DIGITS:
-        raise LeftOut(
+        raise DegradedField(
             field, "amount_out_of_range", f"{field} is too large or too small for an amount."
         ).error()
     return amount
@@ -168,26 +168,26 @@ def text_or_none(text: str | None) -> str | None:
     return text if text and not text.isspace() else None
 
 
-def missing(field: str) -> LeftOut:
+def missing(field: str) -> DegradedField:
     """The reason for a field that must be there and is not."""
-    return LeftOut(field, "missing", f"{field} is missing.")
+    return DegradedField(field, "missing", f"{field} is missing.")
 
 
-def _problem(field: str, words: str, value: Any) -> LeftOut:
+def _problem(field: str, words: str, value: Any) -> DegradedField:
     """Put msgspec's words into ours, with the value where it helps and is not a secret: numbers, dates, codes."""
     if words.startswith("Expected `object"):
-        return LeftOut(field, "not_an_object", f"{field} is not an object, but {_kind(value)}.")
+        return DegradedField(field, "not_an_object", f"{field} is not an object, but {_kind(value)}.")
     if words.startswith("Expected `str` of length"):
-        return LeftOut(field, "text_too_long", f"{field} is longer than {LONGEST_TEXT:,} characters.")
+        return DegradedField(field, "text_too_long", f"{field} is longer than {LONGEST_TEXT:,} characters.")
     if words.startswith("Expected `str` matching") or field == "currency":
-        return LeftOut(field, "not_a_currency", f"{field} is not a currency code: {_shown(value)}.")
+        return DegradedField(field, "not_a_currency", f"{field} is not a currency code: {_shown(value)}.")
     if words.startswith("Expected `str"):
-        return LeftOut(field, "not_a_text", f"{field} is not a text: {_shown(value)}.")
+        return DegradedField(field, "not_a_text", f"{field} is not a text: {_shown(value)}.")
     if words.startswith("Expected `int` ") or _is_huge(value):
-        return LeftOut(field, "number_out_of_range", f"{field} is out of range: {_shown(value)}.")
+        return DegradedField(field, "number_out_of_range", f"{field} is out of range: {_shown(value)}.")
     if words.startswith("Expected `int"):
-        return LeftOut(field, "not_a_number", f"{field} is not a whole number: {_shown(value)}.")
-    return LeftOut(field, "not_a_date", f"{field} is not a date: {_shown(value)}.")
+        return DegradedField(field, "not_a_number", f"{field} is not a whole number: {_shown(value)}.")
+    return DegradedField(field, "not_a_date", f"{field} is not a date: {_shown(value)}.")
 
 
 def _is_huge(value: Any) -> bool:

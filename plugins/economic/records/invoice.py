@@ -35,7 +35,7 @@ from economic.records.fitting import (
     HIGHEST,
     LOWEST,
     MOST_DIGITS,
-    LeftOut,
+    DegradedField,
     drop,
     fit,
     missing,
@@ -139,7 +139,7 @@ def invoice_number(item: RawItem) -> int | None:
         return None
 
 
-def parse_invoice(item: RawItem) -> tuple[Invoice, list[LeftOut]]:
+def parse_invoice(item: RawItem) -> tuple[Invoice, list[DegradedField]]:
     """Parse one item of ``/invoices/booked``: the invoice, and which of its fields were left out and why.
 
     :raises RecordError: its number, a date, the currency or an amount is not what it should be, or it is not readable.
@@ -222,7 +222,7 @@ def _row(found: BookedInvoice, amounts: tuple[Any, ...], raw: str, item: RawItem
     )
 
 
-def _parse_odd(item: RawItem) -> tuple[Invoice, list[LeftOut]]:
+def _parse_odd(item: RawItem) -> tuple[Invoice, list[DegradedField]]:
     try:
         item.encoded.decode()
     except UnicodeDecodeError:
@@ -249,16 +249,16 @@ def _parse_odd(item: RawItem) -> tuple[Invoice, list[LeftOut]]:
     try:
         read_amount(AMOUNTS[0], found.exchange_rate)
     except RecordError as error:
-        unfit.append(LeftOut(error.field, error.reason, error.message))
+        unfit.append(DegradedField(error.field, error.reason, error.message))
         found = replace(found, exchange_rate=None)
     amounts = _read_amounts(item_amounts(found))
     left_out |= {problem.field: problem for problem in unfit}
     return _row(found, amounts, raw, item), list(left_out.values())
 
 
-def _broken_text(path: str) -> LeftOut:
+def _broken_text(path: str) -> DegradedField:
     known = all(_PLAIN_NAME.fullmatch(name) for name in path.split("."))
     field = path if known else "(item)"
-    return LeftOut(
+    return DegradedField(
         field, "broken_text", f"{field} holds a broken character; raw_data has U+FFFD in its place."
     )

@@ -85,7 +85,7 @@ def read_order(asked: AskedFor, *, conn_id: str, schedule: str | None, attempt: 
 
 def _days_of_tick(due: datetime, schedule: str | None) -> tuple[date, date]:
     own = due.astimezone(UTC)
-    before = own if schedule is None else schedules.previous_tick(schedule, own)
+    before = own if schedule is None else schedules.previous_due_time(schedule, own)
     return before.date(), own.date()
 
 

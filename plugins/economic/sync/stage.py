@@ -13,7 +13,7 @@ from economic.db.sql import run
 from economic.db.statistics import Counts, nothing_usable
 from economic.errors import ContractChanged, RecordError
 from economic.records.decoder import RawItem
-from economic.records.fitting import LeftOut
+from economic.records.fitting import DegradedField
 from economic.records.invoice import Invoice, digest, invoice_number, parse_invoice
 from economic.sync.attempt import Attempt, percentage, stored_counts
 from economic.sync.pagination import Page
@@ -35,7 +35,7 @@ class _TriagedPage:
 
     unchanged: list[int]
     others: list[RawItem]
-    degraded: dict[int, list[LeftOut]] = field(default_factory=dict)
+    degraded: dict[int, list[DegradedField]] = field(default_factory=dict)
     rejected: list[Rejection] = field(default_factory=list)
 
     def parse(self) -> Iterator[Invoice]:

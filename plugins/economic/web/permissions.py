@@ -9,25 +9,23 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.models.dag import DagModel
 
-from economic.config.dags import AgreementDag
+from economic.config.dags import SyncDag
 
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
 
-def may_read(user: BaseUser, dags: Sequence[AgreementDag]) -> Iterator[AgreementDag]:
+def may_read(user: BaseUser, dags: Sequence[SyncDag]) -> Iterator[SyncDag]:
     """Those of the DAGs whose runs the user may read."""
     return _allowed(user, dags, "GET")
 
 
-def may_trigger(user: BaseUser, dags: Sequence[AgreementDag]) -> frozenset[str]:
+def may_trigger(user: BaseUser, dags: Sequence[SyncDag]) -> frozenset[str]:
     """The ids of those of the DAGs that the user may trigger."""
     return frozenset(dag.dag_id for dag in _allowed(user, dags, "POST"))
 
 
-def _allowed(
-    user: BaseUser, dags: Iterable[AgreementDag], method: Literal["GET", "POST"]
-) -> Iterator[AgreementDag]:
+def _allowed(user: BaseUser, dags: Iterable[SyncDag], method: Literal["GET", "POST"]) -> Iterator[SyncDag]:
     asked = list(dags)
     teams = DagModel.get_dag_id_to_team_name_mapping([dag.dag_id for dag in asked])
     manager = get_auth_manager()

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 
-from economic.config.dags import AgreementDag
+from economic.config.dags import SyncDag
 from economic.config.settings import Settings
 from economic.errors import ConfigurationError
 from economic.web import permissions as access
@@ -71,7 +71,7 @@ def _some(user: GetUserDep, settings: SettingsDep) -> None:
         raise HTTPException(HTTPStatus.FORBIDDEN)
 
 
-def _all(user: GetUserDep, settings: SettingsDep) -> list[AgreementDag]:
+def _all(user: GetUserDep, settings: SettingsDep) -> list[SyncDag]:
     """The DAGs whose runs the user may read."""
     dags = list(access.may_read(user, settings.agreements))
     if not dags:
@@ -79,7 +79,7 @@ def _all(user: GetUserDep, settings: SettingsDep) -> list[AgreementDag]:
     return dags
 
 
-def _shown(dag_id: str, user: GetUserDep, settings: SettingsDep) -> AgreementDag:
+def _shown(dag_id: str, user: GetUserDep, settings: SettingsDep) -> SyncDag:
     """The DAG of the path. One whose runs the user may not read is no more there than one that does not exist."""
     asked = [dag for dag in settings.agreements if dag.dag_id == dag_id]
     for dag in access.may_read(user, asked):
@@ -88,8 +88,8 @@ def _shown(dag_id: str, user: GetUserDep, settings: SettingsDep) -> AgreementDag
     raise HTTPException(HTTPStatus.NOT_FOUND)
 
 
-ShownDep = Annotated[AgreementDag, Depends(_shown)]
-AllDep = Annotated[list[AgreementDag], Depends(_all)]
+ShownDep = Annotated[SyncDag, Depends(_shown)]
+AllDep = Annotated[list[SyncDag], Depends(_all)]
 
 
 @routes.get("/", dependencies=[Depends(_some)])
@@ -169,7 +169,7 @@ async def rejections(request: Request, settings: SettingsDep, dag: ShownDep) -> 
     return _json({"rejections": told, "most": MOST_ROWS})
 
 
-async def _triggerable(user: BaseUser, dags: Sequence[AgreementDag]) -> frozenset[str]:
+async def _triggerable(user: BaseUser, dags: Sequence[SyncDag]) -> frozenset[str]:
     """The ids of those that the user may trigger; asked in a thread, because Airflow looks into its own database for it."""
     return await run_in_threadpool(access.may_trigger, user, dags)
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from economic.config import schedules
-from economic.config.dags import DAG_ID, AgreementDag
+from economic.config.dags import DAG_ID, SyncDag
 from economic.db.sql import Row
 
 LATE_AFTER = timedelta(hours=1)
@@ -39,7 +39,7 @@ _HELD = {
 _HELD_AMOUNTS = {"net": "net_amount_base", "unpaid": "remainder_base", "overdue_unpaid": "overdue_base"}
 
 
-def dag_json(dag: AgreementDag, *, may_trigger: bool) -> dict[str, Any]:
+def dag_json(dag: SyncDag, *, may_trigger: bool) -> dict[str, Any]:
     """What is known of an agreement's DAG without its database."""
     return {
         "dag_id": dag.dag_id,
@@ -49,7 +49,7 @@ def dag_json(dag: AgreementDag, *, may_trigger: bool) -> dict[str, Any]:
     }
 
 
-def standing_json(found: Row, dag: AgreementDag, *, amounts: bool, months: bool = True) -> dict[str, Any]:
+def standing_json(found: Row, dag: SyncDag, *, amounts: bool, months: bool = True) -> dict[str, Any]:
     """How an agreement stands.
 
     :param found: its row of :func:`economic.db.status.connections`.
@@ -80,12 +80,12 @@ def missed_due(found: Row, schedule: str | None, now: datetime) -> datetime | No
     last = found["last_synced_at"]
     if schedule is None or last is None:
         return None
-    due = schedules.previous_tick(schedule, now - LATE_AFTER)
+    due = schedules.previous_due_time(schedule, now - LATE_AFTER)
     at_work = found["running"] and not found["stalled"] and found["last_started_at"] >= due
     return due if last < due and not at_work else None
 
 
-def sync_json(found: Row, dag: AgreementDag) -> dict[str, Any]:
+def sync_json(found: Row, dag: SyncDag) -> dict[str, Any]:
     """One sync of the list.
 
     :param found: a row of :func:`economic.db.status.latest_syncs`.
@@ -160,7 +160,7 @@ def _month_number(month: str) -> int:
     return int(month[:4]) * 12 + int(month[5:]) - 1
 
 
-def _last_json(found: Row, dag: AgreementDag) -> dict[str, Any]:
+def _last_json(found: Row, dag: SyncDag) -> dict[str, Any]:
     return {
         **_order_json(found, dag, "last_"),
         "sync_id": found["last_sync_id"],
@@ -179,7 +179,7 @@ def _last_json(found: Row, dag: AgreementDag) -> dict[str, Any]:
     }
 
 
-def _outcome_json(found: Row, dag: AgreementDag) -> dict[str, Any] | None:
+def _outcome_json(found: Row, dag: SyncDag) -> dict[str, Any] | None:
     if found["outcome_sync_id"] is None:
         return None
     ours = _is_ours(found, dag, "outcome_")
@@ -200,7 +200,7 @@ def _outcome_json(found: Row, dag: AgreementDag) -> dict[str, Any] | None:
     }
 
 
-def _is_ours(found: Row, dag: AgreementDag, prefix: str) -> bool:
+def _is_ours(found: Row, dag: SyncDag, prefix: str) -> bool:
     """Whether this DAG's own connection made the sync.
 
     Another Airflow may write to the same database. Its run ids and messages are not shown here: they
@@ -209,7 +209,7 @@ def _is_ours(found: Row, dag: AgreementDag, prefix: str) -> bool:
     return bool(found[f"{prefix}dag_id"] == dag.dag_id and found[f"{prefix}conn_id"] == dag.conn_id)
 
 
-def _order_json(found: Row, dag: AgreementDag, prefix: str) -> dict[str, Any]:
+def _order_json(found: Row, dag: SyncDag, prefix: str) -> dict[str, Any]:
     """What began a sync, and what it said of itself."""
     ours = _is_ours(found, dag, prefix)
     return {

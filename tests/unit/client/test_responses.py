@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from economic.client.responses import Said, describe, refusal, retry_after
+from economic.client.responses import ErrorBody, error_for_status, parse_error_body, parse_retry_after
 from economic.client.tokens import Tokens
 from economic.errors import CredentialsRefused, RateLimited, RequestRefused, ServerFault
 
@@ -39,8 +39,8 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
     ],
 )
 def test_each_status_is_the_error_that_says_what_to_do(status: int, kind: type[Exception]) -> None:
-    said = Said("Could not parse.", "E04810", "0123-CPH")
-    error = refusal(status, "/invoices/booked", said, None)
+    said = ErrorBody("Could not parse.", "E04810", "0123-CPH")
+    error = error_for_status(status, "/invoices/booked", said, None)
     assert type(error) is kind
     assert vars(error)["status"] == status
     for part in (str(status), "/invoices/booked", "Could not parse.", "E04810", "0123-CPH"):
@@ -49,7 +49,7 @@ def test_each_status_is_the_error_that_says_what_to_do(status: int, kind: type[E
 
 def test_an_error_body_is_read_as_far_as_it_goes() -> None:
     body = b'{"message": "Could not parse query string filter.", "errors": ["Filtering is not allowed."], "logId": "x-CPH", "errorCode": 5}'
-    assert describe(body, str) == Said(
+    assert parse_error_body(body, str) == ErrorBody(
         "Could not parse query string filter. Filtering is not allowed.", None, "x-CPH"
     )
 
@@ -58,8 +58,8 @@ def test_an_error_body_is_read_as_far_as_it_goes() -> None:
     "body", [b"", b"<html>Bad gateway</html>", b"[]", b"null", b"\xff", b'{"message": 5, "errors": {"a": 1}}']
 )
 def test_a_body_that_says_nothing_is_no_error_of_its_own(body: bytes) -> None:
-    assert describe(body, str) == Said()
-    assert "502" in str(refusal(502, "/self", Said(), None))
+    assert parse_error_body(body, str) == ErrorBody()
+    assert "502" in str(error_for_status(502, "/self", ErrorBody(), None))
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_a_body_that_says_nothing_is_no_error_of_its_own(body: bytes) -> None:
     ],
 )
 def test_what_cannot_be_printed_or_stored_is_left_out(body: bytes) -> None:
-    message = describe(body, str).message
+    message = parse_error_body(body, str).message
     assert message.isprintable()
     assert message.replace(";", "").split() == ["a", "b", "c", "d", "e"]
 
 
 def test_a_long_message_is_cut_and_secrets_are_taken_out() -> None:
     body = b'{"message": "token SECRET is bad ' + b"x" * 5000 + b'"}'
-    said = describe(body, lambda text: text.replace("SECRET", "***"))
+    said = parse_error_body(body, lambda text: text.replace("SECRET", "***"))
     assert len(said.message) == 500
     assert "SECRET" not in said.message
 
@@ -132,12 +132,12 @@ def hidden(text: str) -> bool:
 def test_a_repeated_token_is_hidden_in_every_spelling(spell: Callable[[str], str], token: str) -> None:
     """What stands around it stays readable, save for base64 that holds both."""
     body = json.dumps({"message": f"before {spell(token)} after", "logId": spell(token)}).encode()
-    said = describe(body, Tokens(SECRET, GRANT).scrub)
+    said = parse_error_body(body, Tokens(SECRET, GRANT).scrub)
     assert said.message.startswith("before ")
     assert said.message.endswith(" after")
     assert hidden(said.message), said.message
     assert hidden(said.log_id or ""), said.log_id
-    assert describe(body, Tokens("demo", "demo").scrub).message != said.message
+    assert parse_error_body(body, Tokens("demo", "demo").scrub).message != said.message
 
 
 @pytest.mark.parametrize("piece", ["\\", "%25", "&amp;", "%2561", SECRET[:-1], "&#", "a", " "])
@@ -173,4 +173,4 @@ def test_a_long_answer_is_searched_in_short_time(piece: str) -> None:
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
-    assert retry_after(header, NOW) == seconds
+    assert parse_retry_after(header, NOW) == seconds

@@ -26,26 +26,26 @@ from economic.config import schedules
     ],
 )
 def test_the_tick_before_is_found(schedule: str, moment: str, before: str) -> None:
-    found = schedules.previous_tick(schedule, datetime.fromisoformat(moment).replace(tzinfo=UTC))
+    found = schedules.previous_due_time(schedule, datetime.fromisoformat(moment).replace(tzinfo=UTC))
     assert found == datetime.fromisoformat(before).replace(tzinfo=UTC)
 
 
 def test_the_moment_may_be_in_any_zone() -> None:
     moment = datetime(2026, 3, 2, 1, tzinfo=timezone(timedelta(hours=1)))
-    assert schedules.previous_tick("0 */6 * * *", moment) == datetime(2026, 3, 1, 18, tzinfo=UTC)
+    assert schedules.previous_due_time("0 */6 * * *", moment) == datetime(2026, 3, 1, 18, tzinfo=UTC)
 
 
 def test_two_hundred_agreements_do_not_start_together() -> None:
-    minutes = Counter(schedules.spread("0 */6 * * *", f"company_{n}").split()[0] for n in range(200))
+    minutes = Counter(schedules.spread_minutes("0 */6 * * *", f"company_{n}").split()[0] for n in range(200))
     assert len(minutes) > 50
     assert max(minutes.values()) <= 10
 
 
 @pytest.mark.parametrize("schedule", ["0 */6 * * *", *schedules.PRESETS])
 def test_a_spread_schedule_is_valid_stable_and_of_the_same_rhythm(schedule: str) -> None:
-    moved = schedules.spread(schedule, "north")
-    assert schedules.checked(moved, "here") == moved
-    assert moved == schedules.spread(schedule, "north")
+    moved = schedules.spread_minutes(schedule, "north")
+    assert schedules.check_schedule(moved, "here") == moved
+    assert moved == schedules.spread_minutes(schedule, "north")
     assert moved.split()[1:] == schedules.PRESETS.get(schedule, schedule).split()[1:]
 
 
@@ -53,10 +53,10 @@ def test_a_spread_schedule_is_valid_stable_and_of_the_same_rhythm(schedule: str)
     ("schedule", "times"), [("*/30 * * * *", 48), ("5,35 * * * *", 48), ("*/10 8-17 * * *", 60)]
 )
 def test_a_schedule_of_several_minutes_keeps_its_rhythm_and_is_spread(schedule: str, times: int) -> None:
-    moved = {schedules.spread(schedule, f"company_{n}") for n in range(200)}
+    moved = {schedules.spread_minutes(schedule, f"company_{n}") for n in range(200)}
     assert len(moved) > 5
     for one in moved:
-        ticks = croniter(schedules.checked(one, "here"), datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC))
+        ticks = croniter(schedules.check_schedule(one, "here"), datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC))
         found = [datetime.fromtimestamp(ticks.get_next(float), UTC) for _ in range(times)]
         assert {tick.date() for tick in found} == {date(2026, 3, 2)}
         assert len({tick.minute for tick in found}) == times // len({tick.hour for tick in found})
@@ -65,4 +65,4 @@ def test_a_schedule_of_several_minutes_keeps_its_rhythm_and_is_spread(schedule: 
 
 @pytest.mark.parametrize("schedule", ["10-20 * * * *", "* * * * *", "*/60 * * * *", "1,5-9 * * * *"])
 def test_another_schedule_stays_as_it_is(schedule: str) -> None:
-    assert schedules.spread(schedule, "north") == schedule
+    assert schedules.spread_minutes(schedule, "north") == schedule

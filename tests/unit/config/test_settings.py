@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from economic.config.dags import AgreementDag
+from economic.config.dags import SyncDag
 from economic.config.settings import Settings
 from economic.errors import ConfigurationError
 
@@ -21,7 +21,7 @@ def test_the_defaults_are_the_missions() -> None:
         page_size=1000,
         request_interval_ms=100,
         employee_cache_seconds=3600,
-        agreements=(AgreementDag("economic_invoice_sync", "economic_default", "0 */6 * * *"),),
+        agreements=(SyncDag("economic_invoice_sync", "economic_default", "0 */6 * * *"),),
     )
 
 
@@ -49,8 +49,8 @@ def test_every_setting_can_be_set() -> None:
         250,
         0,
         (
-            AgreementDag("economic_invoice_sync", "company_a", "*/30 * * * *"),
-            AgreementDag("economic_invoice_sync__b", "company_b", "@daily"),
+            SyncDag("economic_invoice_sync", "company_a", "*/30 * * * *"),
+            SyncDag("economic_invoice_sync__b", "company_b", "@daily"),
         ),
         (),
         "my_alerts.failed",
@@ -70,7 +70,7 @@ def test_the_default_dag_can_be_switched_off() -> None:
     assert [(dag.dag_id, dag.conn_id) for dag in found.agreements] == [
         ("economic_invoice_sync__b", "economic_default")
     ]
-    assert found.refused == ()
+    assert found.rejected == ()
 
 
 @pytest.mark.parametrize("value", ["false", "False", " no ", "off", "0"])
@@ -133,9 +133,9 @@ def test_an_unusable_value_is_refused_by_name_with_what_would_do(name: str, valu
 )
 def test_an_agreement_that_cannot_be_used_is_left_out_and_named(entries: str, said: str) -> None:
     found = Settings.from_environment({"ECONOMIC_AGREEMENTS": entries})
-    (refused,) = found.refused
-    assert said in refused
-    assert len(refused) < 300
+    (rejected,) = found.rejected
+    assert said in rejected
+    assert len(rejected) < 300
     assert len(found.agreements) == 1 + entries.count('"name": "a"}, {')
 
 

@@ -15,7 +15,7 @@ from hypothesis import given
 
 from economic.errors import EconomicError, RecordError
 from economic.records.decoder import RawItem, decode_page
-from economic.records.fitting import LONGEST_TEXT, LeftOut
+from economic.records.fitting import LONGEST_TEXT, DegradedField
 from economic.records.invoice import READING, Invoice, digest, invoice_number, parse_invoice
 from simulator.books import Books
 from simulator.ledger import Ledger
@@ -433,7 +433,7 @@ LEFT_OUT = [
 @pytest.mark.parametrize(("path", "raw", "reason", "message"), LEFT_OUT, ids=lambda value: value[:30])
 def test_an_unfit_field_is_left_out_and_nothing_else(path: str, raw: str, reason: str, message: str) -> None:
     found, left_out = parse(changed(path, raw))
-    assert left_out == [LeftOut(path, reason, message)]
+    assert left_out == [DegradedField(path, reason, message)]
     assert column(found, path) is None
     usual = whole(item(WHOLE))
     assert found._replace(**{COLUMNS[path]: column(usual, path)})[:-2] == usual[:-2]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from economic.config.dags import AgreementDag
+from economic.config.dags import SyncDag
 from economic.web import serializers as display
 
 NOW = datetime(2026, 3, 10, 14, 0, tzinfo=UTC)
@@ -72,14 +72,14 @@ def test_reasons_are_told_in_words(reason: str, words: str) -> None:
 
 
 def test_a_dag_is_named_after_its_agreement() -> None:
-    north = AgreementDag("economic_invoice_sync__north", "economic_north", None)
+    north = SyncDag("economic_invoice_sync__north", "economic_north", None)
     assert display.dag_json(north, may_trigger=True) == {
         "dag_id": "economic_invoice_sync__north",
         "name": "north",
         "scheduled": False,
         "may_trigger": True,
     }
-    default = AgreementDag("economic_invoice_sync", "economic_default", "@daily")
+    default = SyncDag("economic_invoice_sync", "economic_default", "@daily")
     assert display.dag_json(default, may_trigger=False)["name"] == ""
 
 
