@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from psycopg import conninfo, sql
 
-from economic.db.statements import sql_folder
+from economic.db.sql import sql_folder
 
 OWNER, SYNC, PAGE = "economic_owner", "economic_sync", "economic_web"
 

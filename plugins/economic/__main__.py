@@ -15,12 +15,11 @@ from typing import NoReturn
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from economic.cli import health
 from economic.cli.output import check_line, status_lines
-from economic.db import invoices as store
-from economic.db import schema, status
+from economic.db import agreements, invoices, runs, schema
 from economic.db.opening import open_connection
-from economic.db.sql import Connection, reading, transaction, translated
-from economic.db.statements import Migration, migrations
+from economic.db.sql import Connection, Migration, migrations, reading, transaction, translated
 from economic.errors import ConfigurationError, EconomicError
 
 _AGE = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
@@ -64,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader has seen enough (`status | head`); Python's own flush at the end must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return status.UNKNOWN if monitored else FAILED
+        return health.UNKNOWN if monitored else FAILED
     return code
 
 
@@ -98,8 +97,8 @@ def _monitored(words: Sequence[str]) -> int:
     except Exception as error:
         # Monitoring shows this line to many: the kind of error, not its text.
         reason = f"unexpected {type(error).__name__}"
-    sys.stdout.write(check_line([status.Health(status.UNKNOWN, reason)]))
-    return status.UNKNOWN
+    sys.stdout.write(check_line([health.Health(health.UNKNOWN, reason)]))
+    return health.UNKNOWN
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -193,10 +192,10 @@ def _conn_ids(given: argparse.Namespace) -> list[str] | None:
 
 def _check(given: argparse.Namespace) -> int:
     with _connected(given) as connection, reading(connection):
-        found = status.connections(connection, _conn_ids(given))
-    judged = [status.health(one, given.max_age) for one in found if not status.is_unbound(one)]
+        found = agreements.statuses(connection, _conn_ids(given))
+    judged = [health.judge(one, given.max_age) for one in found if not agreements.is_unbound(one)]
     if not judged:
-        judged = [status.Health(status.CRITICAL, "no agreement was ever synced")]
+        judged = [health.Health(health.CRITICAL, "no agreement was ever synced")]
     sys.stdout.write(check_line(judged))
     return max(one.level for one in judged)
 
@@ -204,11 +203,11 @@ def _check(given: argparse.Namespace) -> int:
 def _status(given: argparse.Namespace) -> int:
     shown: list[str] = []
     with _connected(given) as connection, reading(connection):
-        found = status.connections(connection, _conn_ids(given))
+        found = agreements.statuses(connection, _conn_ids(given))
         for one in found if any(one["last_sync_id"] for one in found) else ():
             number = one["agreement_number"]
-            syncs = status.latest_syncs(connection, number, one["conn_id"], given.syncs)
-            refused = [] if number is None else status.rejections(connection, number, given.syncs)
+            syncs = runs.latest_syncs(connection, number, one["conn_id"], given.syncs)
+            refused = [] if number is None else invoices.rejections(connection, number, given.syncs)
             shown += [*status_lines(one, syncs, refused), ""]
     sys.stdout.writelines(f"{line}\n" for line in shown or ["Nothing was ever synced."])
     return 0
@@ -216,7 +215,7 @@ def _status(given: argparse.Namespace) -> int:
 
 def _unbind(given: argparse.Namespace) -> int:
     with _connected(given) as connection, transaction(connection):
-        released = store.unbind_agreement(connection, given.conn_id)
+        released = agreements.unbind_agreement(connection, given.conn_id)
     if released is None:
         raise ConfigurationError(
             f"The connection {given.conn_id} is bound to no agreement.",

@@ -11,15 +11,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from psycopg.types.string import TextLoader
 
-from economic.db import invoices as store
-from economic.db import runs, staging
+from economic.db import agreements, invoices, runs, staging
 from economic.db.invoices import Rejection
 from economic.db.sql import transaction
 from economic.errors import RecordError
 from economic.records.agreement import Agreement
 from economic.records.decoder import RawItem
 from economic.records.invoice import Invoice, invoice_number
-from tests.support.payloads import WHOLE, invoices, item, parse
+from tests.support.payloads import WHOLE, item, parse
 
 AGREEMENT = 42
 
@@ -29,7 +28,7 @@ def copy(connection: psycopg.Connection) -> psycopg.Connection:
     """A copy with one agreement and the row of its first sync, number 1."""
     connection.adapters.register_loader("jsonb", TextLoader)
     with transaction(connection):
-        store.bind_agreement(connection, "x", Agreement(AGREEMENT, "x", "DKK"))
+        agreements.bind_agreement(connection, "x", Agreement(AGREEMENT, "x", "DKK"))
         runs.open_sync_run(
             connection,
             dag_id="d",
@@ -73,7 +72,7 @@ def test_what_is_accepted_is_stored_exactly_and_what_is_not_is_set_aside(
         staging.write(copy, 1, 1, lambda: [invoice])
         try:
             with copy.transaction():
-                done = store.upsert(copy, AGREEMENT, 1, 1, 1, 1)
+                done = invoices.upsert(copy, AGREEMENT, 1, 1, 1, 1)
         except psycopg.DataError as error:
             # typed columns never are to blame, only what nobody has looked at
             with pytest.raises(psycopg.DataError), copy.transaction():
@@ -84,7 +83,7 @@ def test_what_is_accepted_is_stored_exactly_and_what_is_not_is_set_aside(
             return
         assert (done.staged, done.created) == (1, 1)
         _is_stored(copy, invoice)
-        again = store.upsert(copy, AGREEMENT, 1, 1, 1, 1)
+        again = invoices.upsert(copy, AGREEMENT, 1, 1, 1, 1)
         assert (again.created, again.updated, again.raw_changed) == (0, 0, 0)
 
 
@@ -99,6 +98,6 @@ def _is_stored(copy: psycopg.Connection, invoice: Invoice) -> None:
 
 def _is_set_aside(copy: psycopg.Connection, candidate: RawItem, error: RecordError) -> None:
     rejection = Rejection(invoice_number(candidate), candidate.raw, error)
-    store.reject(copy, AGREEMENT, 1, [rejection, rejection])
+    invoices.reject(copy, AGREEMENT, 1, [rejection, rejection])
     found = copy.execute("select item_key, field, message from economic.rejected_invoice").fetchall()
     assert found == [(rejection.key, error.field, error.message)]

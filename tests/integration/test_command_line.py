@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from economic import __main__
-from economic.db import status
+from economic.cli import health
 from economic.db.connection import connect
 from economic.db.sql import translated
 from economic.errors import CredentialsRefused, EconomicError
@@ -147,7 +147,7 @@ def test_check_is_unknown_after_unexpected_error(
         raise KeyError("CANARY")
 
     company.sync()
-    monkeypatch.setattr(status, "health", fail)
+    monkeypatch.setattr(health, "judge", fail)
     assert __main__.main(["check", "--dsn", database]) == 3
     assert capsys.readouterr() == ("UNKNOWN: unexpected KeyError\n", "")
 

@@ -11,8 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from economic.db import invoices as store
-from economic.db import lease, runs, status
+from economic.db import agreements, invoices, lease, runs
 from economic.db import sql as databases
 from economic.db.connection import connect
 from economic.web import queries as reading
@@ -128,10 +127,10 @@ def test_every_statement_runs_in_limited_transaction(company: Company, run_type:
 
 READS: dict[str, Callable[[psycopg.Connection], object]] = {
     "a sync's row": lambda connection: runs.sync_run(connection, 1),
-    "a connection's agreement": lambda connection: store.bound_agreement(connection, "economic_default"),
-    "how agreements stand": lambda connection: status.connections(connection, None),
-    "latest syncs": lambda connection: status.latest_syncs(connection, 1, "economic_default", 5),
-    "rejections": lambda connection: status.rejections(connection, 1, 5),
+    "a connection's agreement": lambda connection: agreements.bound_agreement(connection, "economic_default"),
+    "how agreements stand": lambda connection: agreements.statuses(connection, None),
+    "latest syncs": lambda connection: runs.latest_syncs(connection, 1, "economic_default", 5),
+    "rejections": lambda connection: invoices.rejections(connection, 1, 5),
     "a free lease": lambda connection: lease.check_free(connection, 1, 1),
 }
 

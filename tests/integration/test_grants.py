@@ -11,8 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from economic.db.sql import prepare
-from economic.db.statements import sql_folder
+from economic.db.sql import prepare, sql_folder
 from economic.web import queries as reading
 from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company

@@ -10,9 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from economic.db import invoices as store
+from economic.db import agreements, runs
 from economic.db import lease as leases
-from economic.db import runs
 from economic.db.lease import Lease
 from economic.db.sql import one, prepare, transaction
 from economic.errors import LeaseBusy, LeaseLost
@@ -31,7 +30,7 @@ def connect(database: str) -> Iterator[Callable[[], psycopg.Connection]]:
         return opened[-1]
 
     with transaction(new()):
-        store.bind_agreement(opened[0], "economic_default", Agreement(AGREEMENT, "x", "DKK"))
+        agreements.bind_agreement(opened[0], "economic_default", Agreement(AGREEMENT, "x", "DKK"))
     yield new
     for connection in opened:
         connection.close()
@@ -110,7 +109,9 @@ def test_first_syncs_of_an_agreement_that_begin_together_all_bind_it(
             barrier.wait(timeout=30)
             try:
                 with transaction(connection):
-                    store.bind_agreement(connection, f"connection_{number}", Agreement(number, "x", "DKK"))
+                    agreements.bind_agreement(
+                        connection, f"connection_{number}", Agreement(number, "x", "DKK")
+                    )
             except psycopg.Error as error:
                 errors.append(error)
 
@@ -303,7 +304,7 @@ def test_force_ends_exactly_the_session_in_the_way(
     writer, stranger, queued = connect(), connect(), connect()
     held = take(writer)
     with transaction(stranger):
-        store.bind_agreement(stranger, "economic_north", Agreement(7, "y", "DKK"))
+        agreements.bind_agreement(stranger, "economic_north", Agreement(7, "y", "DKK"))
     other = leases.acquire(stranger, 7, new_sync(stranger), "try 1", force=False)
     slow = leases.fenced(stranger, other)
     slow.__enter__()

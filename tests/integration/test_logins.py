@@ -9,7 +9,7 @@ import pytest
 
 from deploy.container import logins
 from dev import embedded_postgres
-from economic.db import status
+from economic.db import agreements
 from economic.db.sql import prepare, transaction
 
 
@@ -43,4 +43,4 @@ def test_airflows_logins_own_nothing_and_change_no_table() -> None:
                     connection.execute(refused.encode())
             sync.execute("insert into economic.agreement (agreement_number, conn_id) values (1, 'one')")
         with prepare(connect(logins.PAGE)) as connection, transaction(connection):  # type: ignore[arg-type]
-            assert [row["agreement_number"] for row in status.connections(connection, None)] == [1]
+            assert [row["agreement_number"] for row in agreements.statuses(connection, None)] == [1]

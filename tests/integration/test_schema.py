@@ -15,8 +15,7 @@ from psycopg import sql
 
 from economic.db import schema
 from economic.db import sql as database
-from economic.db.sql import one, prepare, rows, translated
-from economic.db.statements import migrations, sql_folder
+from economic.db.sql import migrations, one, prepare, rows, sql_folder, translated
 from economic.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
 
 PARAMETER = re.compile(r"%\((\w+)\)s")

@@ -15,10 +15,9 @@ import psycopg
 import pytest
 
 import simulator
-from economic.db import invoices as store
-from economic.db.sql import run
-from economic.db.statements import statement
-from economic.db.statistics import Counts
+from economic.db import invoices
+from economic.db.runs import Counts
+from economic.db.sql import run, statement
 from economic.errors import (
     AgreementMismatch,
     ContractChanged,
@@ -29,7 +28,7 @@ from economic.errors import (
     ServerFault,
     SyncEnded,
 )
-from economic.records import invoice as invoices
+from economic.records import invoice
 from economic.sync import employee_names as naming
 from economic.sync import fetch as scanning
 from economic.sync import lifecycle as sync
@@ -190,7 +189,7 @@ def test_an_invoice_that_comes_as_it_was_stored_is_known_again_and_not_read(
     agrees_with_the_books(company)
     # and so does another version of the package, which might read the same text otherwise.
     tamper(company, number, quietly=True)
-    monkeypatch.setattr(invoices, "READING", b"next")
+    monkeypatch.setattr(invoice, "READING", b"next")
     assert counts(company.sync(), "updated", "unchanged") == (1, 249)
     agrees_with_the_books(company)
 
@@ -199,7 +198,7 @@ def test_after_an_upgrade_everything_is_read_once_and_then_known_again(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     company.sync()
-    monkeypatch.setattr(invoices, "READING", b"next")
+    monkeypatch.setattr(invoice, "READING", b"next")
     before = company.xmins()
     assert counts(company.sync(), "updated", "unchanged", "raw_changed") == (0, 250, 0)
     after = company.xmins()
@@ -288,7 +287,7 @@ def test_many_open_rejections_resolve_within_seconds(company: Company) -> None:
     )
     with company.connection.transaction():
         company.connection.execute("set local statement_timeout = '4s'")
-        assert store.resolve_stored(company.connection, 1234567, 2, 1, 100, refused=[1500]) == 999
+        assert invoices.resolve_stored(company.connection, 1234567, 2, 1, 100, refused=[1500]) == 999
     still_open = company.rows(
         "select invoice_number from economic.rejected_invoice where resolved_at is null"
     )

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from economic.db.statements import sql_folder
+from economic.db.sql import sql_folder
 from tests.integration.conftest import Company
 
 VIEWS = {"invoice_overview", "invoices", "payments", "receivables_aging", "sync_status"}

@@ -202,10 +202,11 @@ def test_conf_error_leaves_a_failed_row(copy: Copy, asked: Asked, message: str) 
 )
 def test_run_that_found_another_leaves_the_verdict(copy: Copy, asked: Asked, state: str) -> None:
     """It never held the lease, so it has nothing to say about the copy, and names no other run."""
-    from economic.db import status
+    from economic.cli import health
+    from economic.db import agreements
 
     assert copy.run(Asked("manual__1")).state == "success"
-    before = status.health(status.connections(copy.connection, None)[0], timedelta(days=1)).level
+    before = health.judge(agreements.statuses(copy.connection, None)[0], timedelta(days=1)).level
     assert copy.attempt(FETCH, Asked("manual__at_work")).state == "success"
     assert copy.attempt(FETCH, asked).state == state
     ((verdict, message),) = copy.syncs("status", "message")[-1:]
@@ -213,7 +214,7 @@ def test_run_that_found_another_leaves_the_verdict(copy: Copy, asked: Asked, sta
     copy.connection.execute(
         "update economic.sync_run set status = 'superseded', finished_at = now() where sync_id = 2"
     )
-    assert status.health(status.connections(copy.connection, None)[0], timedelta(days=1)).level == before
+    assert health.judge(agreements.statuses(copy.connection, None)[0], timedelta(days=1)).level == before
 
 
 # -- how old a scan may be ------------------------------------------------------------------------------------------

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from economic.db import invoices as store
-from economic.db import runs
+from economic.db import agreements, runs
 from economic.db import sql as database
-from economic.db.sql import prepare, transaction
-from economic.db.statements import statement
+from economic.db.sql import prepare, statement, transaction
 from economic.records.agreement import Agreement
 
 Connect = Callable[[], psycopg.Connection]
@@ -23,7 +21,7 @@ def new_agreement(connection: psycopg.Connection) -> int:
     """An agreement nobody else has."""
     number = next(_agreements)
     with transaction(connection):
-        store.bind_agreement(connection, f"connection_{number}", Agreement(number, "x", "DKK"))
+        agreements.bind_agreement(connection, f"connection_{number}", Agreement(number, "x", "DKK"))
     return number
 
 

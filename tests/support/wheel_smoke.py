@@ -72,7 +72,7 @@ def page_can_be_made() -> None:
 
 def package_is_the_installed_one_and_finds_its_sql() -> None:
     import economic
-    from economic.db.statements import sql_folder
+    from economic.db.sql import sql_folder
 
     home = Path(economic.__file__).parent
     assert home.is_relative_to(sys.prefix), home

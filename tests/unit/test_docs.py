@@ -12,7 +12,7 @@ import pytest
 from dev.verbs import VERBS
 from economic import errors
 from economic.__main__ import _parser
-from economic.db.statements import sql_folder
+from economic.db.sql import sql_folder
 from economic.sync.request import KNOWN_CONF
 from economic.web import queries as reading
 

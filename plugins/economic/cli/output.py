@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from economic.cli.health import LEVELS, Health, ago
+from economic.db.agreements import is_unbound
 from economic.db.sql import Row
-from economic.db.status import LEVELS, Health, ago, is_unbound, trigger
 from economic.outside_text import bounded, harmless
 
 _BAR = 40
@@ -123,8 +124,18 @@ def _sync(sync: Row) -> tuple[str, ...]:
         f"{sync['statistics'].get(key, 0):,}"
         for key in ("fetched", "created", "updated", "failed", "missing")
     ]
-    head = (str(sync["sync_id"]), _moment(sync["started_at"]), f"{sync['seconds']:,.1f}", trigger(sync))
+    head = (str(sync["sync_id"]), _moment(sync["started_at"]), f"{sync['seconds']:,.1f}", _trigger(sync))
     return (*head, sync["status"], *counts)
+
+
+def _trigger(sync: Row) -> str:
+    """Return what began a sync: ``scheduled``, ``manual, forced``, ``backfill, 2026-03-01 to 2026-03-02``."""
+    words = [sync["run_type"]]
+    if sync["force"]:
+        words.append("forced")
+    if sync["scope"] == "range":
+        words.append(f"{sync['date_from'] or 'start'} to {sync['date_to'] or 'today'}")
+    return ", ".join(words)
 
 
 def _moment(at: datetime) -> str:

@@ -7,10 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from economic.db.sql import Connection, one, row, rows, run
-from economic.errors import AgreementMismatch, RecordError
-from economic.records.agreement import Agreement
-from economic.records.employee import Employee
+from economic.db.sql import Connection, Row, one, rows, run
+from economic.errors import RecordError
 from economic.records.fitting import DegradedField
 
 
@@ -78,61 +76,6 @@ class Gone:
     count: int
     numbers: list[int]
     unnumbered: int
-
-
-@dataclass(frozen=True, slots=True)
-class EmployeeCache:
-    """How many employees are known, whether all were fetched lately, and whether invoices name one never looked up."""
-
-    known: int
-    fresh: bool
-    uncovered: bool
-
-
-def bound_agreement(connection: Connection, conn_id: str) -> int | None:
-    """The agreement that a connection id reached first, and may reach only."""
-    found = row(connection, "select_agreement_of_connection", conn_id=conn_id)
-    return None if found is None else found["agreement_number"]
-
-
-def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -> None:
-    """Bind a connection id to the agreement it reached.
-
-    :raises AgreementMismatch: it is bound to another one, or another connection is bound to this one.
-    """
-    bound = row(connection, "select_agreement_of_connection", conn_id=conn_id)
-    if bound is not None and bound["agreement_number"] != agreement.agreement_number:
-        raise AgreementMismatch(
-            f"The connection {conn_id} reaches another company than its rows belong to. Nothing was written.",
-            hint=(
-                "Put the right tokens into the connection. If it has moved to another company on purpose, run "
-                f"`python -m economic unbind {conn_id}`, or give the new company a connection id of its own."
-            ),
-            detail=(
-                f"It reaches agreement {agreement.agreement_number} ({agreement.company_name}); its rows belong to "
-                f"agreement {bound['agreement_number']} ({bound['company_name']})."
-            ),
-        )
-    run(connection, "upsert_agreement", conn_id=conn_id, **agreement._asdict())
-    holder = one(connection, "select_connection_of_agreement", agreement_number=agreement.agreement_number)
-    if holder["conn_id"] != conn_id:
-        raise AgreementMismatch(
-            f"The connection {conn_id} reaches a company whose rows belong to another connection. Nothing was written.",
-            hint=(
-                f"Put the tokens of its own company into {conn_id}. If {conn_id} is to take the other one's place, run "
-                "`python -m economic unbind` for that one; the task's log names it."
-            ),
-            detail=(
-                f"It reaches agreement {agreement.agreement_number} ({agreement.company_name}), which belongs to the "
-                f"connection {holder['conn_id']}."
-            ),
-        )
-
-
-def unbind_agreement(connection: Connection, conn_id: str) -> int | None:
-    """Let go of the agreement that a connection id is bound to; its number, None when there was none."""
-    found = row(connection, "unbind_agreement", conn_id=conn_id)
-    return None if found is None else int(found["agreement_number"])
 
 
 def digests(connection: Connection, agreement_number: int, numbers: Iterable[int]) -> dict[int, bytes]:
@@ -270,46 +213,8 @@ def mark_missing(connection: Connection, agreement_number: int, numbers: Sequenc
     return run(connection, "mark_missing_invoices", agreement_number=agreement_number, numbers=list(numbers))
 
 
-def employee_cache(connection: Connection, agreement_number: int, cache_seconds: float) -> EmployeeCache:
-    """How good the stored employees still are."""
-    return EmployeeCache(
-        **one(
-            connection,
-            "select_employee_cache",
-            agreement_number=agreement_number,
-            cache_seconds=cache_seconds,
-        )
-    )
-
-
-def store_employees(
-    connection: Connection, agreement_number: int, sync_id: int, employees: Sequence[Employee]
-) -> list[int]:
-    """Take over the list of employees; return the numbers that are in use, or staged by a sync, but not on it."""
-    numbers = [employee.employee_number for employee in employees]
-    run(
-        connection,
-        "upsert_employees",
-        agreement_number=agreement_number,
-        numbers=numbers,
-        names=[employee.name for employee in employees],
-    )
-    unknown = rows(
-        connection,
-        "mark_unknown_employees",
-        agreement_number=agreement_number,
-        sync_id=sync_id,
-        listed=numbers,
-    )
-    return sorted(found["employee_number"] for found in unknown)
-
-
-def misnamed_stretches(connection: Connection, agreement_number: int, most: int) -> list[tuple[int, int]]:
-    """Return the invoices without their employee's name in stretches of at most ``most``: first and last number of each."""
-    found = rows(connection, "select_misnamed_stretches", agreement_number=agreement_number, rows=most)
-    return [(stretch["first"], stretch["last"]) for stretch in found]
-
-
-def name_invoices(connection: Connection, agreement_number: int, first: int, last: int) -> int:
-    """Write employees' names onto a stretch of invoices; return how many changed."""
-    return run(connection, "update_employee_names", agreement_number=agreement_number, first=first, last=last)
+def rejections(connection: Connection, agreement_number: int, most: int) -> list[Row]:
+    """Return rejected items, the open ones first; without their raw text, and without message for a role that may not read values."""
+    granted = one(connection, "select_rights_on_values")["granted"]
+    name = "select_rejections" if granted else "select_rejection_reasons"
+    return rows(connection, name, agreement_number=agreement_number, most=most)

@@ -6,8 +6,18 @@ from collections.abc import Sequence
 
 import psycopg
 
-from economic.db.sql import LOCK_TIMEOUT, STATEMENT_TIMEOUT, Connection, one, rows, run, transaction
-from economic.db.statements import Migration, migrations, statement
+from economic.db.sql import (
+    LOCK_TIMEOUT,
+    STATEMENT_TIMEOUT,
+    Connection,
+    Migration,
+    migrations,
+    one,
+    rows,
+    run,
+    statement,
+    transaction,
+)
 from economic.errors import SchemaMismatch
 
 OLDEST_SERVER = 150000

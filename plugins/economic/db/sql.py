@@ -1,17 +1,22 @@
-"""Transactions on PostgreSQL, and what its errors mean for the caller."""
+"""Statements, transactions, and the meaning of PostgreSQL's errors.
+
+Every statement is a file under ``include/sql``. Parameters are bound by the driver: nothing is ever
+written into the text.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
-from economic.db.statements import statement
 from economic.errors import ConfigurationError, DatabaseUnavailable, EconomicError, FatalError, SchemaMismatch
 from economic.outside_text import bounded
 
@@ -29,6 +34,51 @@ _OBSTRUCTED = {"40001", "40P01", "55P03"}
 _GONE = {"25006", "25P03", "57P01", "57P02", "57P03", "57P05"}
 """Read-only since a failover, idle too long in a transaction, and the server's reasons for ending connections."""
 _STOPPING = {"53100": "The database's disk is full.", "53200": "The database is out of memory."}
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_MIGRATION = re.compile(r"(\d{4})_(\w+)\.sql")
+
+
+class Migration(NamedTuple):
+    """One step of the schema: its version, its name, its statements."""
+
+    version: int
+    name: str
+    text: bytes
+
+
+def sql_folder() -> Path:
+    """Where the statements are: in the installed package, else in the checkout or next to a mounted ``plugins`` folder.
+
+    :raises FileNotFoundError: they are in neither place.
+    """
+    for folder in (_PACKAGE / "_sql", _PACKAGE.parents[1] / "include" / "sql"):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(
+        f"The SQL statements are missing: neither in the package {_PACKAGE} nor in include/sql beside the plugins folder."
+    )
+
+
+@cache
+def _files() -> dict[str, Path]:
+    return {path.stem: path for path in sql_folder().rglob("*.sql")}
+
+
+@cache
+def statement(name: str) -> bytes:
+    """Return the statement in ``NAME.sql``, whichever folder holds it, as the driver takes it."""
+    return _files()[name].read_bytes()
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """All steps of the schema, in order."""
+    found = []
+    for path in (sql_folder() / "schema").iterdir():
+        if match := _MIGRATION.fullmatch(path.name):
+            found.append(Migration(int(match[1]), match[2], path.read_bytes()))
+    return tuple(sorted(found))
 
 
 def prepare(connection: Connection) -> Connection:

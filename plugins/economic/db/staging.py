@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from economic.db.sql import Connection, one, rows
-from economic.db.statements import statement
+from economic.db.sql import Connection, one, rows, statement
 from economic.records.invoice import Invoice
 
 UNREADABLE = (psycopg.DataError, psycopg.errors.StatementTooComplex)

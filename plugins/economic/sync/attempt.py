@@ -16,10 +16,9 @@ from psycopg.types.json import Jsonb
 from economic.db import retry as redo
 from economic.db import staging
 from economic.db.lease import Lease
-from economic.db.runs import Owner, SyncRun
+from economic.db.runs import Counts, Owner, SyncRun
 from economic.db.sql import Connection, one
 from economic.db.staging import StagedPage
-from economic.db.statistics import Counts
 from economic.errors import (
     AgreementMismatch,
     DatabaseUnavailable,
@@ -37,6 +36,7 @@ T = TypeVar("T")
 _HEARTBEAT_SECONDS = 20.0
 SCAN_VALID_FOR = timedelta(hours=1)
 """An older scan is never stored: what it read may have changed since."""
+_WHOLE_PAGE = 10
 ENDS_A_SYNC = (LeaseLost, DatabaseUnavailable, psycopg.Error)
 """A lost lease or database, which may show while e-conomic is waited for. Nothing else that goes wrong over names or totals ends a sync."""
 
@@ -204,6 +204,14 @@ class Attempt:
             traffic = self.client.traffic
             self._told = (traffic.requests, traffic.retries, traffic.bytes)
         self._clock = time.monotonic()
+
+
+def nothing_usable(rejected: int, of: int) -> bool:
+    """Return whether a page holds nothing that can be stored: then the API or the table is not the one this version knows.
+
+    A few items may all be bad by chance; ten are not.
+    """
+    return rejected == of >= _WHOLE_PAGE
 
 
 def in_words(error: Exception) -> str:

@@ -1,16 +1,22 @@
-"""Phase three: the names that were not stored with their invoices, and the end of the sync."""
+"""Employee names: the list, fetched and stored; and phase three, which names the remaining invoices and ends the sync."""
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
-from economic.db import invoices as store
+from economic.db import employees, runs
+from economic.db.runs import Counts, SyncStatistics
 from economic.db.sql import run
-from economic.db.statistics import Counts, SyncStatistics
-from economic.sync import employees
-from economic.sync.attempt import Attempt, Client, stored_counts
+from economic.errors import RecordError
+from economic.outside_text import listed
+from economic.records.employee import Employee, parse_employee
+from economic.sync.attempt import ENDS_A_SYNC, Attempt, Client, in_words, stored_counts
 from economic.sync.ending import end
 
+log = logging.getLogger(__name__)
+
+_MOST_PAGES = 250
 STRETCH = 5_000
 """Names are written in transactions of at most this many invoices."""
 
@@ -22,11 +28,11 @@ def populate_employee_names(attempt: Attempt, client: Client, cache_seconds: int
     taken away. When e-conomic does not answer, the stored names serve and the sync ends ``completed_with_errors``.
     """
     attempt.write(lambda: _note(attempt, attempt.counts))
-    problem = employees.refresh(attempt, client, cache_seconds)
+    problem = refresh_employees(attempt, client, cache_seconds)
     agreement = attempt.lease.agreement_number
-    for first, last in store.misnamed_stretches(attempt.connection, agreement, STRETCH):
+    for first, last in employees.misnamed_stretches(attempt.connection, agreement, STRETCH):
         attempt.committed(attempt.write(partial(_name_invoices, attempt, first, last)))
-    known = store.employee_cache(attempt.connection, agreement, cache_seconds).known
+    known = employees.employee_cache(attempt.connection, agreement, cache_seconds).known
     counts = (
         attempt.counts + attempt.spent("names_seconds") + Counts(employees=known - attempt.counts.employees)
     )
@@ -36,7 +42,7 @@ def populate_employee_names(attempt: Attempt, client: Client, cache_seconds: int
 
 
 def _name_invoices(attempt: Attempt, first: int, last: int) -> Counts:
-    named = store.name_invoices(attempt.connection, attempt.lease.agreement_number, first, last)
+    named = employees.name_invoices(attempt.connection, attempt.lease.agreement_number, first, last)
     counts = attempt.counts + attempt.spent("names_seconds") + Counts(invoices_named=named)
     _note(attempt, counts)
     return counts
@@ -50,3 +56,65 @@ def _note(attempt: Attempt, counts: Counts) -> None:
         message="Filling in employee names",
         statistics=stored_counts(counts),
     )
+
+
+def refresh_employees(
+    attempt: Attempt, client: Client, cache_seconds: int, *, attempts: int | None = None
+) -> str | None:
+    """Ask for the employees unless the stored list still serves.
+
+    Without the names a sync is whole: no failure to get them ends it, except a lost lease or database.
+
+    :param cache_seconds: how long a list serves. One that was asked for by this sync always does; a forced sync takes no older one.
+    :param attempts: how often each request is tried, when not as often as others.
+    :return: what went wrong, None when nothing did.
+    """
+    age = runs.age_seconds(attempt.connection, attempt.run.sync_id)
+    serves = age if attempt.run.force else max(age, cache_seconds)
+    cache = employees.employee_cache(attempt.connection, attempt.lease.agreement_number, serves)
+    if cache.fresh and not cache.uncovered:
+        return None
+    try:
+        attempt.check_agreement(client)
+        listed_employees = _list_employees(client, attempts)
+    except ENDS_A_SYNC:
+        raise
+    except Exception as error:
+        reason = in_words(error)
+        log.warning("The employee names could not be refreshed, the stored ones serve: %s", reason)
+        return f"the employee names could not be refreshed: {reason}"
+    unknown = attempt.write(
+        lambda: employees.store_employees(
+            attempt.connection, attempt.lease.agreement_number, attempt.run.sync_id, listed_employees
+        )
+    )
+    if unknown:
+        log.warning(
+            "e-conomic lists no employee with number %s.", listed([str(number) for number in unknown])
+        )
+    return None
+
+
+def _list_employees(client: Client, attempts: int | None) -> list[Employee]:
+    found: dict[int, Employee] = {}
+    cursor: int | None = None
+    for _ in range(_MOST_PAGES):
+        page = client.employees_above(cursor, attempts=attempts)
+        before = len(found)
+        for item in page.items:
+            try:
+                employee = parse_employee(item)
+            except RecordError as error:
+                log.warning("An employee was left out: %s", error.message)
+            else:
+                found[employee.employee_number] = employee
+        if page.results <= len(page.items) or len(found) == before:
+            break
+        cursor = max(found)
+    else:
+        log.warning(
+            "The list of employees does not end: %d of them were read, from %d pages.",
+            len(found),
+            _MOST_PAGES,
+        )
+    return list(found.values())

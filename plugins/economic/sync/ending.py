@@ -6,8 +6,8 @@ import logging
 
 from economic.db import lease as leases
 from economic.db import runs
+from economic.db.runs import SyncStatistics
 from economic.db.sql import run
-from economic.db.statistics import SyncStatistics
 from economic.sync import announcements
 from economic.sync.attempt import Attempt, counted
 

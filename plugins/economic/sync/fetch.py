@@ -11,12 +11,12 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from economic.db import runs
+from economic.db.runs import Counts
 from economic.db.sql import run
-from economic.db.statistics import Counts
 from economic.records.decoder import CollectionPage
 from economic.records.totals import Totals
-from economic.sync import employees
 from economic.sync.attempt import ENDS_A_SYNC, Attempt, Client, in_words, stored_counts
+from economic.sync.employee_names import refresh_employees
 from economic.sync.pagination import Position, scan
 from economic.sync.stage import stage
 
@@ -42,7 +42,7 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
         _start_again(attempt, "invoices were booked or removed among those read")
         complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
     # Tried once only, not to keep the invoices waiting: what is not there now is asked for again in phase three.
-    employees.refresh(attempt, client, cache_seconds, attempts=1)
+    refresh_employees(attempt, client, cache_seconds, attempts=1)
     counts = attempt.counts + attempt.spent("fetch_seconds")
     words = "all of them" if complete else "not proven to be all"
     attempt.write(

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from economic.db import invoices as store
+from economic.db import agreements, runs, schema
 from economic.db import lease as leases
-from economic.db import runs, schema
 from economic.db.lease import Lease
 from economic.db.runs import Owner, SyncRun
 from economic.db.sql import Connection, row, run, transaction
@@ -62,7 +61,7 @@ def begin(
     else:
         sync_id = open_row(connection, order)
     opened(sync_id)
-    bound = store.bound_agreement(connection, order.conn_id)
+    bound = agreements.bound_agreement(connection, order.conn_id)
     if resumed is None and order.run_type == "backfill":
         _give_way(connection, order.conn_id, sync_id)
     if bound is not None and resumed is None and not order.force:
@@ -76,7 +75,7 @@ def begin(
         opened(sync_id)
         client.while_waiting = _renewal(connection, None)
     with transaction(connection):
-        store.bind_agreement(connection, order.conn_id, agreement)
+        agreements.bind_agreement(connection, order.conn_id, agreement)
         run(
             connection,
             "update_sync_run_agreement",

@@ -8,15 +8,17 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 from psycopg.types.json import Jsonb
 
-from economic.db import invoices as store
+from economic.db import invoices
 from economic.db.invoices import Gone, HeldTotals
+from economic.db.runs import Counts
 from economic.db.sql import run
-from economic.db.statistics import Counts, too_many_rejected
 from economic.records.totals import Totals
 from economic.sync.attempt import Attempt, counted, stored_counts
 
 log = logging.getLogger(__name__)
 
+_TOLERATED_REJECTIONS = 50
+_TOLERATED_SHARE = 0.01
 _FEWEST_GONE = 10
 _SHARE_GONE = Decimal("0.005")
 """If more invoices than this disappear at once, assume a bad answer and mark none: booked invoices do not vanish."""
@@ -48,7 +50,7 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
     proven = now.complete and now.scope == "full"
     missing, warning = 0, None
     returned = (
-        store.unmark_refused(attempt.connection, agreement, now.sync_id) if attempt.counts.failed else 0
+        invoices.unmark_refused(attempt.connection, agreement, now.sync_id) if attempt.counts.failed else 0
     )
     if proven:
         run(
@@ -57,7 +59,7 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
             agreement_number=agreement,
             sync_id=now.sync_id,
         )
-    held = store.held_totals(attempt.connection, agreement)
+    held = invoices.held_totals(attempt.connection, agreement)
     if too_many_rejected(attempt.counts.failed, attempt.run.scan_seen):
         warning = f"{attempt.counts.failed:,} of {counted(attempt.run.scan_seen, 'invoice')} could not be stored: none was marked missing"
     elif proven and not _holds_what_was_shown(attempt, held):
@@ -65,7 +67,7 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
         attempt.check_staging()
         missing, warning = _mark_missing(attempt, held)
     if missing:
-        held = store.held_totals(attempt.connection, agreement)
+        held = invoices.held_totals(attempt.connection, agreement)
     reconciled, verdict = _verdict(attempt, held, warning)
     counts = attempt.counts + attempt.spent("upsert_seconds") + Counts(missing=missing, returned=returned)
     run(
@@ -79,6 +81,11 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
         statistics=stored_counts(counts),
     )
     return counts, reconciled, verdict, warning
+
+
+def too_many_rejected(rejected: int, of: int) -> bool:
+    """Return whether so many of a sync's invoices were rejected that what it did not see is not proof of anything."""
+    return rejected > max(_TOLERATED_REJECTIONS, int(of * _TOLERATED_SHARE))
 
 
 def _holds_what_was_shown(attempt: Attempt, held: HeldTotals) -> bool:
@@ -98,14 +105,14 @@ def _mark_missing(attempt: Attempt, held: HeldTotals) -> tuple[int, str | None]:
     """
     agreement = attempt.lease.agreement_number
     most = held.invoice_count if attempt.run.accept_missing else most_missing(held.invoice_count)
-    gone = store.gone_invoices(attempt.connection, agreement, attempt.run.sync_id, most)
+    gone = invoices.gone_invoices(attempt.connection, agreement, attempt.run.sync_id, most)
     if not gone.count:
         return 0, None
     if obstacle := _obstacle(gone, most, held, attempt.run.totals):
         return 0, (
             f"e-conomic no longer returns {gone.count:,} of {counted(held.invoice_count, 'invoice')}, {obstacle}: none was marked missing"
         )
-    marked = store.mark_missing(attempt.connection, agreement, gone.numbers)
+    marked = invoices.mark_missing(attempt.connection, agreement, gone.numbers)
     more = ", ..." if gone.count > _MOST_LOGGED else ""
     log.warning(
         "e-conomic no longer returns %s, marked missing: %s%s.",

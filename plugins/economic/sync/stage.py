@@ -6,16 +6,15 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from economic.db import invoices as store
-from economic.db import staging
+from economic.db import invoices, staging
 from economic.db.invoices import Rejection
+from economic.db.runs import Counts
 from economic.db.sql import run
-from economic.db.statistics import Counts, nothing_usable
 from economic.errors import ContractChanged, RecordError
 from economic.records.decoder import RawItem
 from economic.records.fitting import DegradedField
 from economic.records.invoice import Invoice, digest, invoice_number, parse_invoice
-from economic.sync.attempt import Attempt, percentage, stored_counts
+from economic.sync.attempt import Attempt, nothing_usable, percentage, stored_counts
 from economic.sync.pagination import Page
 
 log = logging.getLogger(__name__)
@@ -102,9 +101,9 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
     if triaged.unchanged:
         first = triaged.usable - len(triaged.unchanged) + 1
         staging.write_known(attempt.connection, now.sync_id, page.number, first, triaged.unchanged)
-    store.reject(attempt.connection, agreement, now.sync_id, triaged.rejected)
+    invoices.reject(attempt.connection, agreement, now.sync_id, triaged.rejected)
     rejected = {rejection.invoice_number for rejection in triaged.rejected}
-    still_degraded = store.report_degraded(
+    still_degraded = invoices.report_degraded(
         attempt.connection,
         agreement,
         now.sync_id,
@@ -146,7 +145,7 @@ def _triage(attempt: Attempt, page: Page) -> _TriagedPage:
     stored = (
         {}
         if attempt.run.force
-        else store.digests(attempt.connection, attempt.lease.agreement_number, page.numbered)
+        else invoices.digests(attempt.connection, attempt.lease.agreement_number, page.numbered)
     )
     unchanged = [number for number, expected in stored.items() if digest(page.numbered[number]) == expected]
     if not unchanged:

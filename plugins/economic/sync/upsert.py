@@ -8,13 +8,12 @@ from typing import Any
 
 import psycopg
 
-from economic.db import invoices as store
-from economic.db import staging
+from economic.db import invoices, staging
 from economic.db.invoices import Rejection, Upserted
+from economic.db.runs import Counts
 from economic.db.sql import run
-from economic.db.statistics import Counts, nothing_usable
 from economic.errors import ContractChanged, RecordError
-from economic.sync.attempt import Attempt, percentage, stored_counts
+from economic.sync.attempt import Attempt, nothing_usable, percentage, stored_counts
 from economic.sync.reconcile import reconcile
 
 log = logging.getLogger(__name__)
@@ -88,9 +87,9 @@ def _write_page(attempt: Attempt, page: int) -> tuple[Counts, _PageResult]:
         attempt.check_staging()
     _stop_if_nothing_usable(result.refused, rows)
     agreement = attempt.lease.agreement_number
-    store.reject(attempt.connection, agreement, now.sync_id, result.refused)
+    invoices.reject(attempt.connection, agreement, now.sync_id, result.refused)
     refused = [r.invoice_number for r in result.refused if r.invoice_number is not None]
-    store.resolve_stored(attempt.connection, agreement, now.sync_id, page, page, refused)
+    invoices.resolve_stored(attempt.connection, agreement, now.sync_id, page, page, refused)
     stored = Counts(
         created=result.created,
         updated=result.updated,
@@ -124,7 +123,7 @@ def _pass_known_pages(attempt: Attempt, first: int, to_compare: set[int]) -> Non
         rows = sum(now.staged_rows[first - 1 : last])
         if staging.known_rows(attempt.connection, now.sync_id, first, last) != rows:
             attempt.check_staging()
-        store.resolve_stored(attempt.connection, attempt.lease.agreement_number, now.sync_id, first, last)
+        invoices.resolve_stored(attempt.connection, attempt.lease.agreement_number, now.sync_id, first, last)
         return _note_stored(attempt, last, Counts(unchanged=rows))
 
     attempt.committed(attempt.write(write), stored_pages=last)
@@ -155,7 +154,7 @@ def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _
     """
     try:
         with attempt.connection.transaction():
-            done = store.upsert(
+            done = invoices.upsert(
                 attempt.connection, attempt.lease.agreement_number, attempt.run.sync_id, page, first, last
             )
     except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.StatementTooComplex) as error:

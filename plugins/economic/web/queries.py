@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from economic.db import invoices as store
-from economic.db import schema, status
+from economic.db import agreements, invoices, runs, schema
 from economic.db.connection import connect
 from economic.db.sql import explain, reading
 from economic.errors import ConfigurationError, EconomicError, SchemaMismatch
@@ -118,7 +117,7 @@ def standings(postgres_conn_id: str, conn_ids: Sequence[str]) -> list[Row]:
     :raises Unreadable: so it is.
     """
     with _reading(postgres_conn_id) as connection:
-        return status.connections(connection, conn_ids)
+        return agreements.statuses(connection, conn_ids)
 
 
 def syncs(postgres_conn_id: str, conn_id: str) -> list[Row]:
@@ -127,8 +126,8 @@ def syncs(postgres_conn_id: str, conn_id: str) -> list[Row]:
     :raises Unreadable: so it is.
     """
     with _reading(postgres_conn_id) as connection:
-        number = store.bound_agreement(connection, conn_id)
-        return status.latest_syncs(connection, number, conn_id, MOST_SYNCS)
+        number = agreements.bound_agreement(connection, conn_id)
+        return runs.latest_syncs(connection, number, conn_id, MOST_SYNCS)
 
 
 def rejections(postgres_conn_id: str, conn_id: str) -> list[Row]:
@@ -137,8 +136,8 @@ def rejections(postgres_conn_id: str, conn_id: str) -> list[Row]:
     :raises Unreadable: so it is.
     """
     with _reading(postgres_conn_id) as connection:
-        number = store.bound_agreement(connection, conn_id)
-        return [] if number is None else status.rejections(connection, number, MOST_ROWS)
+        number = agreements.bound_agreement(connection, conn_id)
+        return [] if number is None else invoices.rejections(connection, number, MOST_ROWS)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def dag_json(dag: SyncDag, *, may_trigger: bool) -> dict[str, Any]:
 def standing_json(found: Row, dag: SyncDag, *, amounts: bool, months: bool = True) -> dict[str, Any]:
     """How an agreement stands.
 
-    :param found: its row of :func:`economic.db.status.connections`.
+    :param found: its row of :func:`economic.db.agreements.statuses`.
     :param months: whether the invoices of each month are told; in a list of many they are most of it.
     """
     return {
@@ -88,7 +88,7 @@ def missed_due(found: Row, schedule: str | None, now: datetime) -> datetime | No
 def sync_json(found: Row, dag: SyncDag) -> dict[str, Any]:
     """One sync of the list.
 
-    :param found: a row of :func:`economic.db.status.latest_syncs`.
+    :param found: a row of :func:`economic.db.runs.latest_syncs`.
     """
     statistics = found["statistics"]
     return {
@@ -109,7 +109,7 @@ def sync_json(found: Row, dag: SyncDag) -> dict[str, Any]:
 def rejection_json(found: Row, *, amounts: bool) -> dict[str, Any]:
     """One rejected item, or one field that a stored invoice lacks. Only the database's messages may hold amounts.
 
-    :param found: a row of :func:`economic.db.status.rejections`.
+    :param found: a row of :func:`economic.db.invoices.rejections`.
     """
     return {
         "invoice": found["invoice_number"],

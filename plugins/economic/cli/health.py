@@ -1,13 +1,11 @@
-"""How each agreement stands: what the page, the command line and monitoring show. Reads only."""
+"""The verdict of monitoring on an agreement's row of status."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from economic.db.sql import Connection, Row, one, rows
+from economic.db.sql import Row
 from economic.outside_text import bounded
 
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
@@ -15,43 +13,6 @@ OK, WARNING, CRITICAL, UNKNOWN = range(4)
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 
 _LONGEST_LINE = 1000
-
-_UNBOUND = "unbound:"
-"""What an agreement's connection id begins with once ``unbind`` has let go of it."""
-
-
-def connections(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row]:
-    """How each of these connections' agreements stands, with the ages in seconds by the database's clock.
-
-    A connection that has not reached its agreement yet has a row too, without one.
-
-    :param conn_ids: None: all that have reached one, and those that tried to lately.
-    """
-    wanted = None if conn_ids is None else list(conn_ids)
-    return rows(connection, "select_sync_status", conn_ids=wanted)
-
-
-def latest_syncs(connection: Connection, agreement_number: int | None, conn_id: str, most: int) -> list[Row]:
-    """The latest syncs of an agreement, newest first, and those of its connection that never got to know it."""
-    return rows(
-        connection,
-        "select_latest_sync_runs",
-        agreement_number=agreement_number,
-        conn_id=conn_id,
-        most=most,
-    )
-
-
-def rejections(connection: Connection, agreement_number: int, most: int) -> list[Row]:
-    """Return rejected items, the open ones first; without their raw text, and without message for a role that may not read values."""
-    granted = one(connection, "select_rights_on_values")["granted"]
-    name = "select_rejections" if granted else "select_rejection_reasons"
-    return rows(connection, name, agreement_number=agreement_number, most=most)
-
-
-def is_unbound(found: Row) -> bool:
-    """Whether no connection reaches this agreement any more: its rows stay, and are not expected to be fresh."""
-    return str(found["conn_id"]).startswith(_UNBOUND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +23,13 @@ class Health:
     words: str
 
 
-def health(found: Row, oldest: timedelta) -> Health:
+def judge(found: Row, oldest: timedelta) -> Health:
     """Judge one agreement.
 
     Critical: no full sync within ``oldest``. Warning: fresh, but not proven complete, not equal to e-conomic's totals, with refused invoices,
     or with a last sync that failed or has stalled.
 
-    :param found: its row of :func:`connections`.
+    :param found: its row of :func:`economic.db.agreements.statuses`.
     """
     who = f"agreement {found['agreement_number']} ({found['company_name'] or 'no name'})"
     if found["agreement_number"] is None:
@@ -120,13 +81,3 @@ def ago(age: timedelta) -> str:
             parts.append(f"{seconds // size} {name}")
             seconds %= size
     return " ".join(parts[:2])
-
-
-def trigger(found: dict[str, Any]) -> str:
-    """What began a sync, in words: ``scheduled``, ``manual, forced``, ``backfill, 2026-03-01 to 2026-03-02``."""
-    words = [found["run_type"]]
-    if found["force"]:
-        words.append("forced")
-    if found["scope"] == "range":
-        words.append(f"{found['date_from'] or 'start'} to {found['date_to'] or 'today'}")
-    return ", ".join(words)

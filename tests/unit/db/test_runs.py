@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from economic.db.statistics import Counts, SyncStatistics
+from economic.db.runs import Counts, SyncStatistics
 
 
 def test_counts_add_up_with_memory_as_a_peak() -> None:
