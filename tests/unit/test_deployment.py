@@ -62,7 +62,7 @@ def test_no_example_shows_a_password_in_an_argument() -> None:
     """Arguments are in the list of processes, for everybody on the host."""
     files = [*(ROOT / "deploy").rglob("*"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
     for file in files:
-        if file.is_file():
+        if file.is_file() and file.suffix != ".pyc":
             text = file.read_text()
             assert not re.search(r"-m economic [^`\n]*--dsn [^`\n]|--password[ =]|PGPASSWORD=\S+ ", text), (
                 file
