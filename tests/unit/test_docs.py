@@ -1,4 +1,4 @@
-"""The documents keep up with the product: what a user can set, meet or type is written down."""
+"""The documents match the product: what a user can set, meet or type is in them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from economic.sync.request import KNOWN_CONF
 from economic.web import queries as reading
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "tests" / "faults" / "README.md"]
+)
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 README = (ROOT / "README.md").read_text()
 SQL_FILES = sorted(sql_folder().rglob("*.sql"))
 
 
 def settings() -> set[str]:
-    """Every environment variable that the package reads."""
+    """Return every environment variable that the package reads."""
     found: set[str] = set()
     for module in (ROOT / "plugins" / "economic").rglob("*.py"):
         found |= set(re.findall(r'"((?:ECONOMIC|AUTO_SYNC)_[A-Z_]+)"', module.read_text()))
     return found
 
 
-def test_every_setting_is_in_the_readme_and_in_the_example() -> None:
+def test_every_setting_is_in_readme_and_example() -> None:
     assert len(settings()) > 10
     example = (ROOT / ".env.example").read_text()
     for name in settings() - {"ECONOMIC_DSN"}:
@@ -84,7 +86,7 @@ def test_every_verb_and_option_of_run_is_explained() -> None:
             assert f"`./run {name} {option}" in contributing, option
 
 
-def test_no_document_names_a_verb_that_does_not_exist() -> None:
+def test_no_document_names_an_unknown_verb() -> None:
     for document in (*DOCUMENTS, ROOT / ".github/workflows/ci.yml", ROOT / "docker-compose.yaml"):
         named = re.findall(
             r"(?:`|^|run: )(?:make|(?:python3 |\./)run) ([a-z][a-z-]*)(?: ([a-z-]+)\b)?",
@@ -112,7 +114,7 @@ def test_make_takes_every_verb_and_its_words() -> None:
     assert "\n  demo " in subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True).stdout
 
 
-def test_every_command_and_option_of_the_command_line_is_written_down() -> None:
+def test_every_command_and_its_options_are_documented() -> None:
     text = "\n".join(document.read_text() for document in DOCUMENTS)
     (commands,) = (a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
     for name, command in commands.choices.items():
@@ -127,11 +129,36 @@ def test_every_key_of_the_conf_is_in_the_readme() -> None:
         assert f'"{key}"' in README
 
 
-def test_no_link_of_a_document_leads_nowhere() -> None:
-    for document in DOCUMENTS:
-        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
-            if "://" not in link:
-                assert (document.parent / link).exists(), f"{document.name}: {link}"
+def prose(text: str) -> list[str]:
+    """Return the lines outside code blocks and tables."""
+    text = re.sub(r"(?ms)^ *```.*?^ *```$", "", text)
+    return [line for line in text.splitlines() if not line.lstrip().startswith("|")]
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that GitHub makes of a document's headings."""
+    headings = [line.lstrip("# ") for line in prose(document.read_text()) if line.startswith("#")]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_links_and_anchors_lead_somewhere(document: Path) -> None:
+    for link, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", document.read_text()):
+        if "://" not in link:
+            target = document.parent / link if link else document
+            assert target.exists(), link
+            assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_prose_is_wrapped_at_100_columns(document: Path) -> None:
+    long = [line for line in prose(document.read_text()) if len(line) > 100]
+    # The address of a link cannot be broken.
+    assert [line for line in long if len(re.sub(r"\]\(\S+\)", "]()", line)) > 100] == []
+
+
+def test_readme_has_fewer_than_150_lines() -> None:
+    assert len(README.splitlines()) < 150
 
 
 def test_every_document_can_be_reached_from_the_readme() -> None:
@@ -149,7 +176,7 @@ def test_every_document_can_be_reached_from_the_readme() -> None:
     assert set(DOCUMENTS) <= reached
 
 
-def test_everything_the_page_says_when_something_is_wrong_is_explained() -> None:
+def test_every_problem_of_the_page_is_explained() -> None:
     problems = [value for value in vars(reading).values() if isinstance(value, reading.Problem)]
     assert len(problems) > 9
     for problem in problems:
@@ -162,10 +189,10 @@ def test_everything_the_page_says_when_something_is_wrong_is_explained() -> None
         assert f"*{text}*" in OPERATIONS, text
 
 
-def test_every_picture_that_a_document_shows_is_there_and_can_be_taken_anew() -> None:
+def test_every_picture_can_be_taken_again() -> None:
     taken = set(re.findall(r'"([a-z-]+)"', (ROOT / "tests" / "web" / "browser" / "pictures.py").read_text()))
     for picture in (ROOT / "docs" / "pictures").glob("*.png"):
         assert picture.stem in taken | {
             f"{name}-{theme}" for name in ("page", "narrow") for theme in ("light", "dark")
         }
-    assert README.count("](docs/pictures/page-") == 2
+    assert "](docs/pictures/page-light.png)" in README[:500]
