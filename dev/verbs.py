@@ -190,7 +190,16 @@ VERBS: dict[str, Verb] = {
         {
             "--soak": python("tests.soak"),
             "--backfill": python("pytest", "-q", "-s", "-m", "long", "tests/dags/backfill"),
-            "--peers": python("pytest", "-q", "-m", "peers", "tests/integration/peers"),
+            "--peers": python(
+                *(
+                    "pytest",
+                    "-q",
+                    "-m",
+                    "peers",
+                    "tests/integration/peers",
+                    "tests/dags/tasks/test_benches.py",
+                )
+            ),
             "--compose": python("pytest", "-v", "-s", "tests/containers"),
             "--matrix": python("dev.matrix"),
             "--pictures": python("pytest", "-q", "-rs", "tests/web/browser/pictures.py"),
