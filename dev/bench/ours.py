@@ -11,11 +11,10 @@ from economic.client.hook import EconomicHook
 from economic.client.transport import Limits
 from economic.db import runs
 from economic.db.sql import Connection, prepare
-from economic.sync import employee_names as naming
-from economic.sync import fetch as scanning
-from economic.sync import lifecycle as sync
-from economic.sync import upsert as storing
-from economic.sync.attempt import Attempt, Order
+from economic.sync import employee_names, lifecycle, upsert
+from economic.sync.attempt import Attempt
+from economic.sync.fetch import fetch_pages
+from economic.sync.request import SyncRequest
 
 CONN_ID = "economic_default"
 PAGE_SIZE = 1000
@@ -38,28 +37,28 @@ def load(dsn: str, interval: float = 0.0) -> dict[str, Any]:
 
 def fetch(dsn: str, run_id: str, limits: Limits) -> int:
     """The first task's work; the sync's id."""
-    order = Order("bench", run_id, "bench", "manual", CONN_ID, "bench")
+    order = SyncRequest("bench", run_id, "bench", "manual", CONN_ID, "bench")
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
-        begun = sync.begin(hook, connection, order)
-        scanning.fetch_pages(begun, hook, PAGE_SIZE, CACHE_SECONDS)
+        begun = lifecycle.begin(hook, connection, order)
+        fetch_pages(begun, hook, PAGE_SIZE, CACHE_SECONDS)
     return begun.run.sync_id
 
 
 def store(dsn: str, sync_id: int) -> None:
     """The second task's work."""
     with prepare(psycopg.connect(dsn)) as connection:
-        storing.upsert_invoices(_join(connection, sync_id))
+        upsert.upsert_invoices(_join(connection, sync_id))
 
 
 def name(dsn: str, sync_id: int, limits: Limits) -> dict[str, Any]:
     """The third task's work; the sync's statistics."""
     with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
         attempt = _join(connection, sync_id, hook)
-        return naming.populate_employee_names(attempt, hook, CACHE_SECONDS).to_xcom()
+        return employee_names.populate_employee_names(attempt, hook, CACHE_SECONDS).to_xcom()
 
 
 def _join(connection: Connection, sync_id: int, hook: EconomicHook | None = None) -> Attempt:
     begun = runs.sync_run(connection, sync_id)
     if begun is None:
         raise LookupError(f"There is no sync {sync_id}.")
-    return sync.join(connection, sync_id, begun.owner, "bench", hook)
+    return lifecycle.join(connection, sync_id, begun.owner, "bench", hook)

@@ -19,7 +19,7 @@ from economic.cli import health
 from economic.cli.output import check_line, status_lines
 from economic.db import agreements, invoices, runs, schema
 from economic.db.opening import open_connection
-from economic.db.sql import Connection, Migration, migrations, reading, transaction, translated
+from economic.db.sql import Connection, Migration, migrations, reading, transaction, translate_errors
 from economic.errors import ConfigurationError, EconomicError
 
 _AGE = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
@@ -165,7 +165,7 @@ def _connected(given: argparse.Namespace) -> Iterator[Connection]:
             "The connection string of the database cannot be read.",
             hint="In a URL, special characters of a password are written as %XX; elsewhere a value with blanks stands in single quotes.",
         ) from None
-    with translated(), open_connection("the connection string", _CONNECTING | options) as connection:
+    with translate_errors(), open_connection("the connection string", _CONNECTING | options) as connection:
         yield connection
 
 

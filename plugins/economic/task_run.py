@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from economic.client.hook import EconomicHook
     from economic.db.runs import Owner
     from economic.db.sql import Connection
-    from economic.sync.attempt import Attempt, Order
+    from economic.sync.attempt import Attempt
+    from economic.sync.request import SyncRequest
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,9 @@ class TaskRun:
 
     def own_sync(self, connection: Connection) -> int | None:
         """The sync that this attempt has to answer for: its own, or what an earlier one has left when it came to none."""
-        from economic.sync import lifecycle as sync
+        from economic.sync import lifecycle
 
-        return self._begun or sync.latest(connection, self.owner)
+        return self._begun or lifecycle.latest(connection, self.owner)
 
     @property
     def owner(self) -> Owner:
@@ -128,16 +129,16 @@ class TaskRun:
         ti = self.context["ti"]
         return bool(ti.try_number > ti.max_tries)
 
-    def order(self, schedule: str | None) -> Order:
+    def request(self, schedule: str | None) -> SyncRequest:
         """What this run asks for.
 
         :raises ConfigurationError: the conf has an unknown key, or dates that make no range.
         """
-        from economic.sync.request import AskedFor, read_order
+        from economic.sync.request import DagRunInfo, build_request
 
         run = self.context["dag_run"]
-        return read_order(
-            AskedFor(
+        return build_request(
+            DagRunInfo(
                 dag_id=self.dag_id,
                 run_id=self.run_id,
                 run_key=self.run_key,
@@ -152,11 +153,11 @@ class TaskRun:
             attempt=self.name,
         )
 
-    def bare_order(self) -> Order:
+    def bare_request(self) -> SyncRequest:
         """What this run is, when what it asks for cannot be read or begun."""
-        from economic.sync.attempt import Order
+        from economic.sync.request import SyncRequest
 
-        return Order(
+        return SyncRequest(
             *self.owner[:3],
             run_type=self.run_type,
             conn_id=self.conn_id,
@@ -180,9 +181,11 @@ class TaskRun:
 
         :raises SyncEnded: it left none, or one that is over or not this run's.
         """
-        from economic.sync import lifecycle as sync
+        from economic.sync import lifecycle
 
-        self.attempt = sync.join(self.connection, self._sync_id(), self.owner, self.name, hook, self.reopen)
+        self.attempt = lifecycle.join(
+            self.connection, self._sync_id(), self.owner, self.name, hook, self.reopen
+        )
         self.begun(self.attempt.run.sync_id)
         return self.attempt
 
@@ -205,19 +208,19 @@ def task_run(conn_id: str) -> Iterator[TaskRun]:
 
     A failure that will not be tried again closes the sync's row with the reason and frees the lease at once.
     """
-    from economic.db.sql import translated
+    from economic.db.sql import translate_errors
 
     context = get_current_context()
     try:
         settings = Settings.from_environment()
-        with translated(), ExitStack() as opened:
+        with translate_errors(), ExitStack() as opened:
 
             def reopen() -> Connection:
                 return opened.enter_context(connect_patiently(settings.postgres_conn_id))
 
             work = TaskRun(conn_id, settings, context, reopen(), reopen)
             try:
-                with translated():
+                with translate_errors():
                     yield work
             except LeaseBusy as busy:
                 _busy(work, busy)
@@ -236,7 +239,7 @@ def task_run(conn_id: str) -> Iterator[TaskRun]:
 
 def _record_failure(work: TaskRun, error: Exception) -> None:
     """Leave the reason of a failure in the sync's row; a lost lease leaves the row to whoever took it."""
-    from economic.sync import lifecycle as sync
+    from economic.sync import lifecycle
 
     if isinstance(error, LeaseLost | SyncEnded):
         return
@@ -250,14 +253,14 @@ def _record_failure(work: TaskRun, error: Exception) -> None:
             sync_id = work.own_sync(connection)
             if sync_id is None and final and work.is_first:
                 # It failed before it began: people look for the reason where the syncs are.
-                sync_id = sync.open_row(connection, work.bare_order())
+                sync_id = lifecycle.open_row(connection, work.bare_request())
             if sync_id is None:
                 return
             if final:
                 lease = work.attempt.lease if work.attempt is not None else None
-                sync.close(connection, sync_id, "failed", message, lease)
+                lifecycle.close(connection, sync_id, "failed", message, lease)
             else:
-                sync.note_failure(connection, sync_id, f"Will be tried again: {message}")
+                lifecycle.note_failure(connection, sync_id, f"Will be tried again: {message}")
     except Exception as second:
         # The first error is the one to report; the lease expires by itself.
         log.warning("The failure could not be noted in the database (%s).", type(second).__name__)
@@ -268,14 +271,14 @@ def _busy(work: TaskRun, busy: LeaseBusy) -> None:
 
     The row of a run that never held the lease is ``skipped`` either way: it says nothing about the copy.
     """
-    from economic.sync import lifecycle as sync
+    from economic.sync import lifecycle
 
     sync_id = work.own_sync(work.connection)
     if sync_id is None:
         raise busy
     waits = work.run_type == "backfill" or (work.run_type == "scheduled" and busy.holder_scope == "range")
     if waits:
-        waited = sync.wait(work.connection, sync_id, f"Waiting: {busy.message}")
+        waited = lifecycle.wait(work.connection, sync_id, f"Waiting: {busy.message}")
         if waited < LONGEST_WAIT[work.run_type].total_seconds():
             # Jitter: a backfill's runs that began to wait together would look together for ever, and all but one in vain.
             pause = LOOK_AGAIN[work.run_type] * random.uniform(1 / 3, 1)  # noqa: S311  # nothing secret
@@ -284,9 +287,9 @@ def _busy(work: TaskRun, busy: LeaseBusy) -> None:
     log.warning("%s", busy.log_text)
     if work.run_type == "scheduled":
         message = f"Skipped: {busy.message}"
-        sync.close(work.connection, sync_id, "skipped", message)
+        lifecycle.close(work.connection, sync_id, "skipped", message)
         raise AirflowSkipException(message)
     # Whoever asked for this run, a person or another DAG, is waiting for it.
     message = f"Not started: {busy}"
-    sync.close(work.connection, sync_id, "skipped", message)
+    lifecycle.close(work.connection, sync_id, "skipped", message)
     raise AirflowFailException(message)

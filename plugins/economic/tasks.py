@@ -51,37 +51,38 @@ def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
     :param conn_id: Airflow's connection to the agreement.
     :param schedule: the DAG's; a backfill's runs find their days by it.
     """
-    from economic.sync import fetch as scanning
-    from economic.sync import lifecycle as sync
+    from economic.sync import fetch, lifecycle
 
     with task_run(conn_id) as work:
-        order = work.order(schedule)
+        request = work.request(schedule)
         with work.hook() as hook:
-            work.attempt = sync.begin(hook, work.connection, order, work.reopen, work.begun)
-            fetched = scanning.fetch_pages(
+            work.attempt = lifecycle.begin(hook, work.connection, request, work.reopen, work.begun)
+            fetched = fetch.fetch_pages(
                 work.attempt, hook, work.settings.page_size, work.settings.employee_cache_seconds
             )
-            return fetched | {"run_key": order.run_key}
+            return fetched | {"run_key": request.run_key}
 
 
 def upsert_invoices(conn_id: str) -> dict[str, Any]:
     """Take the staged invoices over into the copy."""
-    from economic.sync import upsert as storing
+    from economic.sync import upsert
 
     with task_run(conn_id) as work:
-        return storing.upsert_invoices(work.join())
+        return upsert.upsert_invoices(work.join())
 
 
 def populate_employee_names(conn_id: str) -> dict[str, Any]:
     """Fill in employees' names and end the sync; the statistics, which also go with the event that invoices changed."""
-    from economic.sync import employee_names as naming
+    from economic.sync import employee_names
 
     # Without the names a sync is whole: they are not waited for as long as invoices are.
     with task_run(conn_id) as work, work.hook(budget=180.0, longest_wait=30.0) as hook:
         statistics = work.ended_statistics()
         if statistics is None:
             cache_seconds = work.settings.employee_cache_seconds
-            statistics = naming.populate_employee_names(work.join(hook), hook, cache_seconds).to_xcom()
+            statistics = employee_names.populate_employee_names(
+                work.join(hook), hook, cache_seconds
+            ).to_xcom()
         announce(work.context, statistics)
         return statistics
 

@@ -17,9 +17,7 @@ import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from economic.db import connection as connections
-from economic.db import retry as redo
-from economic.db import sql as database
+from economic.db import connection, retry, sql
 from economic.errors import DatabaseUnavailable
 from tests.faults.conftest import Case, CaseOn, plain_role, port_of, unnoticed
 from tests.support.dag_runs import FETCH
@@ -37,8 +35,8 @@ STORED = b"insert into economic.invoice"
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The product's pauses, in hundredths of seconds."""
-    monkeypatch.setattr(redo, "PAUSE_SECONDS", 0.02)
-    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 20.0)
+    monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 20.0)
 
 
 @pytest.fixture
@@ -53,7 +51,7 @@ def away(case: Case, retries: int = 0) -> None:
     """The run failed because PostgreSQL was away, each try after its time, and before anything was asked of e-conomic."""
     began = time.monotonic()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connections, "PATIENCE_SECONDS", 0.6)
+        patch.setattr(connection, "PATIENCE_SECONDS", 0.6)
         outcome = case.run(retries=retries)
     assert (outcome.state, outcome.tried(FETCH)) == ("failed", retries + 1)
     assert all(isinstance(error, DatabaseUnavailable) for error in outcome.errors)
@@ -157,7 +155,7 @@ def test_a_backend_ended_in_mid_page(case: Case, proxy: PostgresProxy, statement
 def test_a_backend_ended_each_time_is_given_up_and_the_next_try_goes_on(
     case: Case, proxy: PostgresProxy
 ) -> None:
-    for _ in range(redo.REPEATS + 1):
+    for _ in range(retry.REPEATS + 1):
         proxy.trip(STORED, lambda: terminate_backends(case.database), at=1)
     outcome = case.run()
     assert (outcome.state, outcome.tried("upsert-invoices")) == ("success", 2)
@@ -221,8 +219,8 @@ def test_the_connection_breaks_at_any_commit(case: Case, proxy: PostgresProxy, f
 def test_a_cable_that_is_cut_is_noticed_after_a_minute_at_most(case: Case) -> None:
     case.synced()
     with (
-        connections.connect("economic_postgres") as connection,
-        socket.socket(fileno=socket.dup(connection.fileno())) as line,
+        connection.connect("economic_postgres") as opened,
+        socket.socket(fileno=socket.dup(opened.fileno())) as line,
     ):
         options = {
             name: line.getsockopt(level, option)
@@ -257,7 +255,7 @@ def test_a_connection_that_takes_no_more_bytes_is_given_up_and_made_anew(
 def test_a_transaction_that_stood_still_too_long(
     case: Case, proxy: PostgresProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "IDLE_TIMEOUT", "300ms")
+    monkeypatch.setattr(sql, "IDLE_TIMEOUT", "300ms")
     for statement in (STAGED, STORED):
         proxy.trip(statement, lambda: time.sleep(0.8), at=2)
     assert unnoticed(case.run())["created"] == 250

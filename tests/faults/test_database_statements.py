@@ -13,8 +13,7 @@ import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from economic.db import retry as redo
-from economic.db import sql as database
+from economic.db import retry, sql
 from economic.errors import DatabaseUnavailable
 from tests.faults.conftest import Case, CaseOn, plain_role, port_of, unnoticed
 from tests.support.dag_runs import FETCH, NAMES, UPSERT
@@ -126,8 +125,8 @@ def test_isolation_is_the_syncs_own(case: Case) -> None:
 
 @pytest.mark.fault("D08")
 def test_a_lock_that_is_freed_in_time_is_waited_for(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "LOCK_TIMEOUT", "200ms")
-    monkeypatch.setattr(redo, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "200ms")
+    monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.05)
     case.synced()
     change_books(case)
     with rival(case, "lock table economic.invoice in share mode") as other:
@@ -138,8 +137,8 @@ def test_a_lock_that_is_freed_in_time_is_waited_for(case: Case, monkeypatch: pyt
 
 @pytest.mark.fault("D08")
 def test_who_keeps_a_lock_is_named(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "LOCK_TIMEOUT", "100ms")
-    monkeypatch.setattr(redo, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.02)
     case.synced()
     change_books(case)
     with rival(case, "lock table economic.invoice in share mode") as other:
@@ -164,7 +163,7 @@ create trigger slow before insert on economic.invoice for each row execute funct
 def test_a_page_that_takes_too_long_is_stored_in_halves(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in sorted(case.books.ledger.items())[40:]:
         case.books.control("remove", number=number)
-    monkeypatch.setattr(database, "STATEMENT_TIMEOUT", "650ms")
+    monkeypatch.setattr(sql, "STATEMENT_TIMEOUT", "650ms")
     as_admin(case, SLOW.format(seconds=0.020))
     assert unnoticed(case.run())["created"] == 40
     assert "storing it in two halves" in case.witness.log()
@@ -174,7 +173,7 @@ def test_a_page_that_takes_too_long_is_stored_in_halves(case: Case, monkeypatch:
 
 @pytest.mark.fault("D09")
 def test_halves_that_take_too_long_fail_the_run(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "STATEMENT_TIMEOUT", "250ms")
+    monkeypatch.setattr(sql, "STATEMENT_TIMEOUT", "250ms")
     as_admin(case, SLOW.format(seconds=0.05))
     outcome = case.run(retries=1)
     assert (outcome.state, outcome.tried(FETCH), outcome.tried(UPSERT)) == ("failed", 1, 2)

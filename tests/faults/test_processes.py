@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from economic.db import sql as database
+from economic.db import sql
 from tests.faults.conftest import Case, CaseOn, port_of
 from tests.soak import sweep
 from tests.soak.sweep import Point
@@ -325,9 +325,9 @@ def a_tenth(seconds: str) -> str:
 
 
 A_TENTH = {
-    "economic.db.sql.IDLE_TIMEOUT": a_tenth(database.IDLE_TIMEOUT),
-    "economic.db.sql.LOCK_TIMEOUT": a_tenth(database.LOCK_TIMEOUT),
-    "economic.db.sql.STATEMENT_TIMEOUT": a_tenth(database.STATEMENT_TIMEOUT),
+    "economic.db.sql.IDLE_TIMEOUT": a_tenth(sql.IDLE_TIMEOUT),
+    "economic.db.sql.LOCK_TIMEOUT": a_tenth(sql.LOCK_TIMEOUT),
+    "economic.db.sql.STATEMENT_TIMEOUT": a_tenth(sql.STATEMENT_TIMEOUT),
 }
 """A tenth of the product's own times, so that its minute is six seconds."""
 

@@ -12,11 +12,9 @@ from psycopg.rows import dict_row
 from economic.client.hook import EconomicHook
 from economic.client.transport import Limits
 from economic.db.runs import Owner
-from economic.sync import employee_names as naming
-from economic.sync import fetch as scanning
-from economic.sync import lifecycle as sync
-from economic.sync import upsert as storing
-from economic.sync.attempt import Attempt, Order
+from economic.sync import employee_names, fetch, lifecycle, upsert
+from economic.sync.attempt import Attempt
+from economic.sync.request import SyncRequest
 from simulator import InProcess
 
 QUICK = Limits(interval=0.0, connect=2.0, read=5.0, page=10.0, attempts=2, first_wait=0.01)
@@ -36,7 +34,7 @@ class Company:
     fetched: dict[str, Any] = field(default_factory=dict)
     stored: dict[str, Any] = field(default_factory=dict)
 
-    def order(self, **chosen: Any) -> Order:
+    def order(self, **chosen: Any) -> SyncRequest:
         """An order of a DAG run of its own."""
         self.runs += 1
         asked = {
@@ -47,26 +45,26 @@ class Company:
             "conn_id": self.conn_id,
             "attempt": "test",
         }
-        return Order(**(asked | chosen))
+        return SyncRequest(**(asked | chosen))
 
     def hook(self) -> EconomicHook:
         return EconomicHook(self.conn_id, limits=self.limits)
 
-    def fetch(self, order: Order) -> Attempt:
+    def fetch(self, order: SyncRequest) -> Attempt:
         with self.hook() as hook:
-            attempt = sync.begin(hook, self.connection, order)
-            self.fetched = scanning.fetch_pages(attempt, hook, self.page_size, self.cache_seconds)
+            attempt = lifecycle.begin(hook, self.connection, order)
+            self.fetched = fetch.fetch_pages(attempt, hook, self.page_size, self.cache_seconds)
             return attempt
 
     def store(self, sync_id: int) -> Attempt:
-        attempt = sync.join(self.connection, sync_id, self.owner(sync_id), "test")
-        self.stored = storing.upsert_invoices(attempt)
+        attempt = lifecycle.join(self.connection, sync_id, self.owner(sync_id), "test")
+        self.stored = upsert.upsert_invoices(attempt)
         return attempt
 
     def name(self, sync_id: int) -> dict[str, Any]:
         with self.hook() as hook:
-            attempt = sync.join(self.connection, sync_id, self.owner(sync_id), "test", hook)
-            return naming.populate_employee_names(attempt, hook, self.cache_seconds).to_xcom()
+            attempt = lifecycle.join(self.connection, sync_id, self.owner(sync_id), "test", hook)
+            return employee_names.populate_employee_names(attempt, hook, self.cache_seconds).to_xcom()
 
     def owner(self, sync_id: int) -> Owner:
         """The DAG run of a sync."""

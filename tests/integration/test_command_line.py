@@ -15,9 +15,9 @@ import pytest
 from economic import __main__
 from economic.cli import health
 from economic.db.connection import connect
-from economic.db.sql import translated
+from economic.db.sql import translate_errors
 from economic.errors import CredentialsRefused, EconomicError
-from economic.sync import lifecycle as sync
+from economic.sync import lifecycle
 from simulator import InProcess
 from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company
@@ -203,7 +203,7 @@ def test_no_text_of_malformed_connection_string_is_shown(dsn: str) -> None:
         for done in (run(command, "--dsn", dsn), run(command, ECONOMIC_DSN=dsn)):
             assert is_unknown(done) if command == "check" else (done.returncode, done.stdout) == (1, "")
             assert not {"hunter2", "CANARY"} & set(re.findall("hunter2|CANARY", done.stdout + done.stderr))
-    with pytest.raises((EconomicError, UnicodeError)) as caught, translated():
+    with pytest.raises((EconomicError, UnicodeError)) as caught, translate_errors():
         psycopg.connect(dsn)
     assert "CANARY" not in "".join(traceback.format_exception(caught.value))
 
@@ -291,7 +291,7 @@ def test_a_first_sync_that_was_refused_is_said_with_its_reason(
     order = company.order()
     with pytest.raises(CredentialsRefused) as caught:
         company.fetch(order)
-    sync.close(company.connection, 1, "failed", str(caught.value))
+    lifecycle.close(company.connection, 1, "failed", str(caught.value))
     done = economic(database, "check")
     assert done.returncode == 2
     assert done.stdout.startswith(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from economic.db import connection as connections
+from economic.db import connection
 from economic.errors import ConfigurationError, DatabaseUnavailable
 from tests.conftest import postgres_connection
 
@@ -68,7 +68,7 @@ def test_a_mistake_is_refused_at_once_by_name(
     define(**fields)
     began = time.monotonic()
     with pytest.raises(ConfigurationError) as caught:
-        connections.connect_patiently(CONN_ID)
+        connection.connect_patiently(CONN_ID)
     assert time.monotonic() - began < 5
     assert named in str(caught.value)
     assert CONN_ID in str(caught.value)
@@ -126,24 +126,24 @@ def test_a_refused_login_is_judged_by_its_code(
     define: Callable[..., None], monkeypatch: pytest.MonkeyPatch, code: str, kind: type[Exception]
 ) -> None:
     """The words are Danish and mean nothing; one of them is English and means something else."""
-    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.0)
     with refusing(
         error_response(code, 'adgangskoden passer ikke: C "28P01" database does not exist')
     ) as port:
         define(port=port)
         with pytest.raises(kind):
-            connections.connect_patiently(CONN_ID)
+            connection.connect_patiently(CONN_ID)
 
 
 @pytest.mark.parametrize("answer", [b"", b"H", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
 def test_a_server_that_is_none_is_tried_again(
     define: Callable[..., None], monkeypatch: pytest.MonkeyPatch, answer: bytes
 ) -> None:
-    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.0)
     with refusing(answer) as port:
         define(port=port)
         with pytest.raises(DatabaseUnavailable):
-            connections.connect_patiently(CONN_ID)
+            connection.connect_patiently(CONN_ID)
 
 
 def test_a_connection_in_order_logs_nothing(
@@ -151,7 +151,7 @@ def test_a_connection_in_order_logs_nothing(
 ) -> None:
     caplog.set_level(logging.INFO)
     define(extra={"sslmode": "prefer", "cursor": "dictcursor", "sqlalchemy_query": {"a": "b"}, "port": None})
-    with connections.connect(CONN_ID, within=5) as opened:
+    with connection.connect(CONN_ID, within=5) as opened:
         assert opened.info.parameter_status("client_encoding") == "UTF8"
         assert opened.info.get_parameters()["tcp_user_timeout"] == "5000"
     assert caplog.records == []

@@ -11,8 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from economic.db import agreements, invoices, lease, runs
-from economic.db import sql as databases
+from economic.db import agreements, invoices, lease, runs, sql
 from economic.db.connection import connect
 from economic.web import queries as reading
 from tests.conftest import DefineConnection, postgres_connection
@@ -142,7 +141,7 @@ def test_no_read_waits_for_a_lock_without_end(
     monkeypatch: pytest.MonkeyPatch,
     read: Callable[[psycopg.Connection], object],
 ) -> None:
-    monkeypatch.setattr(databases, "LOCK_TIMEOUT", "200ms")
+    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "200ms")
     with psycopg.connect(database) as rival:
         rival.execute(
             "lock table economic.sync_run, economic.agreement, economic.rejected_invoice, economic.sync_lease"

@@ -257,9 +257,9 @@ def test_force_gets_past_a_frozen_writer(
     connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that stopped in the middle of a transaction is thrown out by PostgreSQL itself."""
-    from economic.db import sql as database
+    from economic.db import sql
 
-    monkeypatch.setattr(database, "IDLE_TIMEOUT", "500ms")
+    monkeypatch.setattr(sql, "IDLE_TIMEOUT", "500ms")
     frozen, rival = connect(), connect()
     held = take(frozen)
     stopped = leases.fenced(frozen, held)
@@ -299,7 +299,7 @@ def test_force_ends_exactly_the_session_in_the_way(
     connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, writer_is: str
 ) -> None:
     """Neither another company's slow session nor one that only waits for the same row is touched."""
-    from economic.db import sql as database
+    from economic.db import sql
 
     writer, stranger, queued = connect(), connect(), connect()
     held = take(writer)
@@ -323,7 +323,7 @@ def test_force_ends_exactly_the_session_in_the_way(
     for thread in threads:
         thread.start()
     time.sleep(0.5)
-    monkeypatch.setattr(database, "LOCK_TIMEOUT", "1s")
+    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "1s")
     rival = connect()
     began = time.monotonic()
     taken = leases.acquire(rival, AGREEMENT, new_sync(rival), "try 1", force=True, reopen=connect)
@@ -346,7 +346,7 @@ def test_force_without_the_right_to_end_a_session_fails(
     connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, database: str
 ) -> None:
     """The session in the way is a superuser's; the sync's own role may not end it."""
-    from economic.db import sql as economic_database
+    from economic.db import sql
 
     owner, plain = connect(), connect()
     name = f"plain_{pid(plain)}"
@@ -362,7 +362,7 @@ def test_force_without_the_right_to_end_a_session_fails(
             opened.execute(f"set role {name}")
             return opened
 
-        monkeypatch.setattr(economic_database, "LOCK_TIMEOUT", "500ms")
+        monkeypatch.setattr(sql, "LOCK_TIMEOUT", "500ms")
         held = take(owner)
         with leases.fenced(owner, held), pytest.raises(psycopg.errors.LockNotAvailable):
             leases.acquire(plain, AGREEMENT, sync_id, "try 1", force=True, reopen=as_plain)
@@ -377,7 +377,7 @@ def test_close_waits_for_the_lease_before_it_locks_its_row(
     connect: Callable[[], psycopg.Connection],
 ) -> None:
     """Whoever takes the lease locks its row first and the displaced sync's after; the other way round the two deadlock."""
-    from economic.sync import lifecycle as sync
+    from economic.sync import lifecycle
 
     taker, closer = connect(), connect()
     held = take(taker)
@@ -390,7 +390,7 @@ def test_close_waits_for_the_lease_before_it_locks_its_row(
 
     def close() -> None:
         try:
-            sync.close(closer, held.sync_id, "failed", "why")
+            lifecycle.close(closer, held.sync_id, "failed", "why")
         except psycopg.Error as error:
             errors.append(error)
 

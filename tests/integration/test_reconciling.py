@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from economic.db.invoices import HeldTotals
+from economic.db.invoices import StoredTotals
 from economic.records.totals import Totals
 from economic.sync.reconcile import compare
 from tests.integration.conftest import Company
@@ -297,7 +297,7 @@ def test_what_is_held_is_kept_with_the_sync(company: Company) -> None:
     assert months
 
 
-NOTHING = HeldTotals(
+NOTHING = StoredTotals(
     invoice_count=10,
     net_amount_base=Decimal("100.00"),
     remainder_base=Decimal("40.00"),

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from psycopg import sql
+from psycopg.sql import SQL, Identifier
 
-from economic.db import schema
-from economic.db import sql as database
-from economic.db.sql import migrations, one, prepare, rows, sql_folder, translated
+from economic.db import schema, sql
+from economic.db.sql import migrations, one, prepare, rows, sql_folder, translate_errors
 from economic.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
 
 PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -88,10 +87,8 @@ def test_every_column_of_the_migrations_is_expected(connection: psycopg.Connecti
     ).fetchall()
     assert len(columns) > 100
     for table, column in columns:
-        renamed = sql.SQL("alter table economic.{} rename column {} to {}")
-        connection.execute(
-            renamed.format(sql.Identifier(table), sql.Identifier(column), sql.Identifier(f"{column}_"))
-        )
+        renamed = SQL("alter table economic.{} rename column {} to {}")
+        connection.execute(renamed.format(Identifier(table), Identifier(column), Identifier(f"{column}_")))
     found = rows(connection, "check_columns")
     assert {row["column_name"] for row in found} == {f"{table}.{column}" for table, column in columns}
     assert all(row["found"] is None for row in found)
@@ -149,7 +146,7 @@ def test_printed_migration_is_applied_by_psql_or_not_at_all(empty_database: str)
         ):
             done = psql(empty_database, broken)
             assert done.returncode == (3 if "commit;" in broken else 0), done.stderr
-            assert not one(connection, "find_schema")["installed"]
+            assert not one(connection, "select_server_and_schema")["installed"]
         assert psql(empty_database, script).returncode == 0
         assert schema.migrate(connection) == []
         schema.prepare(connection)
@@ -245,7 +242,7 @@ def test_owners_own_trigger_is_accepted(connection: psycopg.Connection) -> None:
 def test_role_without_rights_cannot_hold_up_a_migration(
     empty_database: str, plain_user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "LOCK_TIMEOUT", "500ms")
+    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "500ms")
     with (
         as_user(empty_database, plain_user) as stranger,
         prepare(psycopg.connect(empty_database)) as connection,
@@ -269,7 +266,7 @@ def test_a_refused_connection_says_whether_trying_again_helps(
     postgres: str, change: dict[str, str], kind: type[Exception]
 ) -> None:
     dsn = psycopg.conninfo.make_conninfo(postgres, **change)
-    with pytest.raises(kind) as caught, translated():
+    with pytest.raises(kind) as caught, translate_errors():
         psycopg.connect(dsn)
     assert "wrong" not in str(caught.value)
 

@@ -29,9 +29,7 @@ from economic.errors import (
     SyncEnded,
 )
 from economic.records import invoice
-from economic.sync import employee_names as naming
-from economic.sync import fetch as scanning
-from economic.sync import lifecycle as sync
+from economic.sync import employee_names, fetch, lifecycle
 from tests.conftest import DefineConnection
 from tests.integration.conftest import Company
 from tests.support.expected_rows import expected_row
@@ -541,7 +539,7 @@ def test_names_that_came_late_are_written_in_stretches(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked for before storing, the list is tried once; a transaction over all invoices could outlast the statement limit."""
-    monkeypatch.setattr(naming, "STRETCH", 20)
+    monkeypatch.setattr(employee_names, "STRETCH", 20)
     company.books.fault("/employees", "status", status=503, at=1)
     attempt = company.fetch(company.order())
     company.store(attempt.run.sync_id)
@@ -695,17 +693,17 @@ def test_staging_lost_before_it_was_stored_is_noticed(company: Company) -> None:
 def test_storing_goes_on_after_the_last_stored_page(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from economic.sync import upsert as storing
+    from economic.sync import upsert
 
     attempt = company.fetch(company.order())
-    original, calls = storing._store_page, itertools.count(1)
+    original, calls = upsert._store_page, itertools.count(1)
 
     def breaks_at_the_second(*arguments: Any) -> Any:
         if next(calls) == 2:
             raise psycopg.OperationalError("the connection is gone")
         return original(*arguments)
 
-    monkeypatch.setattr(storing, "_store_page", breaks_at_the_second)
+    monkeypatch.setattr(upsert, "_store_page", breaks_at_the_second)
     with pytest.raises(psycopg.OperationalError):
         company.store(attempt.run.sync_id)
     monkeypatch.undo()
@@ -781,7 +779,7 @@ def test_a_sync_that_crashed_is_taken_over_after_its_time(company: Company) -> N
 
 def test_a_later_attempt_shuts_out_the_earlier_one(company: Company) -> None:
     earlier = company.fetch(company.order())
-    later = sync.join(
+    later = lifecycle.join(
         company.connection, earlier.run.sync_id, company.owner(earlier.run.sync_id), "second try"
     )
     with pytest.raises(LeaseLost):
@@ -870,7 +868,7 @@ def test_forced_run_forces_again_when_a_person_clears_it(company: Company) -> No
 def test_closing_frees_the_lease_in_the_same_breath(company: Company) -> None:
     order = company.order()
     attempt = company.fetch(order)
-    sync.close(company.connection, attempt.run.sync_id, "failed", "why", attempt.lease)
+    lifecycle.close(company.connection, attempt.run.sync_id, "failed", "why", attempt.lease)
     run, lease = (
         company.rows("select * from economic.sync_run")[0],
         company.rows("select * from economic.sync_lease")[0],
@@ -895,7 +893,7 @@ def test_progress_is_there_with_each_page(company: Company) -> None:
 
         order = company.order()
         with company.hook() as hook:
-            attempt = sync.begin(hook, company.connection, order)
+            attempt = lifecycle.begin(hook, company.connection, order)
             asked = hook.invoices_above
 
             def watched(*arguments: Any, **options: Any) -> Any:
@@ -903,7 +901,7 @@ def test_progress_is_there_with_each_page(company: Company) -> None:
                 return asked(*arguments, **options)
 
             hook.invoices_above = watched  # type: ignore[method-assign]
-            scanning.fetch_pages(attempt, hook, 100, 3600)
+            fetch.fetch_pages(attempt, hook, 100, 3600)
         company.store(attempt.run.sync_id)
         look()
         company.name(attempt.run.sync_id)

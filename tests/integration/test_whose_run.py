@@ -252,11 +252,11 @@ def test_scan_of_fifty_minutes_ago_is_stored(copy: Copy) -> None:
 
 def test_upsert_resumed_late_stores_no_more_pages(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was stored in time stays; the rest waits for a new scan."""
-    from economic.sync import upsert as storing
+    from economic.sync import upsert
 
     asked = Asked("manual__1")
     copy.attempt(FETCH, asked)
-    stored = storing._store_page
+    stored = upsert._store_page
 
     def dies_after_the_first(attempt: Any, page: int, *more: Any) -> Any:
         if page == 2:
@@ -264,7 +264,7 @@ def test_upsert_resumed_late_stores_no_more_pages(copy: Copy, monkeypatch: pytes
         return stored(attempt, page, *more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(storing, "_store_page", dies_after_the_first)
+        patch.setattr(upsert, "_store_page", dies_after_the_first)
         assert copy.attempt(UPSERT, asked).state == "again"
     age(copy, "61 minutes")
     assert copy.attempt(UPSERT, asked, number=2).state == "failed"
@@ -273,14 +273,14 @@ def test_upsert_resumed_late_stores_no_more_pages(copy: Copy, monkeypatch: pytes
 
 
 def test_missing_is_not_marked_by_an_old_scan(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
-    from economic.sync import upsert as storing
+    from economic.sync import upsert
 
     assert copy.run(Asked("manual__1")).state == "success"
     copy.books.control("remove", number=min(copy.books.ledger.items()))
     asked = Asked("manual__2")
     copy.attempt(FETCH, asked)
     with monkeypatch.context() as patch:
-        patch.setattr(storing, "reconcile", lambda _: (_ for _ in ()).throw(psycopg.OperationalError("gone")))
+        patch.setattr(upsert, "reconcile", lambda _: (_ for _ in ()).throw(psycopg.OperationalError("gone")))
         assert copy.attempt(UPSERT, asked).state == "again"
     age(copy, "2 hours")
     assert copy.attempt(UPSERT, asked, number=2).state == "failed"

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from economic.db import agreements, runs
-from economic.db import sql as database
+from economic.db import agreements, runs, sql
 from economic.db.sql import prepare, statement, transaction
 from economic.records.agreement import Agreement
 
@@ -70,8 +69,6 @@ def mutate(monkeypatch: pytest.MonkeyPatch) -> Mutate:
         text = statement(name).decode()
         assert old in text, f"{name}.sql no longer says {old!r}"
         changed = text.replace(old or text, new).encode()
-        monkeypatch.setattr(
-            database, "statement", lambda asked: changed if asked == name else statement(asked)
-        )
+        monkeypatch.setattr(sql, "statement", lambda asked: changed if asked == name else statement(asked))
 
     return broken

@@ -17,8 +17,7 @@ from functools import partial
 import psycopg
 
 from economic.db import lease as leases
-from economic.db import retry as redo
-from economic.db import sql as database
+from economic.db import retry, sql
 from economic.db.lease import Lease
 from economic.db.sql import prepare
 from economic.errors import EconomicError, LeaseBusy, LeaseLost
@@ -58,7 +57,7 @@ class Writer:
             if last:
                 leases.release(self.connection, self.lease)
 
-        redo.until_committed(self, work)
+        retry.run_until_committed(self, work)
         self.note("acknowledged")
 
     def note(self, kind: str) -> None:
@@ -90,8 +89,8 @@ def take(dsn: str, connection: psycopg.Connection, agreement: int, dice: random.
 
 
 def main(dsn: str, agreement: int, seed: str) -> None:
-    database.IDLE_TIMEOUT = IDLE_TIMEOUT
-    redo.PAUSE_SECONDS = 0.02
+    sql.IDLE_TIMEOUT = IDLE_TIMEOUT
+    retry.PAUSE_SECONDS = 0.02
     leases.fenced = partial(leases.fenced, ttl_seconds=TTL_SECONDS)
     dice = random.Random(seed)
     connection = connected(dsn)

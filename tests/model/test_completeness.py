@@ -17,9 +17,9 @@ from economic.errors import ConnectionLost
 from economic.records.agreement import Agreement, parse_agreement
 from economic.records.decoder import CollectionPage, decode_page
 from economic.records.totals import Totals, parse_totals
-from economic.sync import fetch as scanning
-from economic.sync import lifecycle as sync
-from economic.sync.attempt import Attempt, Client, Order
+from economic.sync import fetch, lifecycle
+from economic.sync.attempt import Attempt, Client
+from economic.sync.request import SyncRequest
 from simulator import AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN
 from simulator.books import Books
 from simulator.ledger import Ledger
@@ -178,19 +178,19 @@ def scanned(
     """One scan, tried again when it breaks off, as the task would be."""
     schedule = Schedule(seed)
     client = make(schedule.ledger, schedule.changes)
-    order = Order("d", f"{make.__name__} {seed}", "key", "manual", "economic_default", "x")
+    order = SyncRequest("d", f"{make.__name__} {seed}", "key", "manual", "economic_default", "x")
     broke_off = 0
     while True:
         try:
-            attempt = sync.begin(client, connection, order)
-            result = scanning.fetch_pages(attempt, client, PAGE_SIZE, 3600)
+            attempt = lifecycle.begin(client, connection, order)
+            result = fetch.fetch_pages(attempt, client, PAGE_SIZE, 3600)
             break
         except ConnectionLost:
             broke_off += 1
     staged = connection.execute(
         "select invoice_number from economic.staged_invoice where sync_id = %s", [attempt.run.sync_id]
     ).fetchall()
-    sync.close(connection, attempt.run.sync_id, "failed", "", attempt.lease)
+    lifecycle.close(connection, attempt.run.sync_id, "failed", "", attempt.lease)
     numbers = [number for (number,) in staged]
     assert len(numbers) == len(set(numbers))
     return Outcome(result["complete"], set(numbers), client.told, attempt.run.scan_number, broke_off)
@@ -224,13 +224,13 @@ def test_paging_by_offset_would_be_caught(connection: psycopg.Connection) -> Non
 def test_a_claim_without_the_closing_count_would_be_caught(
     connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = scanning._count
+    count = fetch._count
 
     def believed(attempt: Attempt, client: Client) -> int:
         count(attempt, client)
         return attempt.run.scan_seen
 
-    monkeypatch.setattr(scanning, "_count", believed)
+    monkeypatch.setattr(fetch, "_count", believed)
     # The totals would stand in for it, where they can be read.
-    monkeypatch.setattr(scanning, "_totals", lambda client: None)
+    monkeypatch.setattr(fetch, "_totals", lambda client: None)
     assert caught(connection, "complete, but without")

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from economic.db import lease as leases
-from economic.db import sql as database
+from economic.db import sql
 from economic.db.lease import Lease
 from economic.errors import LeaseBusy, LeaseLost
 from tests.model import lease_protocol as model
@@ -44,7 +44,7 @@ class Leases(RuleBasedStateMachine):
         self.watcher = self._connection("the watcher")
         self.agreement = new_agreement(self.watcher)
         self.syncs = {name: new_sync(self.watcher) for name in ("A", "B", "C")}
-        with database.transaction(self.watcher):
+        with sql.transaction(self.watcher):
             self.watcher.execute(
                 "insert into economic.sync_lease (agreement_number) values (%s)", [self.agreement]
             )
@@ -65,7 +65,7 @@ class Leases(RuleBasedStateMachine):
             self._ends_who_is_in_the_way()
         # Force needs the time to see who is in its way.
         wait = PATIENT if self.ended else IMPATIENT
-        with patch.object(database, "LOCK_TIMEOUT", wait):
+        with patch.object(sql, "LOCK_TIMEOUT", wait):
             self._agree(
                 model.takes(RULES, self.state, attempt, force=force),
                 lambda c, lease: leases.acquire(
@@ -141,7 +141,7 @@ class Leases(RuleBasedStateMachine):
     @rule(sync=st.sampled_from(("A", "B", "C")))
     def is_closed(self, sync: str) -> None:
         def release(connection: psycopg.Connection, _: Lease) -> None:
-            with database.transaction(connection):
+            with sql.transaction(connection):
                 leases.release(connection, Lease(self.agreement, self.syncs[sync], 0))
 
         self._agree(model.closes(RULES, self.state, sync), release)
@@ -245,7 +245,7 @@ class Leases(RuleBasedStateMachine):
 
 def played(connect: Connect, monkeypatch: pytest.MonkeyPatch, *, examples: int) -> None:
     """Let hypothesis play, the same game each time; a wait for the row is cut short instead of sat out."""
-    monkeypatch.setattr(database, "LOCK_TIMEOUT", IMPATIENT)
+    monkeypatch.setattr(sql, "LOCK_TIMEOUT", IMPATIENT)
     idle: list[psycopg.Connection] = []
     run_state_machine_as_test(
         lambda: Leases(connect, idle),  # type: ignore[arg-type]  # anything that makes one will do

@@ -211,7 +211,7 @@ def test_the_statements_do_what_the_model_says(connect: Connect) -> None:
         ("fence_lease", "heartbeat_at = clock_timestamp()", "heartbeat_at = heartbeat_at"),
         ("enter_lease", "heartbeat_at = clock_timestamp()", "heartbeat_at = heartbeat_at"),
         ("select_lease_heartbeat", "token = %(token)s and holder is not null", "holder is not null"),
-        ("close_sync_run", "and status = 'running'", "and status = 'ended'"),
+        ("update_sync_run_ended", "and status = 'running'", "and status = 'ended'"),
     ],
 )
 def test_a_broken_statement_is_found(connect: Connect, mutate: Mutate, name: str, old: str, new: str) -> None:

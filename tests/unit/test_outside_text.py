@@ -11,7 +11,7 @@ from economic.client.responses import parse_error_body
 from economic.errors import ConfigurationError, RequestRefused
 from economic.outside_text import bounded, harmless, quoted
 from economic.records.agreement import parse_agreement
-from economic.sync.request import AskedFor, read_order
+from economic.sync.request import DagRunInfo, build_request
 
 HOSTILE = {
     "a plain name": ("Prøvefirmaet Æble & Ørsted ApS", "Prøvefirmaet Æble & Ørsted ApS"),
@@ -81,8 +81,8 @@ def test_what_e_conomic_says_is_harmless(text: str) -> None:
     ],
 )
 def test_a_conf_is_quoted_harmless_and_bounded(conf: dict[str, object], params: dict[str, object]) -> None:
-    asked = AskedFor("dag", "run", "key", 0, "manual", due=datetime.now(UTC), conf=conf, params=params)
+    asked = DagRunInfo("dag", "run", "key", 0, "manual", due=datetime.now(UTC), conf=conf, params=params)
     with pytest.raises(ConfigurationError) as caught:
-        read_order(asked, conn_id="economic_default", schedule=None, attempt="1")
+        build_request(asked, conn_id="economic_default", schedule=None, attempt="1")
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 1500

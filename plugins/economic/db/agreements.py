@@ -57,7 +57,7 @@ def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -
 
 def unbind_agreement(connection: Connection, conn_id: str) -> int | None:
     """Let go of the agreement that a connection id is bound to; its number, None when there was none."""
-    found = row(connection, "unbind_agreement", conn_id=conn_id)
+    found = row(connection, "update_agreement_unbound", conn_id=conn_id)
     return None if found is None else int(found["agreement_number"])
 
 

@@ -44,7 +44,7 @@ def store_employees(
     )
     unknown = rows(
         connection,
-        "mark_unknown_employees",
+        "upsert_unknown_employees",
         agreement_number=agreement_number,
         sync_id=sync_id,
         listed=numbers,
@@ -54,7 +54,7 @@ def store_employees(
 
 def misnamed_stretches(connection: Connection, agreement_number: int, most: int) -> list[tuple[int, int]]:
     """Return the invoices without their employee's name in stretches of at most ``most``: first and last number of each."""
-    found = rows(connection, "select_misnamed_stretches", agreement_number=agreement_number, rows=most)
+    found = rows(connection, "select_misnamed_ranges", agreement_number=agreement_number, rows=most)
     return [(stretch["first"], stretch["last"]) for stretch in found]
 
 

@@ -41,7 +41,7 @@ class Upserted:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldTotals:
+class StoredTotals:
     """What the copy holds of an agreement. Missing invoices count in ``missing_count`` alone; amounts are in base currency.
 
     ``without_base`` invoices have no net amount in base currency; ``overdue`` is by today's date in Copenhagen; ``credit`` has a negative
@@ -65,7 +65,7 @@ class HeldTotals:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class MissingCandidates:
     """Held invoices that a complete full scan did not show.
 
     :param count: how many.
@@ -122,7 +122,7 @@ def reject(
     for rejection in rejections:
         run(
             connection,
-            "reject_invoice",
+            "upsert_rejected_invoice",
             agreement_number=agreement_number,
             item_key=rejection.key,
             invoice_number=rejection.invoice_number,
@@ -153,7 +153,7 @@ def report_degraded(
     numbers, names, reasons, messages = zip(*reports, strict=True) if reports else ((), (), (), ())
     found = one(
         connection,
-        "report_degraded_fields",
+        "upsert_degraded_fields",
         agreement_number=agreement_number,
         sync_id=sync_id,
         numbers=list(numbers),
@@ -177,7 +177,7 @@ def resolve_stored(
     """Mark resolved what was refused once and is stored with these pages; how many."""
     return run(
         connection,
-        "resolve_stored_rejections",
+        "update_rejections_stored",
         agreement_number=agreement_number,
         sync_id=sync_id,
         first_page=first_page,
@@ -186,31 +186,37 @@ def resolve_stored(
     )
 
 
-def held_totals(connection: Connection, agreement_number: int) -> HeldTotals:
+def stored_totals(connection: Connection, agreement_number: int) -> StoredTotals:
     """What the copy holds of an agreement."""
-    return HeldTotals(**one(connection, "select_held_totals", agreement_number=agreement_number))
+    return StoredTotals(**one(connection, "select_stored_totals", agreement_number=agreement_number))
 
 
-def gone_invoices(connection: Connection, agreement_number: int, sync_id: int, most: int) -> Gone:
+def missing_candidates(
+    connection: Connection, agreement_number: int, sync_id: int, most: int
+) -> MissingCandidates:
     """What a complete full scan, still in staging, did not show of the invoices held.
 
     :param most: how many of their numbers to return.
     """
     found = one(
-        connection, "find_gone_invoices", agreement_number=agreement_number, sync_id=sync_id, most=most
+        connection, "select_missing_candidates", agreement_number=agreement_number, sync_id=sync_id, most=most
     )
-    return Gone(found["gone"], found["numbers"], found["unnumbered"])
+    return MissingCandidates(found["gone"], found["numbers"], found["unnumbered"])
 
 
 def unmark_refused(connection: Connection, agreement_number: int, sync_id: int) -> int:
     """Take the mark from missing invoices that a sync has seen again but could not read; how many."""
-    found = one(connection, "unmark_refused_invoices", agreement_number=agreement_number, sync_id=sync_id)
+    found = one(
+        connection, "update_rejected_invoices_seen", agreement_number=agreement_number, sync_id=sync_id
+    )
     return int(found["returned"])
 
 
 def mark_missing(connection: Connection, agreement_number: int, numbers: Sequence[int]) -> int:
     """Mark invoices as missing; how many were not marked before."""
-    return run(connection, "mark_missing_invoices", agreement_number=agreement_number, numbers=list(numbers))
+    return run(
+        connection, "update_missing_invoices", agreement_number=agreement_number, numbers=list(numbers)
+    )
 
 
 def rejections(connection: Connection, agreement_number: int, most: int) -> list[Row]:

@@ -154,7 +154,7 @@ def _take(
             )
             run(
                 connection,
-                "close_sync_run",
+                "update_sync_run_ended",
                 sync_id=holder,
                 status=status,
                 message=message,

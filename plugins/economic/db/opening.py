@@ -21,7 +21,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from economic.db.sql import Connection, explain, prepare, said
+from economic.db.sql import Connection, error_text, prepare, to_economic_error
 from economic.errors import ConfigurationError
 from economic.outside_text import bounded
 
@@ -54,11 +54,11 @@ def open_connection(where: str, options: Mapping[str, Any]) -> Connection:
         answers = [] if isinstance(error, psycopg.errors.ConnectionTimeout) else _answers(given)
         if answers and all(answer[:2] in _FINAL or answer == "55P02" for answer in answers):
             raise ConfigurationError(
-                f"PostgreSQL refused the {where} ({answers[-1]}): {said(error)}.",
+                f"PostgreSQL refused the {where} ({answers[-1]}): {error_text(error)}.",
                 hint="Check host, database, login and password of the PostgreSQL connection.",
             ) from None
         # Not chained: the driver's text quotes what it was given.
-        raise explain(error) from None
+        raise to_economic_error(error) from None
 
 
 def _check(where: str, given: Mapping[str, Any]) -> None:

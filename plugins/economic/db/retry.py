@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 import psycopg
 
 from economic.db import lease as leases
-from economic.db import sql as database
+from economic.db import sql
 from economic.db.lease import Lease
 from economic.db.sql import Connection, is_lost, is_obstructed, rows
 from economic.errors import DatabaseUnavailable
@@ -39,7 +39,7 @@ class Writer(Protocol):
     reopen: Callable[[], Connection] | None
 
 
-def until_committed(writer: Writer, work: Callable[[], T]) -> T:
+def run_until_committed(writer: Writer, work: Callable[[], T]) -> T:
     """Do ``work`` in one transaction under the lease, and again when it was broken off.
 
     :param work: writes through ``writer.connection``, and leaves no other trace: it may be called more than once.
@@ -81,14 +81,14 @@ def _recover(writer: Writer, *, lost: bool, repeats: int) -> None:
 def _kept_out(writer: Writer) -> DatabaseUnavailable:
     holders = ", ".join(
         f"pid {holder['pid']} ({holder['application_name'] or 'no name'}, {holder['state']} for {holder['seconds']} s)"
-        for holder in rows(writer.connection, "find_lock_holders")
+        for holder in rows(writer.connection, "select_lock_holders")
     )
     return DatabaseUnavailable(
-        f"A lock was not free within {database.LOCK_TIMEOUT}, {REPEATS + 1} times.",
+        f"A lock was not free within {sql.LOCK_TIMEOUT}, {REPEATS + 1} times.",
         hint="End the transaction that holds it, or wait until it has ended; the task's log names it.",
         detail=f"Locks on the tables are held by {holders or 'nobody any more'}.",
     )
 
 
 def _said(error: psycopg.Error) -> str:
-    return f"PostgreSQL broke a transaction off ({error.sqlstate or type(error).__name__}: {database.said(error)})."
+    return f"PostgreSQL broke a transaction off ({error.sqlstate or type(error).__name__}: {sql.error_text(error)})."

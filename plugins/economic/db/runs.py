@@ -166,7 +166,7 @@ class SyncRun:
 
 def open_sync_run(connection: Connection, **values: Any) -> int:
     """Open the row of a new sync; its id."""
-    return int(one(connection, "open_sync_run", **values)["sync_id"])
+    return int(one(connection, "insert_sync_run", **values)["sync_id"])
 
 
 def sync_run(connection: Connection, sync_id: int) -> SyncRun | None:
@@ -224,7 +224,7 @@ def close_sync_run(
     stored = statistics if statistics is not None else counts and counts.to_json()
     closed = row(
         connection,
-        "close_sync_run",
+        "update_sync_run_ended",
         sync_id=sync_id,
         status=status,
         message=message,

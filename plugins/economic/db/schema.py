@@ -122,7 +122,7 @@ def script(steps: Sequence[Migration]) -> str:
 
 def _refuse_strangers(connection: Connection) -> None:
     """Refuse tables, triggers and the like that somebody made who could act with this role's rights through them."""
-    found = rows(connection, "find_strangers")
+    found = rows(connection, "select_strangers")
     if found:
         things = _some([f"{one['thing']} ({one['owner'] or 'a rule'})" for one in found])
         raise SchemaMismatch(
@@ -142,7 +142,7 @@ def missing_steps(connection: Connection) -> list[Migration]:
 
 def version(connection: Connection) -> int | None:
     """Return the newest step that was applied; None when the tables do not exist."""
-    if not one(connection, "find_schema")["installed"]:
+    if not one(connection, "select_server_and_schema")["installed"]:
         return None
     return one(connection, "select_schema_version")["version"] or 0
 
@@ -153,7 +153,7 @@ def newest() -> int:
 
 
 def _installed(connection: Connection) -> int:
-    server = one(connection, "find_schema")
+    server = one(connection, "select_server_and_schema")
     if server["encoding"] != "UTF8":
         raise SchemaMismatch(
             f"The database's encoding is {server['encoding']}.",

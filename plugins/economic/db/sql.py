@@ -149,7 +149,7 @@ def rows(connection: Connection, name: str, /, **parameters: Any) -> list[Row]:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn the driver's errors into this package's: retry, or stop and say why.
 
     The driver's error is not chained to it: its text may hold a password or values of rows, and tracebacks are logged.
@@ -157,10 +157,10 @@ def translated() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        raise explain(error).with_traceback(error.__traceback__) from None
+        raise to_economic_error(error).with_traceback(error.__traceback__) from None
 
 
-def said(error: psycopg.Error) -> str:
+def error_text(error: psycopg.Error) -> str:
     """Return what PostgreSQL reported, in a line, without DETAIL and CONTEXT, which hold values of rows.
 
     Of what the driver reports itself only known phrases are returned: its text quotes the connection string, and of a malformed one that
@@ -200,13 +200,13 @@ def _phrase(text: str) -> str | None:
     return next((words for part, words in _PHRASES.items() if part in text), None)
 
 
-def explain(error: psycopg.Error) -> EconomicError:
+def to_economic_error(error: psycopg.Error) -> EconomicError:
     """Return what a driver error means: whether trying again can help, and who must do what if not.
 
     SQLSTATE classes: PostgreSQL's appendix "Error Codes". A refused connection carries none: see :mod:`economic.db.opening`.
     """
     code = error.sqlstate or ""
-    words = said(error)
+    words = error_text(error)
     if code == "42501":
         return SchemaMismatch(
             f"The database role may not do what the sync needs: {words}.",

@@ -30,9 +30,9 @@ def write(connection: Connection, sync_id: int, page: int, invoices: Callable[[]
     """
     try:
         with connection.transaction():
-            _copy(connection, "stage_invoices", sync_id, page, invoices())
+            _copy(connection, "copy_invoices", sync_id, page, invoices())
     except UNREADABLE:
-        _copy(connection, "stage_invoices_as_text", sync_id, page, invoices())
+        _copy(connection, "copy_invoices_as_text", sync_id, page, invoices())
 
 
 def _copy(connection: Connection, name: str, sync_id: int, page: int, invoices: Iterable[Invoice]) -> None:
@@ -41,11 +41,11 @@ def _copy(connection: Connection, name: str, sync_id: int, page: int, invoices: 
             copy.write_row((sync_id, page, position, *invoice))
 
 
-def write_known(
+def write_unchanged(
     connection: Connection, sync_id: int, page: int, first_position: int, numbers: Iterable[int]
 ) -> None:
     """Take invoices in that came exactly as they are stored: by number alone."""
-    with connection.cursor() as cursor, cursor.copy(statement("stage_known_invoices")) as copy:
+    with connection.cursor() as cursor, cursor.copy(statement("copy_unchanged_invoices")) as copy:
         for position, number in enumerate(numbers, start=first_position):
             copy.write_row((sync_id, page, position, number, True))
 
@@ -54,14 +54,14 @@ def pages(connection: Connection, sync_id: int) -> dict[int, StagedPage]:
     """What is staged of a sync, by page."""
     return {
         found["page"]: StagedPage(found["staged"], found["known"])
-        for found in rows(connection, "count_staged_invoices", sync_id=sync_id)
+        for found in rows(connection, "select_staged_pages", sync_id=sync_id)
     }
 
 
-def known_rows(connection: Connection, sync_id: int, first_page: int, last_page: int) -> int:
+def unchanged_count(connection: Connection, sync_id: int, first_page: int, last_page: int) -> int:
     """How many invoices of a stretch of staged pages were known again."""
     found = one(
-        connection, "count_known_invoices", sync_id=sync_id, first_page=first_page, last_page=last_page
+        connection, "select_unchanged_count", sync_id=sync_id, first_page=first_page, last_page=last_page
     )
     return int(found["known"])
 

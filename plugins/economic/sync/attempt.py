@@ -13,10 +13,9 @@ from typing import Any, Protocol, TypeVar
 import psycopg
 from psycopg.types.json import Jsonb
 
-from economic.db import retry as redo
-from economic.db import staging
+from economic.db import retry, staging
 from economic.db.lease import Lease
-from economic.db.runs import Counts, Owner, SyncRun
+from economic.db.runs import Counts, SyncRun
 from economic.db.sql import Connection, one
 from economic.db.staging import StagedPage
 from economic.errors import (
@@ -72,41 +71,6 @@ class Client(Protocol):
     ) -> CollectionPage: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be synced, for which DAG run.
-
-    :param run_key: see :class:`economic.db.runs.Owner`.
-    :param clear_number: how often the DAG run was cleared.
-    :param attempt: which task attempt asks, for people: task and try.
-    :param date_from: only invoices dated this day or later; with neither date the sync is a full one.
-    :param force: take the lease from a live sync, and do not trust the employee cache.
-    :param accept_missing: mark invoices missing however many are gone from e-conomic's list.
-    """
-
-    dag_id: str
-    run_id: str
-    run_key: str
-    run_type: str
-    conn_id: str
-    attempt: str
-    clear_number: int = 0
-    date_from: date | None = None
-    date_to: date | None = None
-    force: bool = False
-    accept_missing: bool = False
-
-    @property
-    def owner(self) -> Owner:
-        """The DAG run and the connection that the sync belongs to."""
-        return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
-
-    @property
-    def scope(self) -> str:
-        """``full`` or ``range``."""
-        return "full" if self.date_from is None and self.date_to is None else "range"
-
-
 @dataclass(slots=True)
 class Attempt:
     """One task attempt at work on a sync: its connection and how to get another, its lease, and the sync's row as of the last commit."""
@@ -117,9 +81,9 @@ class Attempt:
     client: Client | None = None
     reopen: Callable[[], Connection] | None = None
     knows_agreement: bool = False
-    _heard: float = field(default_factory=time.monotonic)
+    _last_heartbeat: float = field(default_factory=time.monotonic)
     _clock: float = field(default_factory=time.monotonic)
-    _told: tuple[int, int, int] = (0, 0, 0)
+    _reported: tuple[int, int, int] = (0, 0, 0)
 
     def __post_init__(self) -> None:
         if self.client is not None:
@@ -135,8 +99,8 @@ class Attempt:
 
         :param work: writes through :attr:`connection`, which may be another one each time, and leaves no other trace.
         """
-        result = redo.until_committed(self, work)
-        self._heard = time.monotonic()
+        result = retry.run_until_committed(self, work)
+        self._last_heartbeat = time.monotonic()
         return result
 
     def keep_alive(self) -> None:
@@ -144,7 +108,7 @@ class Attempt:
 
         :raises LeaseLost: another sync took over.
         """
-        if time.monotonic() - self._heard > _HEARTBEAT_SECONDS:
+        if time.monotonic() - self._last_heartbeat > _HEARTBEAT_SECONDS:
             self.write(lambda: None)
 
     def staged(self) -> dict[int, StagedPage] | None:
@@ -189,20 +153,20 @@ class Attempt:
                 f"(from {scan['scan_started_at']:%Y-%m-%d %H:%M:%S} UTC): the rest of them is not stored."
             )
 
-    def spent(self, seconds: str) -> Counts:
+    def usage_since_commit(self, seconds: str) -> Counts:
         """What was spent since the last commit: time (under the name of the phase), requests, memory."""
         traffic = self.client.traffic if self.client is not None else None
         now = (traffic.requests, traffic.retries, traffic.bytes) if traffic else (0, 0, 0)
-        requests, retries, size = (a - b for a, b in zip(now, self._told, strict=True))
+        requests, retries, size = (a - b for a, b in zip(now, self._reported, strict=True))
         counts = Counts(requests=requests, retries=retries, bytes=size, peak_memory_mb=peak_memory_mb())
         return replace(counts, **{seconds: time.monotonic() - self._clock})  # type: ignore[arg-type]  # a float field
 
-    def committed(self, counts: Counts, **changes: Any) -> None:
+    def apply_commit(self, counts: Counts, **changes: Any) -> None:
         """Take over what a transaction wrote, after its commit."""
         self.run = replace(self.run, counts=counts, **changes)
         if self.client is not None:
             traffic = self.client.traffic
-            self._told = (traffic.requests, traffic.retries, traffic.bytes)
+            self._reported = (traffic.requests, traffic.retries, traffic.bytes)
         self._clock = time.monotonic()
 
 

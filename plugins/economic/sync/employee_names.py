@@ -31,19 +31,21 @@ def populate_employee_names(attempt: Attempt, client: Client, cache_seconds: int
     problem = refresh_employees(attempt, client, cache_seconds)
     agreement = attempt.lease.agreement_number
     for first, last in employees.misnamed_stretches(attempt.connection, agreement, STRETCH):
-        attempt.committed(attempt.write(partial(_name_invoices, attempt, first, last)))
+        attempt.apply_commit(attempt.write(partial(_name_invoices, attempt, first, last)))
     known = employees.employee_cache(attempt.connection, agreement, cache_seconds).known
     counts = (
-        attempt.counts + attempt.spent("names_seconds") + Counts(employees=known - attempt.counts.employees)
+        attempt.counts
+        + attempt.usage_since_commit("names_seconds")
+        + Counts(employees=known - attempt.counts.employees)
     )
     attempt.write(lambda: _note(attempt, counts))
-    attempt.committed(counts)
+    attempt.apply_commit(counts)
     return end(attempt, problem)
 
 
 def _name_invoices(attempt: Attempt, first: int, last: int) -> Counts:
     named = employees.name_invoices(attempt.connection, attempt.lease.agreement_number, first, last)
-    counts = attempt.counts + attempt.spent("names_seconds") + Counts(invoices_named=named)
+    counts = attempt.counts + attempt.usage_since_commit("names_seconds") + Counts(invoices_named=named)
     _note(attempt, counts)
     return counts
 

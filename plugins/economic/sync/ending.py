@@ -22,7 +22,7 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
     :param problem: what did not work although every invoice is stored, in words; None when all did.
     """
     now = attempt.run
-    spent = attempt.counts + attempt.spent("names_seconds")
+    spent = attempt.counts + attempt.usage_since_commit("names_seconds")
     if not spent.add_up:
         raise ArithmeticError(f"Sync {now.sync_id}: the counts do not add up: {spent.to_json()}.")
     refused = f"{counted(spent.failed, 'invoice')} refused (see rejected_invoice)" if spent.failed else None

@@ -17,7 +17,7 @@ from economic.records.decoder import CollectionPage
 from economic.records.totals import Totals
 from economic.sync.attempt import ENDS_A_SYNC, Attempt, Client, in_words, stored_counts
 from economic.sync.employee_names import refresh_employees
-from economic.sync.pagination import Position, scan
+from economic.sync.pagination import ScanPosition, scan_pages
 from economic.sync.stage import stage
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
         complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
     # Tried once only, not to keep the invoices waiting: what is not there now is asked for again in phase three.
     refresh_employees(attempt, client, cache_seconds, attempts=1)
-    counts = attempt.counts + attempt.spent("fetch_seconds")
+    counts = attempt.counts + attempt.usage_since_commit("fetch_seconds")
     words = "all of them" if complete else "not proven to be all"
     attempt.write(
         lambda: run(
@@ -57,7 +57,7 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
             message=f"Fetched {attempt.run.scan_seen:,} invoices, {words}",
         )
     )
-    attempt.committed(counts, complete=complete, totals=totals)
+    attempt.apply_commit(counts, complete=complete, totals=totals)
     return {
         "sync_id": attempt.run.sync_id,
         "agreement_number": attempt.run.agreement_number,
@@ -116,13 +116,15 @@ def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
             cursor, page_size=page_size, date_from=now.date_from, date_to=now.date_to
         )
 
-    start = Position(now.scan_cursor, len(now.staged_rows), now.scan_seen)
+    start = ScanPosition(now.scan_cursor, len(now.staged_rows), now.scan_seen)
     with _collector_paused():
-        for page in scan(get, page_size=page_size, start=start, whole=now.scope == "full"):
+        for page in scan_pages(get, page_size=page_size, start=start, whole=now.scope == "full"):
             if page.items or page.duplicates:
                 stage(attempt, page)
-            elif page.drifted and not attempt.run.scan_drifted:
-                attempt.committed(attempt.counts + attempt.spent("fetch_seconds"), scan_drifted=True)
+            elif page.changed_during_scan and not attempt.run.scan_drifted:
+                attempt.apply_commit(
+                    attempt.counts + attempt.usage_since_commit("fetch_seconds"), scan_drifted=True
+                )
             del page
 
 
@@ -144,7 +146,7 @@ def _start_again(attempt: Attempt, why: str) -> None:
     discarded = now.fetched - now.discarded
     counts = (
         now
-        + attempt.spent("fetch_seconds")
+        + attempt.usage_since_commit("fetch_seconds")
         + Counts(discarded=discarded, failed=-now.failed, degraded=-now.degraded, duplicates=-now.duplicates)
     )
     message = f"Scanning again from the first page: {why}"
@@ -161,7 +163,7 @@ def _start_again(attempt: Attempt, why: str) -> None:
         )
 
     attempt.write(write)
-    attempt.committed(
+    attempt.apply_commit(
         counts,
         scan_number=attempt.run.scan_number + 1,
         scan_cursor=None,

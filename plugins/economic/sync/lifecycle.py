@@ -16,7 +16,8 @@ from economic.db.lease import Lease
 from economic.db.runs import Owner, SyncRun
 from economic.db.sql import Connection, row, run, transaction
 from economic.errors import LeaseBusy, LeaseLost, SyncEnded
-from economic.sync.attempt import SCAN_VALID_FOR, Attempt, Client, Order
+from economic.sync.attempt import SCAN_VALID_FOR, Attempt, Client
+from economic.sync.request import SyncRequest
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +29,16 @@ WAITING_FOR_SECONDS = 180
 """A waiting sync that has not looked for so long is not waiting any more: its process or its run is gone."""
 
 
-def _nobody(sync_id: int) -> None:
+def _ignore(sync_id: int) -> None:
     """Whoever does not need to know the sync before it has begun."""
 
 
 def begin(
     client: Client,
     connection: Connection,
-    order: Order,
+    request: SyncRequest,
     reopen: Callable[[], Connection] | None = None,
-    opened: Callable[[int], object] = _nobody,
+    opened: Callable[[int], object] = _ignore,
 ) -> Attempt:
     """Open a sync, or go on with the one that an earlier attempt of this DAG run left unfinished.
 
@@ -50,41 +51,41 @@ def begin(
     :raises AgreementMismatch: the connection suddenly reaches another agreement.
     """
     schema.prepare(connection)
-    before = runs.sync_run_of(connection, order.owner)
-    if before is not None and _was_displaced(before, order):
-        order = replace(order, force=False)
-    resumed = _resume(connection, before, order) if before is not None else None
+    before = runs.sync_run_of(connection, request.owner)
+    if before is not None and _was_displaced(before, request):
+        request = replace(request, force=False)
+    resumed = _resume(connection, before, request) if before is not None else None
     if before is not None and before.status == "running" and before.phase == "waiting":
         sync_id = before.sync_id
     elif resumed is not None:
         sync_id = resumed.sync_id
     else:
-        sync_id = open_row(connection, order)
+        sync_id = open_row(connection, request)
     opened(sync_id)
-    bound = agreements.bound_agreement(connection, order.conn_id)
-    if resumed is None and order.run_type == "backfill":
-        _give_way(connection, order.conn_id, sync_id)
-    if bound is not None and resumed is None and not order.force:
+    bound = agreements.bound_agreement(connection, request.conn_id)
+    if resumed is None and request.run_type == "backfill":
+        _yield_to_waiting_full_sync(connection, request.conn_id, sync_id)
+    if bound is not None and resumed is None and not request.force:
         leases.check_free(connection, bound, sync_id)
     client.while_waiting = _renewal(connection, resumed)
     agreement = client.agreement()
     if resumed is not None and resumed.agreement_number != agreement.agreement_number:
         # The connection was given another company's tokens between two tries.
         _abandon(connection, resumed.sync_id, resumed, "the connection reaches another company now")
-        resumed, sync_id = None, open_row(connection, order)
+        resumed, sync_id = None, open_row(connection, request)
         opened(sync_id)
         client.while_waiting = _renewal(connection, None)
     with transaction(connection):
-        agreements.bind_agreement(connection, order.conn_id, agreement)
+        agreements.bind_agreement(connection, request.conn_id, agreement)
         run(
             connection,
             "update_sync_run_agreement",
             sync_id=sync_id,
             agreement_number=agreement.agreement_number,
-            clear_number=order.clear_number,
+            clear_number=request.clear_number,
         )
     lease = resumed or leases.acquire(
-        connection, agreement.agreement_number, sync_id, order.attempt, force=order.force, reopen=reopen
+        connection, agreement.agreement_number, sync_id, request.attempt, force=request.force, reopen=reopen
     )
     with transaction(connection):
         if resumed is None:
@@ -95,14 +96,14 @@ def begin(
     return attempt
 
 
-def _give_way(connection: Connection, conn_id: str, sync_id: int) -> None:
+def _yield_to_waiting_full_sync(connection: Connection, conn_id: str, sync_id: int) -> None:
     """Let a full sync go first that waits for its turn: a backfill's many runs would leave it none.
 
     :raises LeaseBusy: one waits.
     """
     waiting = row(
         connection,
-        "find_waiting_full_sync",
+        "select_waiting_full_sync",
         conn_id=conn_id,
         sync_id=sync_id,
         idle_seconds=WAITING_FOR_SECONDS,
@@ -115,13 +116,13 @@ def _give_way(connection: Connection, conn_id: str, sync_id: int) -> None:
         )
 
 
-def _was_displaced(before: SyncRun, order: Order) -> bool:
+def _was_displaced(before: SyncRun, request: SyncRequest) -> bool:
     """Whether a newer sync displaced a forced one before Airflow tried it again; a person who clears the run means to force.
 
     A try after that one finds its row instead, which was not forced any more.
     """
     displaced = before.status == "superseded" or not before.force
-    return order.force and displaced and before.clear_number == order.clear_number
+    return request.force and displaced and before.clear_number == request.clear_number
 
 
 def _renewal(connection: Connection, lease: Lease | None) -> Callable[[], None]:
@@ -133,43 +134,47 @@ def _renewal(connection: Connection, lease: Lease | None) -> Callable[[], None]:
     return renew
 
 
-def open_row(connection: Connection, order: Order) -> int:
+def open_row(connection: Connection, request: SyncRequest) -> int:
     """Open the row of a new sync, and close those of its connection that a crash left open."""
     with transaction(connection):
         sync_id = runs.open_sync_run(
             connection,
-            dag_id=order.dag_id,
-            run_id=order.run_id,
-            run_key=order.run_key,
-            clear_number=order.clear_number,
-            run_type=order.run_type,
-            conn_id=order.conn_id,
-            scope=order.scope,
-            date_from=order.date_from,
-            date_to=order.date_to,
-            force=order.force,
-            accept_missing=order.accept_missing,
+            dag_id=request.dag_id,
+            run_id=request.run_id,
+            run_key=request.run_key,
+            clear_number=request.clear_number,
+            run_type=request.run_type,
+            conn_id=request.conn_id,
+            scope=request.scope,
+            date_from=request.date_from,
+            date_to=request.date_to,
+            force=request.force,
+            accept_missing=request.accept_missing,
             message="Starting",
         )
         run(
             connection,
-            "close_orphaned_sync_runs",
-            conn_id=order.conn_id,
+            "update_orphaned_sync_runs",
+            conn_id=request.conn_id,
             sync_id=sync_id,
             idle_seconds=ORPHANED_AFTER_SECONDS,
         )
     return sync_id
 
 
-def _resume(connection: Connection, before: SyncRun, order: Order) -> Lease | None:
+def _resume(connection: Connection, before: SyncRun, request: SyncRequest) -> Lease | None:
     """The lease of the sync that an earlier attempt left in its scan, when that scan may be gone on with."""
     if before.status != "running" or before.phase == "waiting":
         return None
-    same = (before.scope, before.date_from, before.date_to) == (order.scope, order.date_from, order.date_to)
+    same = (before.scope, before.date_from, before.date_to) == (
+        request.scope,
+        request.date_from,
+        request.date_to,
+    )
     lease = None
     if before.agreement_number is not None:
         try:
-            lease = leases.enter(connection, before.agreement_number, before.sync_id, order.attempt)
+            lease = leases.enter(connection, before.agreement_number, before.sync_id, request.attempt)
         except LeaseLost:
             log.info("The earlier attempt's sync %d no longer holds the lease.", before.sync_id)
     if lease is not None and same and before.phase == "fetch" and _is_young(before):

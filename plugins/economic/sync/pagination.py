@@ -22,7 +22,7 @@ _MOST_BOOKED_MEANWHILE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class ScanPosition:
     """How far a scan has come: what a later attempt needs to go on from here.
 
     :param cursor: the highest invoice number seen; None before the first page.
@@ -44,27 +44,27 @@ class Page:
     :param duplicates: items left out because their number came more than once.
     :param position: where the scan stands after this page.
     :param results: how many invoices the whole scan will deliver, as e-conomic says now.
-    :param drifted: whether something was booked below the cursor or removed since the scan began.
+    :param changed_during_scan: whether something was booked below the cursor or removed since the scan began.
     """
 
     number: int
     items: list[RawItem]
     numbered: dict[int, RawItem]
     duplicates: int
-    position: Position
+    position: ScanPosition
     results: int
-    drifted: bool
+    changed_during_scan: bool
     size: int
 
 
-def scan(
-    get: Callable[[int | None], CollectionPage], *, page_size: int, start: Position, whole: bool
+def scan_pages(
+    get: Callable[[int | None], CollectionPage], *, page_size: int, start: ScanPosition, whole: bool
 ) -> Iterator[Page]:
     """Read page after page until e-conomic has no more.
 
     :param get: asks for the page above a cursor (None for the first).
     :param page_size: how many items were asked for.
-    :param start: where an earlier attempt stopped; ``Position()`` for a new scan.
+    :param start: where an earlier attempt stopped; ``ScanPosition()`` for a new scan.
     :param whole: whether the scan covers all booked invoices: then each page's ``resultsWithoutFilter`` is checked against what was seen.
     :raises ContractChanged: the answers are not sorted or filtered as asked, so the scan could miss invoices or never end.
     """
@@ -100,7 +100,7 @@ def scan(
         del envelope, page
 
 
-def _page(envelope: CollectionPage, before: Position, *, whole: bool, more: bool) -> Page:
+def _page(envelope: CollectionPage, before: ScanPosition, *, whole: bool, more: bool) -> Page:
     number = before.pages + 1
     items = envelope.items
     if more:
@@ -138,14 +138,14 @@ def _page(envelope: CollectionPage, before: Position, *, whole: bool, more: bool
         if envelope.results_without_filter is None
         else envelope.results_without_filter - envelope.results
     )
-    drifted = whole and hidden is not None and hidden != before.seen
+    changed = whole and hidden is not None and hidden != before.seen
     return Page(
         number=number,
         items=[*kept.values(), *unnumbered],
         numbered=kept,
         duplicates=repeated,
-        position=Position(highest, number, seen),
+        position=ScanPosition(highest, number, seen),
         results=before.seen + envelope.results,
-        drifted=drifted,
+        changed_during_scan=changed,
         size=envelope.size,
     )

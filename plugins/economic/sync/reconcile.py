@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 from psycopg.types.json import Jsonb
 
 from economic.db import invoices
-from economic.db.invoices import Gone, HeldTotals
+from economic.db.invoices import MissingCandidates, StoredTotals
 from economic.db.runs import Counts
 from economic.db.sql import run
 from economic.records.totals import Totals
@@ -36,7 +36,7 @@ _IN_THE_LOG = {
 def reconcile(attempt: Attempt) -> None:
     """Mark what a proven complete full scan did not show, compare with e-conomic's totals, and note both, in one transaction."""
     counts, reconciled, verdict, warning = attempt.write(lambda: _write(attempt))
-    attempt.committed(counts, reconciled=reconciled, verdict=verdict, warning=warning)
+    attempt.apply_commit(counts, reconciled=reconciled, verdict=verdict, warning=warning)
     # The verdict holds sums, and who may read a task's log need not be allowed to read sums.
     log.info("%s", verdict if reconciled is None else _IN_THE_LOG[reconciled])
     if warning:
@@ -55,11 +55,11 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
     if proven:
         run(
             attempt.connection,
-            "resolve_vanished_rejections",
+            "update_rejections_vanished",
             agreement_number=agreement,
             sync_id=now.sync_id,
         )
-    held = invoices.held_totals(attempt.connection, agreement)
+    held = invoices.stored_totals(attempt.connection, agreement)
     if too_many_rejected(attempt.counts.failed, attempt.run.scan_seen):
         warning = f"{attempt.counts.failed:,} of {counted(attempt.run.scan_seen, 'invoice')} could not be stored: none was marked missing"
     elif proven and not _holds_what_was_shown(attempt, held):
@@ -67,9 +67,13 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
         attempt.check_staging()
         missing, warning = _mark_missing(attempt, held)
     if missing:
-        held = invoices.held_totals(attempt.connection, agreement)
+        held = invoices.stored_totals(attempt.connection, agreement)
     reconciled, verdict = _verdict(attempt, held, warning)
-    counts = attempt.counts + attempt.spent("upsert_seconds") + Counts(missing=missing, returned=returned)
+    counts = (
+        attempt.counts
+        + attempt.usage_since_commit("upsert_seconds")
+        + Counts(missing=missing, returned=returned)
+    )
     run(
         attempt.connection,
         "update_sync_run_reconciled",
@@ -88,24 +92,24 @@ def too_many_rejected(rejected: int, of: int) -> bool:
     return rejected > max(_TOLERATED_REJECTIONS, int(of * _TOLERATED_SHARE))
 
 
-def _holds_what_was_shown(attempt: Attempt, held: HeldTotals) -> bool:
+def _holds_what_was_shown(attempt: Attempt, held: StoredTotals) -> bool:
     """Whether the counts alone prove that nothing is gone: each invoice that was shown is stored, and no more are held than were shown."""
     return not attempt.counts.failed and held.invoice_count == sum(attempt.run.staged_rows)
 
 
-def holdings_json(held: HeldTotals) -> dict[str, int | str | dict[str, int] | None]:
+def holdings_json(held: StoredTotals) -> dict[str, int | str | dict[str, int] | None]:
     """What is held, as the sync's row keeps it: amounts as text."""
     return {key: str(value) if isinstance(value, Decimal) else value for key, value in asdict(held).items()}
 
 
-def _mark_missing(attempt: Attempt, held: HeldTotals) -> tuple[int, str | None]:
+def _mark_missing(attempt: Attempt, held: StoredTotals) -> tuple[int, str | None]:
     """Mark the invoices that e-conomic neither lists nor counts any more.
 
     :return: how many were marked, and why none was although some are gone from the list.
     """
     agreement = attempt.lease.agreement_number
     most = held.invoice_count if attempt.run.accept_missing else most_missing(held.invoice_count)
-    gone = invoices.gone_invoices(attempt.connection, agreement, attempt.run.sync_id, most)
+    gone = invoices.missing_candidates(attempt.connection, agreement, attempt.run.sync_id, most)
     if not gone.count:
         return 0, None
     if obstacle := _obstacle(gone, most, held, attempt.run.totals):
@@ -128,7 +132,7 @@ def most_missing(held: int) -> int:
     return min(max(_FEWEST_GONE, int(held * _SHARE_GONE)), held // 2)
 
 
-def _obstacle(gone: Gone, most: int, held: HeldTotals, totals: Totals | None) -> str | None:
+def _obstacle(gone: MissingCandidates, most: int, held: StoredTotals, totals: Totals | None) -> str | None:
     """Return the evidence against marking the invoices that are gone from the list, None when there is none."""
     expected = held.invoice_count + held.unheld_count - gone.count
     if totals is not None and totals.invoice_count > expected:
@@ -140,7 +144,7 @@ def _obstacle(gone: Gone, most: int, held: HeldTotals, totals: Totals | None) ->
     return None
 
 
-def _verdict(attempt: Attempt, held: HeldTotals, warning: str | None) -> tuple[bool | None, str]:
+def _verdict(attempt: Attempt, held: StoredTotals, warning: str | None) -> tuple[bool | None, str]:
     if attempt.run.scope == "range":
         return None, "Not compared: this sync covered a range of dates."
     if attempt.run.totals is None:
@@ -148,7 +152,7 @@ def _verdict(attempt: Attempt, held: HeldTotals, warning: str | None) -> tuple[b
     return compare(attempt.run.totals, held, complete=attempt.run.complete, unmarked=warning is not None)
 
 
-def compare(theirs: Totals, ours: HeldTotals, *, complete: bool, unmarked: bool) -> tuple[bool, str]:
+def compare(theirs: Totals, ours: StoredTotals, *, complete: bool, unmarked: bool) -> tuple[bool, str]:
     """Whether the copy agrees with e-conomic's totals, and how it stands, in words.
 
     An invoice that was refused and never stored counts as known by number, but its amount is not in the copy's sum: while one is open, the copy is
@@ -173,7 +177,7 @@ def compare(theirs: Totals, ours: HeldTotals, *, complete: bool, unmarked: bool)
     return False, f"Differs from e-conomic: {'; '.join(parts)}." + _unpaid(theirs, ours)
 
 
-def _difference(count: int, net: Decimal, ours: HeldTotals) -> str:
+def _difference(count: int, net: Decimal, ours: StoredTotals) -> str:
     amount = _money(abs(net), ours)
     if count and net and (count > 0) == (net > 0):
         return f"{counted(abs(count), 'invoice')}, {amount} {_where(count)}"
@@ -186,7 +190,7 @@ def _where(difference: int | Decimal) -> str:
     return "more in e-conomic than here" if difference > 0 else "more here than in e-conomic"
 
 
-def _reason(count: int, ours: HeldTotals, *, complete: bool, unmarked: bool) -> str:
+def _reason(count: int, ours: StoredTotals, *, complete: bool, unmarked: bool) -> str:
     if unmarked:
         return "invoices are gone from its list that were not marked missing"
     if not complete:
@@ -202,7 +206,7 @@ def _reason(count: int, ours: HeldTotals, *, complete: bool, unmarked: bool) -> 
     return "the counts agree; the next sync compares again"
 
 
-def _unpaid(theirs: Totals, ours: HeldTotals) -> str:
+def _unpaid(theirs: Totals, ours: StoredTotals) -> str:
     if theirs.remainder_base is None or _cents(theirs.remainder_base) == _cents(ours.remainder_base):
         return ""
     return f" Unpaid there {_money(theirs.remainder_base, ours)}, here {_money(ours.remainder_base, ours)}."
@@ -213,5 +217,5 @@ def _cents(amount: Decimal) -> Decimal:
     return amount.quantize(_CENT, ROUND_HALF_UP, _ALL_DIGITS)
 
 
-def _money(amount: Decimal, ours: HeldTotals) -> str:
+def _money(amount: Decimal, ours: StoredTotals) -> str:
     return f"{amount:,.2f} {ours.base_currency or ''}".rstrip()

@@ -1,4 +1,4 @@
-"""What a DAG run asks for: its conf and its type become the order for a sync."""
+"""What a DAG run asks for: its conf and its type become the request for a sync."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from economic.config import schedules
+from economic.db.runs import Owner
 from economic.errors import ConfigurationError
 from economic.outside_text import listed, quoted
-from economic.sync.attempt import Order
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,42 @@ KNOWN_CONF = frozenset({"force", "accept_missing", "date_from", "date_to"})
 
 
 @dataclass(frozen=True, slots=True)
-class AskedFor:
+class SyncRequest:
+    """What is to be synced, for which DAG run.
+
+    :param run_key: see :class:`economic.db.runs.Owner`.
+    :param clear_number: how often the DAG run was cleared.
+    :param attempt: which task attempt asks, for people: task and try.
+    :param date_from: only invoices dated this day or later; with neither date the sync is a full one.
+    :param force: take the lease from a live sync, and do not trust the employee cache.
+    :param accept_missing: mark invoices missing however many are gone from e-conomic's list.
+    """
+
+    dag_id: str
+    run_id: str
+    run_key: str
+    run_type: str
+    conn_id: str
+    attempt: str
+    clear_number: int = 0
+    date_from: date | None = None
+    date_to: date | None = None
+    force: bool = False
+    accept_missing: bool = False
+
+    @property
+    def owner(self) -> Owner:
+        """The DAG run and the connection that the sync belongs to."""
+        return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
+
+    @property
+    def scope(self) -> str:
+        """``full`` or ``range``."""
+        return "full" if self.date_from is None and self.date_to is None else "range"
+
+
+@dataclass(frozen=True, slots=True)
+class DagRunInfo:
     """A DAG run, as far as it matters here.
 
     :param run_key: random text that Airflow keeps for this DAG run.
@@ -40,40 +75,40 @@ class AskedFor:
     params: Mapping[str, Any]
 
 
-def read_order(asked: AskedFor, *, conn_id: str, schedule: str | None, attempt: str) -> Order:
-    """The order for a sync.
+def build_request(dag_run: DagRunInfo, *, conn_id: str, schedule: str | None, attempt: str) -> SyncRequest:
+    """The request for a sync.
 
     A backfill's run reads the invoices dated from the day of the tick before its own to the day of its own: days overlap, which does no harm, and
     none is left out. Dates in its conf go before that.
 
     :raises ConfigurationError: the conf has an unknown key, or dates that make no range.
     """
-    unknown = sorted(set(asked.conf) - KNOWN_CONF)
+    unknown = sorted(set(dag_run.conf) - KNOWN_CONF)
     if unknown:
         raise ConfigurationError(
             f"The conf has unknown keys: {listed(unknown)}.",
             hint=f"Known are {', '.join(sorted(KNOWN_CONF))}.",
         )
-    date_from, date_to = _day(asked.params, "date_from"), _day(asked.params, "date_to")
-    backfill = asked.run_type == "backfill"
+    date_from, date_to = _day(dag_run.params, "date_from"), _day(dag_run.params, "date_to")
+    backfill = dag_run.run_type == "backfill"
     if backfill and date_from is None and date_to is None:
-        date_from, date_to = _days_of_tick(asked.due, schedule)
+        date_from, date_to = _days_of_tick(dag_run.due, schedule)
     if date_from and date_to and date_from > date_to:
         raise ConfigurationError(f"date_from {date_from} is after date_to {date_to}.", hint="Swap them.")
-    force = asked.params.get("force") is True
+    force = dag_run.params.get("force") is True
     if force and backfill:
         log.warning("force is ignored in a backfill: its runs would displace each other.")
         force = False
-    accept_missing = asked.params.get("accept_missing") is True
+    accept_missing = dag_run.params.get("accept_missing") is True
     if accept_missing and backfill:
         log.warning("accept_missing is ignored in a backfill: its runs mark nothing missing.")
         accept_missing = False
-    return Order(
-        dag_id=asked.dag_id,
-        run_id=asked.run_id,
-        run_key=asked.run_key,
-        clear_number=asked.clear_number,
-        run_type=asked.run_type,
+    return SyncRequest(
+        dag_id=dag_run.dag_id,
+        run_id=dag_run.run_id,
+        run_key=dag_run.run_key,
+        clear_number=dag_run.clear_number,
+        run_type=dag_run.run_type,
         conn_id=conn_id,
         attempt=attempt,
         date_from=date_from,

@@ -60,11 +60,11 @@ class _TriagedPage:
 def stage(attempt: Attempt, page: Page) -> None:
     """Validate one page and commit it: invoices, rejections, position, counts and progress together."""
     counts, triaged = attempt.write(lambda: _write_page(attempt, page))
-    attempt.committed(
+    attempt.apply_commit(
         counts,
         scan_cursor=page.position.cursor,
         scan_seen=page.position.seen,
-        scan_drifted=attempt.run.scan_drifted or page.drifted,
+        scan_drifted=attempt.run.scan_drifted or page.changed_during_scan,
         staged_rows=(*attempt.run.staged_rows, triaged.usable),
         total=page.results,
     )
@@ -100,7 +100,7 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
         staging.write(attempt.connection, now.sync_id, page.number, triaged.parse)
     if triaged.unchanged:
         first = triaged.usable - len(triaged.unchanged) + 1
-        staging.write_known(attempt.connection, now.sync_id, page.number, first, triaged.unchanged)
+        staging.write_unchanged(attempt.connection, now.sync_id, page.number, first, triaged.unchanged)
     invoices.reject(attempt.connection, agreement, now.sync_id, triaged.rejected)
     rejected = {rejection.invoice_number for rejection in triaged.rejected}
     still_degraded = invoices.report_degraded(
@@ -113,7 +113,7 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
     )
     counts = (
         attempt.counts
-        + attempt.spent("fetch_seconds")
+        + attempt.usage_since_commit("fetch_seconds")
         + Counts(
             fetched=len(page.items) + page.duplicates,
             failed=len(triaged.rejected),
@@ -129,7 +129,7 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
         sync_id=now.sync_id,
         cursor=page.position.cursor,
         seen=page.position.seen,
-        drifted=page.drifted,
+        drifted=page.changed_during_scan,
         rows=triaged.usable,
         statistics=stored_counts(counts),
         current=fetched,

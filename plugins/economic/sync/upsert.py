@@ -70,7 +70,7 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
 
 def _store_page(attempt: Attempt, page: int) -> None:
     counts, result = attempt.write(lambda: _write_page(attempt, page))
-    attempt.committed(counts, stored_pages=page)
+    attempt.apply_commit(counts, stored_pages=page)
     for rejection in result.refused:
         log.warning("Invoice %s was refused: %s", rejection.invoice_number, rejection.error.message)
 
@@ -121,18 +121,18 @@ def _pass_known_pages(attempt: Attempt, first: int, to_compare: set[int]) -> Non
         now = attempt.run
         attempt.check_scan_age()
         rows = sum(now.staged_rows[first - 1 : last])
-        if staging.known_rows(attempt.connection, now.sync_id, first, last) != rows:
+        if staging.unchanged_count(attempt.connection, now.sync_id, first, last) != rows:
             attempt.check_staging()
         invoices.resolve_stored(attempt.connection, attempt.lease.agreement_number, now.sync_id, first, last)
         return _note_stored(attempt, last, Counts(unchanged=rows))
 
-    attempt.committed(attempt.write(write), stored_pages=last)
+    attempt.apply_commit(attempt.write(write), stored_pages=last)
 
 
 def _note_stored(attempt: Attempt, page: int, stored: Counts) -> Counts:
     now = attempt.run
     total = sum(now.staged_rows)
-    counts = attempt.counts + attempt.spent("upsert_seconds") + stored
+    counts = attempt.counts + attempt.usage_since_commit("upsert_seconds") + stored
     run(
         attempt.connection,
         "update_sync_run_stored",

@@ -15,7 +15,7 @@ import psycopg
 
 from economic.db import agreements, invoices, runs, schema
 from economic.db.connection import connect
-from economic.db.sql import explain, reading
+from economic.db.sql import reading, to_economic_error
 from economic.errors import ConfigurationError, EconomicError, SchemaMismatch
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ def _problem(error: psycopg.Error | EconomicError) -> Problem:
             return NO_RIGHT
         if error.sqlstate in _TOO_SLOW:
             return TOO_SLOW
-        error = explain(error)
+        error = to_economic_error(error)
     if isinstance(error, SchemaMismatch):
         return OTHER_TABLES
     if isinstance(error, ConfigurationError):

@@ -180,12 +180,12 @@ def test_a_backfill_waits_for_the_other_one_to_end(
 def test_a_scheduled_run_waits_for_a_range_to_end_and_then_syncs(
     dag: Dag, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from economic.sync import lifecycle as sync
+    from economic.sync import lifecycle
 
     dag.run()
     hold_the_lease(dag, "range")
     monkeypatch.setitem(task_run.LOOK_AGAIN, "scheduled", timedelta(seconds=1))
-    original = sync.wait
+    original = lifecycle.wait
 
     def ends_meanwhile(*arguments: Any) -> float:
         dag.connection.execute(
@@ -193,7 +193,7 @@ def test_a_scheduled_run_waits_for_a_range_to_end_and_then_syncs(
         )
         return original(*arguments)
 
-    monkeypatch.setattr(sync, "wait", ends_meanwhile)
+    monkeypatch.setattr(lifecycle, "wait", ends_meanwhile)
     outcome = dag.run(as_type="scheduled")
     assert outcome.tasks == all_are("success")
     assert outcome.tries["fetch-pages"] == 1
@@ -403,12 +403,12 @@ def test_a_task_cleared_after_the_sync_has_ended_writes_nothing(
     before = dag.xmins()
     from economic.db import runs
     from economic.errors import SyncEnded
-    from economic.sync import lifecycle as sync
+    from economic.sync import lifecycle
 
     found = runs.sync_run(dag.connection, 1)
     assert found is not None
     with pytest.raises(SyncEnded, match="Clear fetch-pages with downstream"):
-        sync.join(dag.connection, 1, found.owner, "cleared")
+        lifecycle.join(dag.connection, 1, found.owner, "cleared")
     assert dag.xmins() == before
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from economic.errors import BrokenResponse, ContractChanged
 from economic.records.decoder import CollectionPage, RawItem
-from economic.sync.pagination import Page, Position, scan
+from economic.sync.pagination import Page, ScanPosition, scan_pages
 
 
 def numbered(number: object, more: str = "") -> RawItem:
@@ -42,16 +42,18 @@ def numbers(pages: list[Page]) -> list[int]:
 
 @pytest.mark.parametrize(("count", "requests"), [(0, 1), (1, 1), (9, 1), (10, 2), (25, 3), (30, 4)])
 def test_every_invoice_is_seen_once_in_order(count: int, requests: int) -> None:
-    pages = list(scan(books(set(range(1, count + 1)), 10), page_size=10, start=Position(), whole=True))
+    pages = list(
+        scan_pages(books(set(range(1, count + 1)), 10), page_size=10, start=ScanPosition(), whole=True)
+    )
     assert numbers(pages) == list(range(1, count + 1))
     assert len(pages) == requests
-    assert not any(page.drifted for page in pages)
+    assert not any(page.changed_during_scan for page in pages)
 
 
 def test_a_scan_goes_on_where_an_earlier_one_stopped() -> None:
     get = books(set(range(1, 26)), 10)
-    first = next(scan(get, page_size=10, start=Position(), whole=True))
-    rest = list(scan(get, page_size=10, start=first.position, whole=True))
+    first = next(scan_pages(get, page_size=10, start=ScanPosition(), whole=True))
+    rest = list(scan_pages(get, page_size=10, start=first.position, whole=True))
     assert numbers([first, *rest]) == list(range(1, 26))
     assert [page.number for page in rest] == [2, 3]
     assert rest[-1].position.seen == 25
@@ -79,7 +81,7 @@ def test_what_exists_throughout_is_never_missed(
         request += 1
         return books(now, 7)(cursor)
 
-    seen = numbers(list(scan(get, page_size=7, start=Position(), whole=True)))
+    seen = numbers(list(scan_pages(get, page_size=7, start=ScanPosition(), whole=True)))
     assert throughout <= set(seen)
     assert len(seen) == len(set(seen))
 
@@ -92,19 +94,19 @@ def test_a_booking_below_the_cursor_is_noticed() -> None:
             present.add(3)
         return books(present, 10)(cursor)
 
-    pages = list(scan(get, page_size=10, start=Position(), whole=True))
-    assert [page.drifted for page in pages] == [False, True, True, True]
+    pages = list(scan_pages(get, page_size=10, start=ScanPosition(), whole=True))
+    assert [page.changed_during_scan for page in pages] == [False, True, True, True]
 
 
 def test_a_page_size_that_is_not_honoured_is_followed_all_the_same() -> None:
-    pages = list(scan(books(set(range(1, 51)), 20), page_size=1000, start=Position(), whole=True))
+    pages = list(scan_pages(books(set(range(1, 51)), 20), page_size=1000, start=ScanPosition(), whole=True))
     assert numbers(pages) == list(range(1, 51))
 
 
 def test_a_number_that_comes_twice_is_one_invoice_and_the_last_one_wins() -> None:
     twice = [numbered(n, more) for n, more in [(1, "a"), (2, "b"), (2, "c"), (3, "d")]]
-    (page,) = scan(
-        lambda _: CollectionPage(twice, 4, 4, False, 0), page_size=10, start=Position(), whole=False
+    (page,) = scan_pages(
+        lambda _: CollectionPage(twice, 4, 4, False, 0), page_size=10, start=ScanPosition(), whole=False
     )
     assert [item.decode()["more"] for item in page.items] == ["a", "c", "d"]
     assert (page.duplicates, page.position.seen) == (1, 3)
@@ -114,18 +116,18 @@ def test_a_number_seen_on_an_earlier_page_is_left_out() -> None:
     answers = iter(
         [CollectionPage(items([1, 2]), 4, None, True, 0), CollectionPage(items([2, 3, 4]), 3, None, False, 0)]
     )
-    pages = list(scan(lambda _: next(answers), page_size=10, start=Position(), whole=True))
+    pages = list(scan_pages(lambda _: next(answers), page_size=10, start=ScanPosition(), whole=True))
     assert numbers(pages) == [1, 2, 3, 4]
     assert pages[1].duplicates == 1
 
 
 def test_an_item_without_a_number_neither_stops_the_scan_nor_moves_it() -> None:
     nameless = [NAMELESS, *items([1]), numbered("no")]
-    (page,) = scan(
-        lambda _: CollectionPage(nameless, 3, None, False, 0), page_size=10, start=Position(), whole=True
+    (page,) = scan_pages(
+        lambda _: CollectionPage(nameless, 3, None, False, 0), page_size=10, start=ScanPosition(), whole=True
     )
     assert len(page.items) == 3
-    assert page.position == Position(1, 1, 3)
+    assert page.position == ScanPosition(1, 1, 3)
 
 
 def test_items_without_a_number_at_the_end_of_a_page_are_taken_from_the_next() -> None:
@@ -136,18 +138,18 @@ def test_items_without_a_number_at_the_end_of_a_page_are_taken_from_the_next() -
             CollectionPage([*nameless, *items([5]), nameless[0]], 4, 7, False, 0),
         ]
     )
-    pages = list(scan(lambda _: next(answers), page_size=5, start=Position(), whole=True))
-    assert [page.position for page in pages] == [Position(2, 1, 3), Position(5, 2, 7)]
+    pages = list(scan_pages(lambda _: next(answers), page_size=5, start=ScanPosition(), whole=True))
+    assert [page.position for page in pages] == [ScanPosition(2, 1, 3), ScanPosition(5, 2, 7)]
     assert [len(page.items) for page in pages] == [3, 4]
-    assert not any(page.drifted for page in pages)
+    assert not any(page.changed_during_scan for page in pages)
 
 
 def test_a_last_page_of_nothing_but_unnumbered_items_ends_the_scan() -> None:
     pages = list(
-        scan(
+        scan_pages(
             lambda _: CollectionPage([NAMELESS], 1, None, False, 0),
             page_size=10,
-            start=Position(),
+            start=ScanPosition(),
             whole=True,
         )
     )
@@ -164,17 +166,17 @@ def test_answers_that_never_get_on_end_the_scan(has_next: bool) -> None:
         return CollectionPage(items(list(range(1, 11))), 25, None, has_next, 0)
 
     with pytest.raises(ContractChanged, match="never end"):
-        list(scan(get, page_size=10, start=Position(), whole=True))
+        list(scan_pages(get, page_size=10, start=ScanPosition(), whole=True))
     assert calls == 2
 
 
 def test_answers_that_are_not_sorted_are_refused() -> None:
     with pytest.raises(ContractChanged, match="not sorted"):
         list(
-            scan(
+            scan_pages(
                 lambda _: CollectionPage(items([1, 3, 2]), 3, None, False, 0),
                 page_size=10,
-                start=Position(),
+                start=ScanPosition(),
                 whole=True,
             )
         )
@@ -182,7 +184,11 @@ def test_answers_that_are_not_sorted_are_refused() -> None:
 
 def test_an_empty_page_with_results_to_come_is_not_believed() -> None:
     with pytest.raises(BrokenResponse):
-        list(scan(lambda _: CollectionPage([], 5, None, True, 0), page_size=10, start=Position(), whole=True))
+        list(
+            scan_pages(
+                lambda _: CollectionPage([], 5, None, True, 0), page_size=10, start=ScanPosition(), whole=True
+            )
+        )
 
 
 def test_a_server_that_never_runs_out_of_new_numbers_is_stopped() -> None:
@@ -195,22 +201,22 @@ def test_a_server_that_never_runs_out_of_new_numbers_is_stopped() -> None:
         return CollectionPage(items(list(range(first, first + 100))), 250, None, True, 0)
 
     with pytest.raises(ContractChanged, match="far more than were announced"):
-        list(scan(get, page_size=100, start=Position(), whole=True))
+        list(scan_pages(get, page_size=100, start=ScanPosition(), whole=True))
     assert asked == 16  # twice what was announced and a thousand more: 1500
 
 
 def test_another_page_size_than_was_asked_for_is_followed_and_told_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    pages = list(scan(books(set(range(1, 96)), 20), page_size=1000, start=Position(), whole=True))
+    pages = list(scan_pages(books(set(range(1, 96)), 20), page_size=1000, start=ScanPosition(), whole=True))
     assert numbers(pages) == list(range(1, 96))
     assert caplog.text.count("20 invoices; 1000 were asked for") == 1
 
 
 def test_an_invoice_that_comes_twice_and_differs_is_told(caplog: pytest.LogCaptureFixture) -> None:
     twice = [*items([1, 2]), numbered(2, "another"), *items([3, 3])]
-    (page,) = scan(
-        lambda cursor: CollectionPage(twice, 3, 3, False, 0), page_size=10, start=Position(), whole=True
+    (page,) = scan_pages(
+        lambda cursor: CollectionPage(twice, 3, 3, False, 0), page_size=10, start=ScanPosition(), whole=True
     )
     assert [item.decode()["more"] for item in page.items] == ["", "another", ""]
     assert page.duplicates == 2

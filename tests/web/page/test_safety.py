@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from economic.errors import CredentialsRefused
-from economic.sync import lifecycle as sync
+from economic.sync import lifecycle
 from economic.web.coalescing import CoalescedReads
 from economic.web.middleware import HEADERS
 from simulator import InProcess
@@ -89,7 +89,7 @@ def test_no_route_shows_a_token_however_a_sync_failed(
     company.books.fault("/self", "status", at="all", status=401, body=echo)
     with pytest.raises(CredentialsRefused) as caught:
         company.sync()
-    sync.close(connection, 2, "failed", str(caught.value))
+    lifecycle.close(connection, 2, "failed", str(caught.value))
     for amounts in ("false", "true"):
         monkeypatch.setenv("ECONOMIC_PAGE_AMOUNTS", amounts)
         shown = {path: site.page(path, "admin") for path in routes()}

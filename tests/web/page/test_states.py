@@ -438,9 +438,9 @@ def test_an_unusable_setting_is_told(site: Site, monkeypatch: pytest.MonkeyPatch
 def test_a_statement_that_waits_too_long_is_ended_by_the_database_and_told(
     site: Site, past: psycopg.Connection, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from economic.db import sql as transactions
+    from economic.db import sql
 
-    monkeypatch.setattr(transactions, "READING_TIMEOUT", "300ms")
+    monkeypatch.setattr(sql, "READING_TIMEOUT", "300ms")
     with psycopg.connect(database) as locking:
         locking.execute("lock table economic.sync_run in access exclusive mode")
         answer = site.page(DAG)
