@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from economic.db.sql import prepare, sql_folder
-from economic.web import queries as reading
+from economic.web import queries
 from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company
 
@@ -119,10 +119,10 @@ def test_page_role_reads_what_the_page_shows(
     company.books.spoil(number, "date", value="2026-02-30")
     company.sync()
     define_connection("economic_postgres", **postgres_connection(granted))
-    (standing,) = reading.standings("economic_postgres", [company.conn_id])
+    (standing,) = queries.agreement_statuses("economic_postgres", [company.conn_id])
     assert (standing["invoices"], standing["held"]["overdue_base"] is None) == (249, False)
-    assert len(reading.syncs("economic_postgres", company.conn_id)) == 1
-    (rejection,) = reading.rejections("economic_postgres", company.conn_id)
+    assert len(queries.latest_syncs("economic_postgres", company.conn_id)) == 1
+    (rejection,) = queries.rejections("economic_postgres", company.conn_id)
     assert rejection["message"]
     refused(
         granted,

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-_TYPES = {
+_MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
 }
 
 
@@ -25,17 +24,17 @@ class PageFile:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Kept by the browser, which asks each time whether it is still the same."""
+        """Headers that let the browser keep the file, but ask each time whether it has changed."""
         return {"ETag": self.etag, "Cache-Control": "private, no-cache"}
 
 
 def page_files() -> dict[str, PageFile]:
-    """All of them, by name: what is not in here does not exist."""
-    found = {}
+    """Return the files by name. No other file is ever sent."""
+    files = {}
     for folder in ("templates", "static"):
         for path in sorted((_HERE / folder).iterdir()):
-            if path.suffix in _TYPES:
+            if path.suffix in _MEDIA_TYPES:
                 content = path.read_bytes()
                 etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-                found[path.name] = PageFile(content, _TYPES[path.suffix], etag)
-    return found
+                files[path.name] = PageFile(content, _MEDIA_TYPES[path.suffix], etag)
+    return files

@@ -1,28 +1,26 @@
-"""Headers that restrict the browser, and the answer and the log entry of an unexpected error."""
+"""Security headers for every answer, and the log entry of an unexpected error."""
 
 from __future__ import annotations
 
 import logging
 import traceback
 from collections.abc import Iterator
-from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse
 
-from economic.web.queries import UNEXPECTED
+from economic.web.problems import DatabaseProblem, problem_response
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
 
 HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -34,44 +32,9 @@ HEADERS = {
 
 _MOST_FRAMES = 15
 
-_IN_WORDS = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>e-conomic sync</title></head><body>{paragraphs}</body></html>
-"""
 
-
-def instead(request: Request, told: dict[str, Any], status: int, *paragraphs: str) -> Response:
-    """What is answered when what was asked for cannot be.
-
-    :param told: to programs.
-    :param paragraphs: the same to people, whose browser asks for a page and would show them JSON.
-    """
-    if "text/html" in request.headers.get("accept", ""):
-        shown = "".join(f"<p>{escape(text)}</p>" for text in paragraphs)
-        return HTMLResponse(_IN_WORDS.format(paragraphs=shown), status)
-    return JSONResponse(told, status)
-
-
-def where_raised(error: BaseException) -> str:
-    """Return an exception's type and frames, and those of its causes: no message, no value of a variable.
-
-    A message may hold a host, a role or a value of a row.
-    """
-    return "\n".join(_lines(error))
-
-
-def _lines(error: BaseException) -> Iterator[str]:
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if cause is not None:
-        yield from _lines(cause)
-        yield "which led to:"
-    sqlstate = getattr(error, "sqlstate", None)
-    yield f"{type(error).__module__}.{type(error).__qualname__}" + (f" ({sqlstate})" if sqlstate else "")
-    for frame, line in list(traceback.walk_tb(error.__traceback__))[-_MOST_FRAMES:]:
-        yield f"  {frame.f_globals.get('__name__')}, line {line}, in {frame.f_code.co_name}"
-
-
-class Guard:
-    """Adds the headers to every answer, and turns an exception into an answer that tells nothing of it.
+class SecurityHeaders:
+    """Add the headers to every answer, and answer an exception without its text.
 
     Airflow itself sends none of these headers, and would log the exception with its message.
     """
@@ -83,29 +46,36 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun = False
+        started = False
 
-        async def guarded(message: Message) -> None:
-            nonlocal begun
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
-                begun = True
-                given = {name.lower() for name, _ in message.get("headers", [])}
-                added = [
-                    (name.lower().encode(), value.encode())
-                    for name, value in HEADERS.items()
-                    if name.lower().encode() not in given
-                ]
-                message = {**message, "headers": [*message.get("headers", []), *added]}
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         try:
-            await self._app(scope, receive, guarded)
+            await self._app(scope, receive, send_with_headers)
         except Exception as error:
-            log.error("The e-conomic sync page failed:\n%s", where_raised(error))
-            if begun:
-                return
-            problem = {"problem": UNEXPECTED.to_json()}
-            answer = instead(
-                Request(scope), problem, UNEXPECTED.http_status, UNEXPECTED.text, UNEXPECTED.todo
-            )
-            await answer(scope, receive, guarded)
+            log.error("The e-conomic sync page failed:\n%s", "\n".join(_frames(error)))
+            if not started:
+                response = problem_response(Request(scope), DatabaseProblem("unexpected"))
+                await response(scope, receive, send_with_headers)
+
+
+def _frames(error: BaseException) -> Iterator[str]:
+    """Yield an exception's type and frames, and those of its causes.
+
+    Messages and variables are left out: they may hold a host, a role or a value of a row.
+    """
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        yield from _frames(cause)
+        yield "which led to:"
+    sqlstate = getattr(error, "sqlstate", None)
+    yield f"{type(error).__module__}.{type(error).__qualname__}" + (f" ({sqlstate})" if sqlstate else "")
+    for frame, line in list(traceback.walk_tb(error.__traceback__))[-_MOST_FRAMES:]:
+        yield f"  {frame.f_globals.get('__name__')}, line {line}, in {frame.f_code.co_name}"

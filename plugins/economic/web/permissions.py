@@ -1,8 +1,8 @@
-"""Who may see an agreement on the page, and who may start a sync: the rights that Airflow gives on its DAG, asked DAG by DAG."""
+"""Who may see an agreement and who may start a sync, by the rights on its DAG in Airflow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -16,20 +16,19 @@ if TYPE_CHECKING:
 
 
 def may_read(user: BaseUser, dags: Sequence[SyncDag]) -> Iterator[SyncDag]:
-    """Those of the DAGs whose runs the user may read."""
+    """Yield the DAGs whose runs the user may read."""
     return _allowed(user, dags, "GET")
 
 
 def may_trigger(user: BaseUser, dags: Sequence[SyncDag]) -> frozenset[str]:
-    """The ids of those of the DAGs that the user may trigger."""
+    """Return the ids of the DAGs that the user may trigger."""
     return frozenset(dag.dag_id for dag in _allowed(user, dags, "POST"))
 
 
-def _allowed(user: BaseUser, dags: Iterable[SyncDag], method: Literal["GET", "POST"]) -> Iterator[SyncDag]:
-    asked = list(dags)
-    teams = DagModel.get_dag_id_to_team_name_mapping([dag.dag_id for dag in asked])
+def _allowed(user: BaseUser, dags: Sequence[SyncDag], method: Literal["GET", "POST"]) -> Iterator[SyncDag]:
+    teams = DagModel.get_dag_id_to_team_name_mapping([dag.dag_id for dag in dags])
     manager = get_auth_manager()
-    for dag in asked:
+    for dag in dags:
         details = DagDetails(id=dag.dag_id, team_name=teams.get(dag.dag_id))
         if manager.is_authorized_dag(
             method=method, access_entity=DagAccessEntity.RUN, details=details, user=user

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from economic.config.dags import SyncDag
-from economic.web import serializers as display
+from economic.web import serializers
 
 NOW = datetime(2026, 3, 10, 14, 0, tzinfo=UTC)
 SIX_HOURLY = "0 */6 * * *"
@@ -36,25 +36,25 @@ def test_a_copy_is_late_when_it_shows_nothing_of_the_last_due_time(
     synced_hours_ago: float, expected: datetime | None
 ) -> None:
     found = standing(last_synced_at=NOW - timedelta(hours=synced_hours_ago))
-    assert display.missed_due(found, SIX_HOURLY, NOW) == expected
+    assert serializers.missed_due(found, SIX_HOURLY, NOW) == expected
 
 
 def test_a_sync_has_an_hour_before_the_copy_is_late() -> None:
     found = standing(last_synced_at=datetime(2026, 3, 10, 6, 1, tzinfo=UTC))
-    assert display.missed_due(found, SIX_HOURLY, datetime(2026, 3, 10, 12, 59, tzinfo=UTC)) is None
-    assert display.missed_due(found, SIX_HOURLY, datetime(2026, 3, 10, 13, 1, tzinfo=UTC)) is not None
+    assert serializers.missed_due(found, SIX_HOURLY, datetime(2026, 3, 10, 12, 59, tzinfo=UTC)) is None
+    assert serializers.missed_due(found, SIX_HOURLY, datetime(2026, 3, 10, 13, 1, tzinfo=UTC)) is not None
 
 
 def test_nothing_is_late_without_a_schedule_before_the_first_sync_or_while_one_is_at_work() -> None:
     old = NOW - timedelta(days=3)
-    assert display.missed_due(standing(last_synced_at=old), None, NOW) is None
-    assert display.missed_due(standing(last_synced_at=None), SIX_HOURLY, NOW) is None
+    assert serializers.missed_due(standing(last_synced_at=old), None, NOW) is None
+    assert serializers.missed_due(standing(last_synced_at=None), SIX_HOURLY, NOW) is None
     at_work = standing(last_synced_at=old, running=True, last_started_at=NOW - timedelta(minutes=90))
-    assert display.missed_due(at_work, SIX_HOURLY, NOW) is None
-    assert display.missed_due(at_work | {"stalled": True}, SIX_HOURLY, NOW) is not None
+    assert serializers.missed_due(at_work, SIX_HOURLY, NOW) is None
+    assert serializers.missed_due(at_work | {"stalled": True}, SIX_HOURLY, NOW) is not None
     # what has been running since before the due time is not the sync that fell due
     assert (
-        display.missed_due(at_work | {"last_started_at": NOW - timedelta(hours=9)}, SIX_HOURLY, NOW)
+        serializers.missed_due(at_work | {"last_started_at": NOW - timedelta(hours=9)}, SIX_HOURLY, NOW)
         is not None
     )
 
@@ -68,19 +68,19 @@ def test_nothing_is_late_without_a_schedule_before_the_first_sync_or_while_one_i
     ],
 )
 def test_reasons_are_told_in_words(reason: str, words: str) -> None:
-    assert display.reason_words(reason) == words
+    assert serializers.reason_text(reason) == words
 
 
 def test_a_dag_is_named_after_its_agreement() -> None:
     north = SyncDag("economic_invoice_sync__north", "economic_north", None)
-    assert display.dag_json(north, may_trigger=True) == {
+    assert serializers.dag_to_json(north, may_trigger=True) == {
         "dag_id": "economic_invoice_sync__north",
         "name": "north",
         "scheduled": False,
         "may_trigger": True,
     }
     default = SyncDag("economic_invoice_sync", "economic_default", "@daily")
-    assert display.dag_json(default, may_trigger=False)["name"] == ""
+    assert serializers.dag_to_json(default, may_trigger=False)["name"] == ""
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_a_dag_is_named_after_its_agreement() -> None:
 def test_months_run_to_the_current_one_without_gaps(
     counted: dict[str, int], expected: list[tuple[str, int]]
 ) -> None:
-    assert display.months_json(counted, NOW) == expected
+    assert serializers.months_to_json(counted, NOW) == expected
 
 
 def test_months_are_three_years_at_most() -> None:
     counted = {f"{year}-{month:02}": 1 for year in range(2000, 2040) for month in range(1, 13)}
-    assert len(display.months_json(counted, NOW)) == 35 + 1 + 12
+    assert len(serializers.months_to_json(counted, NOW)) == 35 + 1 + 12

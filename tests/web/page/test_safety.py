@@ -499,7 +499,7 @@ def test_an_unexpected_error_tells_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The log says where it happened, by frames; neither it nor the answer has a message or a value."""
-    from economic.web import serializers as display
+    from economic.web import serializers
 
     def broken(*_: object, **__: object) -> None:
         try:
@@ -507,18 +507,18 @@ def test_an_unexpected_error_tells_nothing(
         except ValueError as error:
             raise RuntimeError("host=secret.example password=hunter2") from error
 
-    monkeypatch.setattr(display, "standing_json", broken)
+    monkeypatch.setattr(serializers, "status_to_json", broken)
     answer = site.page(DAG)
     assert (answer.status_code, answer.json()["problem"]["code"]) == (500, "unexpected")
     page = site.page(DAG, headers={"Accept": "text/html"})
     assert (page.status_code, page.headers["content-type"]) == (500, "text/html; charset=utf-8")
-    assert "<p>The page could not be worked out.</p>" in page.text
+    assert "<p>The page failed because of an unexpected error.</p>" in page.text
     for each in (answer, page):
         assert "secret.example" not in each.text
         assert each.headers["Content-Security-Policy"] == HEADERS["Content-Security-Policy"]
     logged = "\n".join(record.getMessage() for record in caplog.records if "economic" in record.name)
     assert re.search(r"builtins\.ValueError\n.*\nwhich led to:\nbuiltins\.RuntimeError\n", logged)
-    assert re.search(r"^  economic\.page, line \d+, in agreement$", logged, re.MULTILINE)
+    assert re.search(r"^  economic\.web\.routes, line \d+, in _agreements$", logged, re.MULTILINE)
     for value in ("secret.example", "hunter2", "a value of a row"):
         assert value not in caplog.text
 

@@ -481,9 +481,9 @@ def frozen(database: str) -> Iterator[int]:
 def test_a_database_that_has_frozen_is_cut_off_and_told(
     site: Site, database: str, frozen: int, on: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from economic.web import queries as reading
+    from economic.web import queries
 
-    monkeypatch.setattr(reading, "READ_SECONDS", 1)
+    monkeypatch.setattr(queries, "READ_SECONDS", 1)
     on(database, port=frozen)
     answer = site.page(DAG)
     assert (answer.status_code, answer.json()["problem"]["code"]) == (503, "unreachable")
@@ -497,6 +497,6 @@ def test_people_are_told_of_an_unusable_setting_in_words_and_programs_in_json(
     page = site.page(headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert (page.status_code, page.headers["content-type"]) == (503, "text/html; charset=utf-8")
     assert "<p>A setting of the sync is not usable where Airflow&#x27;s API server runs.</p>" in page.text
-    assert "<p>Airflow&#x27;s list of import errors says which one; correct it" in page.text
+    assert "<p>Airflow&#x27;s list of import errors names it; correct it" in page.text
     assert "many" not in page.text
     assert site.page().json()["problem"]["code"] == "bad_setting"

@@ -38,7 +38,7 @@ async function ask() {
   } catch (error) {
     if (mine !== turn) return;
     if (!(error instanceof Refused)) console.error(error);
-    tell(error instanceof Refused ? error.problem : { text: "The page could not be worked out.", todo: "Load it again." });
+    tell(error instanceof Refused ? error.problem : { text: "The page failed because of an unexpected error.", todo: "Load it again." });
     if (FINAL.has(error.status)) return;
     failures += 1;
     wait = 0;
@@ -87,7 +87,7 @@ async function begin() {
     names = new Map(answer.agreements.map((one) => [one.dag_id, title(one)]));
     tell(answer.problem);
   } catch (error) {
-    tell(error instanceof Refused ? error.problem : { text: "The page could not be worked out.", todo: "Load it again." });
+    tell(error instanceof Refused ? error.problem : { text: "The page failed because of an unexpected error.", todo: "Load it again." });
     document.getElementById("view").replaceChildren();
     if (!FINAL.has(error.status)) timer = window.setTimeout(begin, Math.min(LONGEST, FIRST_AGAIN * 2 ** failures++));
     return;

@@ -17,7 +17,7 @@ const WORDS = {
   },
   404: { text: "There is no such agreement, or your Airflow role may not read its runs.", todo: "" },
 };
-const OTHER = { text: "The page could not be worked out.", todo: "It asks again by itself. The log of Airflow's API server says where it happened." };
+const OTHER = { text: "The page failed because of an unexpected error.", todo: "It asks again by itself. The log of Airflow's API server says where it happened." };
 const PATIENCE = 20000;
 
 async function ask(path, options = {}) {
