@@ -94,7 +94,7 @@ def whole_runs(home: Path, invoices: int, repetitions: int) -> dict[str, Any]:
     """Runs of the DAG under a scheduler, one after the other: the first load, then unchanged ones."""
     with ExitStack() as stack:
         interruption = stack.enter_context(Interruption())
-        server = stack.enter_context(embedded_postgres.server([METADATA, INVOICES], data=home / "postgres"))
+        server = stack.enter_context(embedded_postgres.server([METADATA, INVOICES]))
         books = stack.enter_context(simulated(invoices))
         parts = stack.enter_context(Parts(home / "logs", interruption))
         secrets = keys(home)
