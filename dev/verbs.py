@@ -190,16 +190,6 @@ VERBS: dict[str, Verb] = {
         {
             "--soak": python("tests.soak"),
             "--backfill": python("pytest", "-q", "-s", "-m", "long", "tests/dags/backfill"),
-            "--peers": python(
-                *(
-                    "pytest",
-                    "-q",
-                    "-m",
-                    "peers",
-                    "tests/integration/peers",
-                    "tests/dags/tasks/test_benches.py",
-                )
-            ),
             "--compose": python("pytest", "-v", "-s", "tests/containers"),
             "--matrix": python("dev.matrix"),
             "--pictures": python("pytest", "-q", "-rs", "tests/web/browser/pictures.py"),
@@ -212,7 +202,6 @@ VERBS: dict[str, Verb] = {
             "sync": python("dev.bench"),
             "growth": python("dev.bench.growth"),
             "airflow": python("dev.bench.airflow"),
-            "peers": python("dev.bench.peers"),
             "scale": python("dev.bench.scale"),
         },
     ),

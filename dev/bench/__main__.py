@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 from psycopg import sql
@@ -120,13 +119,6 @@ class Bench:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-
-    def url(self) -> str:
-        """The database as other programs want it named."""
-        with psycopg.connect(self.server.dsn("bench")) as connection:
-            info = connection.info
-            login = f"{quote(info.user)}:{quote(info.password)}"
-            return f"postgresql://{login}@{info.host}:{info.port}/{info.dbname}"
 
     def environment(self) -> dict[str, str]:
         """What a program that loads these books is told."""

@@ -37,11 +37,11 @@ def medians(result: dict[str, Any]) -> dict[str, dict[str, Cost]]:
     }
 
 
-def table(result: dict[str, Any], base: str = "limit") -> str:
-    """One run as a table in Markdown: medians, and what they are of another way's."""
+def table(result: dict[str, Any]) -> str:
+    """Return one run as a table in Markdown: medians, and their ratio to the limit's."""
     found = medians(result)
     lines = [
-        f"| load | way | wall s | CPU s: client + PostgreSQL | of {base}: wall, CPU | peak MB above start | WAL MB | spread of CPU |",
+        "| load | way | wall s | CPU s: client + PostgreSQL | of limit: wall, CPU | peak MB above start | WAL MB | spread of CPU |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for load in ("first", "unchanged", "1 % changed", "one bad row"):
@@ -49,9 +49,11 @@ def table(result: dict[str, Any], base: str = "limit") -> str:
             if load not in loads:
                 continue
             cost = loads[load]
-            other = found[base].get(load)
+            other = found["limit"].get(load)
             ratio = (
-                f"{cost.wall / other.wall:.2f}, {cost.cpu / other.cpu:.2f}" if other and way != base else ""
+                f"{cost.wall / other.wall:.2f}, {cost.cpu / other.cpu:.2f}"
+                if other and way != "limit"
+                else ""
             )
             costs = [Cost(**one) for one in result["costs"][way][load]]
             lines.append(

@@ -24,12 +24,10 @@ MINIATURES = {
         r'"nothing changed"',
     ),
 }
-INSTALLS_OTHERS = {"peers"}
-"""Measured with programs that are installed first: see the marker `peers`."""
 
 
 def test_every_bench_has_a_miniature() -> None:
-    assert set(VERBS["bench"].options) == set(MINIATURES) | INSTALLS_OTHERS
+    assert set(VERBS["bench"].options) == set(MINIATURES)
 
 
 @pytest.mark.parametrize("name", MINIATURES)
@@ -43,13 +41,6 @@ def test_bench_measures_to_its_end(name: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert re.search(wanted, done.stdout), done.stdout[-3000:]
     assert changed() == before  # figures are kept when --keep asks for it
-
-
-@pytest.mark.peers
-def test_peers_bench_measures_to_its_end() -> None:
-    command = [sys.executable, "-m", "dev.bench.peers", "60", "--repetitions", "1"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def changed() -> dict[Path, int]:
