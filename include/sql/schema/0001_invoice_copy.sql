@@ -1,7 +1,8 @@
 -- The tables of the invoice copy, the views that people read, and what every column means.
 -- Applied once, by `python -m economic migrate` or the first sync.
 
--- One that the database's owner made and gave away is taken: `if not exists` would want the right to make one.
+-- Accept a schema that the database's owner has created and given away: `create schema if not exists` needs the right
+-- to create one, even when it exists.
 do $$
 begin
     if not exists (select 1 from pg_namespace where nspname = 'economic') then
@@ -69,8 +70,8 @@ create table economic.invoice (
     missing_since timestamptz,
     digest bytea,
     primary key (agreement_number, invoice_number)
--- A fifth of each page stays free: a payment's new row version (about 2 kB) stays beside the old one, and no index is
--- touched.
+-- Keeps a fifth of each page free. The new row version of a payment (about 2 kB) then fits beside the old one, and no
+-- index changes.
 ) with (fillfactor = 80);
 
 create index invoice_of_employee on economic.invoice (agreement_number, employee_number)
@@ -243,8 +244,7 @@ create table economic.invoice_history (
 
 create index invoice_history_of_invoice on economic.invoice_history (agreement_number, invoice_number, change_id);
 
--- Whoever changes a value without the digest takes the digest away: the next sync reads that invoice again and puts it
--- right.
+-- Clears the digest when a value changes without it, so that the next sync reads the invoice again and corrects it.
 create function economic.forget_digest() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -458,7 +458,7 @@ left join lateral (
     limit 1
 ) as held on true
 left join economic.sync_lease as lease on agreement.agreement_number = lease.agreement_number
--- A view reads with its owner's rights: sums are for those who may read them elsewhere, too.
+-- A view reads with its owner's rights. Show sums only to roles that can read them elsewhere too.
 cross join (
     values (
         has_column_privilege('economic.sync_run', 'held', 'select')
@@ -548,7 +548,7 @@ create view economic.receivables_aging as
 with latest as (
     select
         invoice.agreement_number,
-        -- 0 for none, so that the join can be a hash join
+        -- 0 for no customer, so that PostgreSQL can use a hash join
         coalesce(invoice.customer_number, 0) as customer_number,
         max(invoice.invoice_number) as invoice_number
     from economic.invoice
@@ -616,44 +616,43 @@ from economic.invoice
 left join economic.sync_status as company on invoice.agreement_number = company.agreement_number
 where invoice.missing_since is null;
 
-comment on table economic.schema_version is 'The steps of this schema that were applied.';
+comment on table economic.schema_version is 'The applied steps of this schema.';
 
 comment on table economic.agreement is 'One row for each e-conomic agreement (company) whose invoices are copied.';
 
 comment on table economic.invoice is
-'Every booked invoice and credit note, as e-conomic delivered it last. Rows are never deleted.';
+'Every booked invoice and credit note, as e-conomic returned it last. Rows are never deleted.';
 
 comment on table economic.invoice_history is
-'What changed on an invoice, when it was seen: above all remainder, from which payments are read.';
+'Changes of invoices, with the time they were seen. Changes of remainder are payments.';
 
-comment on table economic.employee is 'Employees by number, for their names; asked of e-conomic once an hour at most.';
+comment on table economic.employee is 'Names of employees by number; read from e-conomic once an hour at most.';
 
 comment on table economic.sync_run is 'One row for each sync: its progress while it runs, its result afterwards.';
 
-comment on table economic.sync_lease is 'Who may write an agreement''s invoices now.';
+comment on table economic.sync_lease is 'The right to write an agreement''s invoices: who holds it, and until when.';
 
 comment on table economic.staged_invoice is
 'Validated invoices on their way into invoice. Unlogged: empty after a crash of PostgreSQL.';
 
 comment on table economic.rejected_invoice is
-'Items that could not be stored, with the reason and their own text, until they come right.';
+'Items that could not be stored, with the reason and their text, until e-conomic returns them corrected.';
 comment on table economic.degraded_field is
-'Fields that invoices are stored without (null), because they did not hold what they should, until they come right.';
+'Fields stored as null because their value was unusable, until e-conomic returns them corrected.';
 
 comment on view economic.sync_status is
-'One row for each agreement: its last sync, its last success, whether one runs or has stalled, how many invoices '
+'One row for each agreement: its last sync, its last success, whether one runs or is stalled, and how many invoices '
 'are held.';
 
 comment on view economic.invoice_overview is
 'Invoices with their derived status: settled, open, overdue or credit, as of today in Copenhagen.';
 
 comment on view economic.payments is
-'Changes of remainder, as two syncs saw them: a positive amount was paid or matched with a credit note, a '
-'negative one was taken back. What was paid before an invoice was first stored is not here: nothing from before the '
-'first sync.';
+'Changes of remainder between two syncs. A positive amount was paid or matched with a credit note, a negative one '
+'was taken back. Payments from before an invoice was first stored are not included.';
 
 comment on view economic.receivables_aging is
-'What customers owe, by customer and currency, by how long it is overdue. Currencies are never added together.';
+'What customers owe, by customer, currency and days overdue. Currencies are never added together.';
 
 comment on view economic.invoices is
 'Invoices that are not missing, under the column names of the Laravel program that this replaces.';
@@ -695,7 +694,7 @@ comment on column economic.invoice.subject is 'e-conomic: notes.heading.';
 comment on column economic.invoice.external_reference is 'e-conomic: references.other.';
 comment on column economic.invoice.employee_number is 'e-conomic: references.salesPerson.employeeNumber.';
 comment on column economic.invoice.employee_name is
-'Name of employee_number from e-conomic''s employees; never taken away once known.';
+'Name of employee_number from e-conomic''s employees; never cleared once known.';
 comment on column economic.invoice.vendor_employee_number is 'e-conomic: references.vendorReference.employeeNumber.';
 comment on column economic.invoice.payment_terms_number is 'e-conomic: paymentTerms.paymentTermsNumber.';
 comment on column economic.invoice.payment_terms_name is 'e-conomic: paymentTerms.name.';
@@ -705,12 +704,12 @@ comment on column economic.invoice.days_of_credit is 'e-conomic: paymentTerms.da
 comment on column economic.invoice.project_number is 'e-conomic: project.projectNumber.';
 comment on column economic.invoice.layout_number is 'e-conomic: layout.layoutNumber.';
 comment on column economic.invoice.pdf_url is 'e-conomic: pdf.download; opens with the API tokens only.';
-comment on column economic.invoice.raw_data is 'The whole item as e-conomic delivered it.';
-comment on column economic.invoice.first_seen_at is 'When this copy saw the invoice first.';
+comment on column economic.invoice.raw_data is 'The whole item as e-conomic returned it.';
+comment on column economic.invoice.first_seen_at is 'When a sync first stored the invoice.';
 comment on column economic.invoice.last_changed_at is
-'When a value last differed from the one stored before; names and raw_data do not count.';
+'When a value last changed; employee_name and raw_data do not count.';
 comment on column economic.invoice.missing_since is
-'When a proven complete scan first did not show the invoice any more; null while it is there.';
+'When a scan that is proven complete first no longer found the invoice; null while it is found.';
 
 comment on column economic.schema_version.version is 'Number of the step.';
 comment on column economic.schema_version.name is 'Name of the step.';
@@ -728,26 +727,27 @@ comment on column economic.employee.agreement_number is 'The company.';
 comment on column economic.employee.employee_number is 'e-conomic: employeeNumber.';
 comment on column economic.employee.name is 'e-conomic: name; the last one known.';
 comment on column economic.employee.unknown is 'Whether e-conomic does not list the employee (any more).';
-comment on column economic.employee.fetched_at is 'When e-conomic was asked last.';
+comment on column economic.employee.fetched_at is 'When the name was last read.';
 
 comment on column economic.invoice_history.change_id is 'Order of the changes.';
 comment on column economic.invoice_history.agreement_number is 'The company.';
 comment on column economic.invoice_history.invoice_number is 'The invoice.';
-comment on column economic.invoice_history.changed_at is 'When the change was seen; it happened since the sync before.';
+comment on column economic.invoice_history.changed_at is
+'When a sync saw the change; it happened after the previous sync.';
 comment on column economic.invoice_history.sync_id is 'The sync that saw it.';
-comment on column economic.invoice_history.old_values is 'The changed columns with their values before.';
-comment on column economic.invoice_history.new_values is 'The changed columns with their values after.';
+comment on column economic.invoice_history.old_values is 'The changed columns with their old values.';
+comment on column economic.invoice_history.new_values is 'The changed columns with their new values.';
 
-comment on column economic.sync_run.sync_id is 'Number of the sync; new for every beginning.';
-comment on column economic.sync_run.dag_id is 'The DAG that began it.';
-comment on column economic.sync_run.run_id is 'The DAG run that began it.';
+comment on column economic.sync_run.sync_id is 'Number of the sync; a resumed sync keeps it.';
+comment on column economic.sync_run.dag_id is 'The DAG that started it.';
+comment on column economic.sync_run.run_id is 'The DAG run that started it.';
 comment on column economic.sync_run.run_key is
 'Random text that Airflow keeps for the DAG run; two Airflows share run ids, but not this.';
 comment on column economic.sync_run.clear_number is
-'How often the DAG run had been cleared when the sync was begun or resumed last.';
-comment on column economic.sync_run.run_type is 'scheduled, manual or backfill, as Airflow has it.';
+'How often the DAG run had been cleared when the sync was last started or resumed.';
+comment on column economic.sync_run.run_type is 'Airflow''s kind of run: scheduled, manual, backfill, asset_triggered.';
 comment on column economic.sync_run.conn_id is 'The connection it used.';
-comment on column economic.sync_run.agreement_number is 'The company; null until e-conomic said so.';
+comment on column economic.sync_run.agreement_number is 'The company; null until e-conomic has returned it.';
 comment on column economic.sync_run.scope is 'full, or range when limited by invoice dates.';
 comment on column economic.sync_run.date_from is 'First invoice date of a range.';
 comment on column economic.sync_run.date_to is 'Last invoice date of a range.';
@@ -758,145 +758,98 @@ comment on column economic.sync_run.phase is 'begin, waiting, fetch, upsert, nam
 comment on column economic.sync_run.status is
 'running, completed, completed_with_errors, failed, skipped, superseded, abandoned.';
 comment on column economic.sync_run.percentage is
-'How much is done, 0 to 100; each invoice counts once when fetched and once when stored.';
+'Progress, 0 to 100; each invoice counts once when fetched and once when stored.';
 comment on column economic.sync_run.current is 'Invoices done in this phase.';
 comment on column economic.sync_run.total is 'Invoices of this phase, as e-conomic counts them.';
-comment on column economic.sync_run.message is 'What it does, or how it ended, in words.';
-comment on column economic.sync_run.started_at is 'When it began.';
-comment on column economic.sync_run.updated_at is 'When it was heard of last.';
-comment on column economic.sync_run.finished_at is 'When it ended.';
-comment on column economic.sync_run.scan_number is 'Which scan of this sync: 2 when the first was started again.';
-comment on column economic.sync_run.scan_started_at is 'When the scan began: nothing that it read is older.';
-comment on column economic.sync_run.scan_advanced_at is 'When the last page was read, or the scan began.';
+comment on column economic.sync_run.message is 'The current step, or the result, as a sentence.';
+comment on column economic.sync_run.started_at is 'Start of the sync.';
+comment on column economic.sync_run.updated_at is 'Time of the last heartbeat.';
+comment on column economic.sync_run.finished_at is 'End of the sync.';
+comment on column economic.sync_run.scan_number is 'Number of the scan: 2 after a restart.';
+comment on column economic.sync_run.scan_started_at is 'Start of the scan: nothing it read is older.';
+comment on column economic.sync_run.scan_advanced_at is 'When the scan last read a page, or its start.';
 comment on column economic.sync_run.scan_cursor is 'Highest invoice number read.';
 comment on column economic.sync_run.scan_seen is 'Distinct invoices read.';
-comment on column economic.sync_run.scan_drifted is 'Whether something was booked or removed among those read.';
+comment on column economic.sync_run.scan_drifted is 'Whether invoices changed among those already read.';
 comment on column economic.sync_run.staged_rows is 'Rows staged, by page.';
-comment on column economic.sync_run.stored_pages is 'Pages taken over into invoice.';
-comment on column economic.sync_run.booked_count is 'e-conomic''s own count at the end of the scan.';
-comment on column economic.sync_run.totals is 'e-conomic''s own totals: count and net sum in base currency.';
+comment on column economic.sync_run.stored_pages is 'Pages stored in invoice.';
+comment on column economic.sync_run.booked_count is 'e-conomic''s count at the end of the scan.';
+comment on column economic.sync_run.totals is 'e-conomic''s totals: count and net sum in base currency.';
 comment on column economic.sync_run.complete is 'Whether the scan is proven to have seen every invoice.';
 comment on column economic.sync_run.reconciled is 'Whether the copy agrees with the totals; null when not compared.';
-comment on column economic.sync_run.verdict is 'How it compares, in words.';
+comment on column economic.sync_run.verdict is 'Result of the comparison, as a sentence.';
 comment on column economic.sync_run.warning is
-'What a person should look at although the invoices are stored, in words; null when nothing.';
+'What a person should look at although the invoices are stored; null for nothing.';
 comment on column economic.sync_run.held is
 'What the copy held after this sync: counts, sums in base currency, invoices by month.';
 comment on column economic.sync_run.announced_at is
-'When Airflow had recorded the event that announces its changes; null when none did, or there were none.';
-comment on column economic.sync_run.statistics is 'The counts; after the end, the statistics people read.';
+'When Airflow recorded the event for its changes; null without an event.';
+comment on column economic.sync_run.statistics is 'The counts so far; after the end, the final statistics.';
 
 comment on column economic.sync_lease.agreement_number is 'The company.';
-comment on column economic.sync_lease.token is 'Fencing token: grows with every taking, every attempt and on release.';
+comment on column economic.sync_lease.token is
+'Fencing token: grows when the lease is taken or released, and with each attempt.';
 comment on column economic.sync_lease.holder is 'The sync that may write; null when free.';
-comment on column economic.sync_lease.attempt is 'The task attempt that may write, for people.';
+comment on column economic.sync_lease.attempt is 'The task attempt that may write, for the log.';
 comment on column economic.sync_lease.acquired_at is 'When the holder took it.';
-comment on column economic.sync_lease.heartbeat_at is 'When the holder was heard of last.';
-comment on column economic.sync_lease.expires_at is 'When anyone may take it.';
+comment on column economic.sync_lease.heartbeat_at is 'Time of the holder''s last heartbeat.';
+comment on column economic.sync_lease.expires_at is 'When any sync may take it.';
 
 comment on column economic.rejected_invoice.agreement_number is 'The company.';
 comment on column economic.rejected_invoice.item_key is
 'invoice:NUMBER, or sha256:HASH of an item without a usable number.';
 comment on column economic.rejected_invoice.invoice_number is 'The invoice''s number, when it has one.';
 comment on column economic.rejected_invoice.field is
-'The field that was refused, as e-conomic spells it, or the constraint.';
+'The rejected field, as e-conomic spells it, or the constraint.';
 comment on column economic.rejected_invoice.reason is 'Short code for counting.';
-comment on column economic.rejected_invoice.message is 'What was wrong, in words.';
+comment on column economic.rejected_invoice.message is 'The problem, as a sentence.';
 comment on column economic.rejected_invoice.raw_data is
-'The item as it came; as jsonb spells it when nothing but the database refused it.';
-comment on column economic.rejected_invoice.first_seen_at is 'When it was refused first.';
-comment on column economic.rejected_invoice.last_seen_at is 'When it was refused last.';
-comment on column economic.rejected_invoice.seen_count is 'By how many syncs it was refused.';
-comment on column economic.rejected_invoice.last_sync_id is 'The sync that refused it last.';
+'Text of the item; as jsonb spells it when only the database rejected it.';
+comment on column economic.rejected_invoice.first_seen_at is 'When it was first rejected.';
+comment on column economic.rejected_invoice.last_seen_at is 'When it was last rejected.';
+comment on column economic.rejected_invoice.seen_count is 'Number of syncs that rejected it.';
+comment on column economic.rejected_invoice.last_sync_id is 'The last sync that rejected it.';
 comment on column economic.rejected_invoice.resolved_at is
 'When a sync stored it, or no longer found it; null while it is open.';
 
 comment on column economic.degraded_field.agreement_number is 'The company.';
-comment on column economic.degraded_field.invoice_number is 'The invoice, which is stored all the same.';
+comment on column economic.degraded_field.invoice_number is 'The invoice, which is stored.';
 comment on column economic.degraded_field.field is
-'The field that was left out, as e-conomic spells it; (item) when it is not one of those that have a column.';
+'The field left out, as e-conomic spells it; (item) for one without a column.';
 comment on column economic.degraded_field.reason is 'Short code for counting.';
-comment on column economic.degraded_field.message is 'What was wrong, in words. Never holds an amount.';
-comment on column economic.degraded_field.first_seen_at is 'When it was left out first.';
+comment on column economic.degraded_field.message is 'The problem, as a sentence without amounts.';
+comment on column economic.degraded_field.first_seen_at is 'When it was first left out.';
 comment on column economic.degraded_field.last_seen_at is
-'When it was read so last; an invoice that comes unchanged is not read again.';
-comment on column economic.degraded_field.last_sync_id is 'The sync that read it so last.';
+'When it was last read so; an unchanged invoice is not read again.';
+comment on column economic.degraded_field.last_sync_id is 'The last sync that read it so.';
 comment on column economic.degraded_field.resolved_at is
-'When a sync read the invoice with this field right; null while it is open.';
+'When a sync read the field corrected; null while it is open.';
 
 comment on column economic.staged_invoice.sync_id is 'The sync it belongs to.';
 comment on column economic.staged_invoice.page is 'Page of the scan.';
 comment on column economic.staged_invoice.position is 'Place within the page.';
-comment on column economic.staged_invoice.invoice_number is
-'e-conomic: bookedInvoiceNumber. Unique within an agreement; gaps are normal.';
-comment on column economic.staged_invoice.order_number is
-'e-conomic: orderNumber; the order or draft it was booked from.';
-comment on column economic.staged_invoice.invoice_date is 'e-conomic: date; chosen by the user, may be backdated.';
-comment on column economic.staged_invoice.due_date is 'e-conomic: dueDate; null when the invoice has none.';
-comment on column economic.staged_invoice.currency is
-'e-conomic: currency; ISO 4217 code of the amounts without _base.';
-comment on column economic.staged_invoice.exchange_rate is
-'e-conomic: exchangeRate; price of 100 units of currency in the base currency.';
-comment on column economic.staged_invoice.net_amount is
-'e-conomic: netAmount; before VAT, in currency; negative on a credit note.';
-comment on column economic.staged_invoice.vat_amount is 'e-conomic: vatAmount; in currency.';
-comment on column economic.staged_invoice.gross_amount is
-'e-conomic: grossAmount; with VAT, in currency; negative on a credit note.';
-comment on column economic.staged_invoice.remainder is
-'e-conomic: remainder; what is still owed, in currency; the field that moves with payments, also back up.';
-comment on column economic.staged_invoice.net_amount_base is
-'Net amount in the base currency of the agreement (e-conomic: netAmountInBaseCurrency).';
-comment on column economic.staged_invoice.gross_amount_base is
-'Gross amount in the base currency of the agreement (e-conomic: grossAmountInBaseCurrency).';
-comment on column economic.staged_invoice.remainder_base is
-'Remainder in the base currency of the agreement (e-conomic: remainderInBaseCurrency).';
-comment on column economic.staged_invoice.rounding_amount is 'e-conomic: roundingAmount; in the base currency.';
-comment on column economic.staged_invoice.customer_number is 'e-conomic: customer.customerNumber.';
-comment on column economic.staged_invoice.customer_name is
-'e-conomic: recipient.name; as printed when booked, not the customer''s present name.';
-comment on column economic.staged_invoice.recipient_address is 'e-conomic: recipient.address; may hold line breaks.';
-comment on column economic.staged_invoice.recipient_zip is 'e-conomic: recipient.zip; text, for leading zeros.';
-comment on column economic.staged_invoice.recipient_city is 'e-conomic: recipient.city.';
-comment on column economic.staged_invoice.recipient_country is 'e-conomic: recipient.country.';
-comment on column economic.staged_invoice.recipient_ean is 'e-conomic: recipient.ean; text, for leading zeros.';
-comment on column economic.staged_invoice.recipient_cvr is
-'e-conomic: recipient.cvr; Danish company registration number.';
-comment on column economic.staged_invoice.vat_zone_number is 'e-conomic: recipient.vatZone.vatZoneNumber.';
-comment on column economic.staged_invoice.subject is 'e-conomic: notes.heading.';
-comment on column economic.staged_invoice.external_reference is 'e-conomic: references.other.';
-comment on column economic.staged_invoice.employee_number is 'e-conomic: references.salesPerson.employeeNumber.';
-comment on column economic.staged_invoice.vendor_employee_number is
-'e-conomic: references.vendorReference.employeeNumber.';
-comment on column economic.staged_invoice.payment_terms_number is 'e-conomic: paymentTerms.paymentTermsNumber.';
-comment on column economic.staged_invoice.payment_terms_name is 'e-conomic: paymentTerms.name.';
-comment on column economic.staged_invoice.payment_terms_type is
-'e-conomic: paymentTerms.paymentTermsType (net, invoiceMonth, paidInCash, dueDate, ...).';
-comment on column economic.staged_invoice.days_of_credit is 'e-conomic: paymentTerms.daysOfCredit; days.';
-comment on column economic.staged_invoice.project_number is 'e-conomic: project.projectNumber.';
-comment on column economic.staged_invoice.layout_number is 'e-conomic: layout.layoutNumber.';
-comment on column economic.staged_invoice.pdf_url is 'e-conomic: pdf.download; opens with the API tokens only.';
 comment on column economic.staged_invoice.raw_data is
-'The item as text, as it came, where `item` is null; empty when nothing else of it is staged.';
+'Text of the item where `item` is null; empty for an unchanged invoice.';
 
 comment on column economic.sync_status.agreement_number is 'The company.';
 comment on column economic.sync_status.company_name is 'Its name in e-conomic.';
 comment on column economic.sync_status.base_currency is 'ISO 4217 code of the amounts ending in _base.';
 comment on column economic.sync_status.conn_id is 'The Airflow connection that reaches it.';
 comment on column economic.sync_status.last_synced_at is
-'When the scan of the last full sync that went through began: the copy shows e-conomic as of then.';
+'Scan start of the last successful full sync: the copy shows e-conomic as of then.';
 comment on column economic.sync_status.success_sync_id is 'That sync.';
 comment on column economic.sync_status.success_status is 'completed, or completed_with_errors.';
 comment on column economic.sync_status.complete is 'Whether its scan is proven to have seen every invoice.';
 comment on column economic.sync_status.reconciled is
-'Whether the copy agreed with e-conomics totals then; null when not compared.';
+'Whether the copy agreed with e-conomic''s totals then; null when not compared.';
 comment on column economic.sync_status.verdict is
-'How it compared, in words and sums; null for a role that may not read sums.';
-comment on column economic.sync_status.warning is 'What a person should look at, in words.';
+'Result of the comparison, with sums; null for a role that cannot read sums.';
+comment on column economic.sync_status.warning is 'What a person should look at.';
 comment on column economic.sync_status.booked is
 'How many invoices e-conomic counted then; null when it was not asked.';
 comment on column economic.sync_status.booked_net is
-'e-conomic''s net sum then, in base currency; null for a role that may not read sums.';
-comment on column economic.sync_status.last_sync_id is 'The newest sync, whatever became of it.';
+'e-conomic''s net sum then, in base currency; null for a role that cannot read sums.';
+comment on column economic.sync_status.last_sync_id is 'The newest sync, whatever its status.';
 comment on column economic.sync_status.last_dag_id is 'Its DAG.';
 comment on column economic.sync_status.last_run_id is 'Its DAG run.';
 comment on column economic.sync_status.last_run_type is 'scheduled, manual or backfill.';
@@ -910,9 +863,9 @@ comment on column economic.sync_status.last_percentage is 'How much is done, 0 t
 comment on column economic.sync_status.last_current is 'Invoices done in this phase.';
 comment on column economic.sync_status.last_total is 'Invoices of this phase.';
 comment on column economic.sync_status.last_message is 'What it does or how it ended, in words.';
-comment on column economic.sync_status.last_started_at is 'When it began.';
-comment on column economic.sync_status.last_updated_at is 'When it was heard of last.';
-comment on column economic.sync_status.last_finished_at is 'When it ended.';
+comment on column economic.sync_status.last_started_at is 'Start of the sync.';
+comment on column economic.sync_status.last_updated_at is 'Time of the last heartbeat.';
+comment on column economic.sync_status.last_finished_at is 'End of the sync.';
 comment on column economic.sync_status.running is 'Whether it runs.';
 comment on column economic.sync_status.stalled is
 'Whether it should run, but its lease has expired: its process is gone, the next sync takes over.';
@@ -920,83 +873,31 @@ comment on column economic.sync_status.held_sync_id is 'The sync that counted wh
 comment on column economic.sync_status.held is
 'What the copy held then: counts, invoices by month, and sums for a role that may read them.';
 comment on column economic.sync_status.invoices is 'Invoices held then, missing ones left out.';
-comment on column economic.sync_status.missing is 'Invoices that e-conomic no longer showed then.';
-comment on column economic.sync_status.rejected is 'Items set aside now.';
+comment on column economic.sync_status.missing is 'Invoices that e-conomic no longer returned then.';
+comment on column economic.sync_status.rejected is 'Items rejected now.';
 comment on column economic.sync_status.degraded is 'Invoices that are stored now with a field left out.';
 
-comment on column economic.invoice_overview.agreement_number is 'The company: e-conomic''s agreement number.';
-comment on column economic.invoice_overview.invoice_number is
-'e-conomic: bookedInvoiceNumber. Unique within an agreement; gaps are normal.';
-comment on column economic.invoice_overview.order_number is
-'e-conomic: orderNumber; the order or draft it was booked from.';
-comment on column economic.invoice_overview.invoice_date is 'e-conomic: date; chosen by the user, may be backdated.';
-comment on column economic.invoice_overview.due_date is 'e-conomic: dueDate; null when the invoice has none.';
 comment on column economic.invoice_overview.status is
 'settled (nothing left), credit (negative remainder), overdue, or open; as of today in Copenhagen.';
 comment on column economic.invoice_overview.days_overdue is 'Days since the due date; null unless overdue.';
 comment on column economic.invoice_overview.is_credit_note is 'Whether the gross amount is negative.';
-comment on column economic.invoice_overview.currency is
-'e-conomic: currency; ISO 4217 code of the amounts without _base.';
-comment on column economic.invoice_overview.exchange_rate is
-'e-conomic: exchangeRate; price of 100 units of currency in the base currency.';
-comment on column economic.invoice_overview.net_amount is
-'e-conomic: netAmount; before VAT, in currency; negative on a credit note.';
-comment on column economic.invoice_overview.vat_amount is 'e-conomic: vatAmount; in currency.';
-comment on column economic.invoice_overview.gross_amount is
-'e-conomic: grossAmount; with VAT, in currency; negative on a credit note.';
-comment on column economic.invoice_overview.remainder is
-'e-conomic: remainder; what is still owed, in currency; the field that moves with payments, also back up.';
 comment on column economic.invoice_overview.base_currency is 'ISO 4217 code of the amounts ending in _base.';
-comment on column economic.invoice_overview.net_amount_base is
-'Net amount in the base currency of the agreement (e-conomic: netAmountInBaseCurrency).';
-comment on column economic.invoice_overview.gross_amount_base is
-'Gross amount in the base currency of the agreement (e-conomic: grossAmountInBaseCurrency).';
-comment on column economic.invoice_overview.remainder_base is
-'Remainder in the base currency of the agreement (e-conomic: remainderInBaseCurrency).';
-comment on column economic.invoice_overview.customer_number is 'e-conomic: customer.customerNumber.';
-comment on column economic.invoice_overview.customer_name is
-'e-conomic: recipient.name; as printed when booked, not the customer''s present name.';
-comment on column economic.invoice_overview.recipient_city is 'e-conomic: recipient.city.';
-comment on column economic.invoice_overview.recipient_country is 'e-conomic: recipient.country.';
-comment on column economic.invoice_overview.subject is 'e-conomic: notes.heading.';
-comment on column economic.invoice_overview.external_reference is 'e-conomic: references.other.';
-comment on column economic.invoice_overview.employee_number is 'e-conomic: references.salesPerson.employeeNumber.';
-comment on column economic.invoice_overview.employee_name is
-'Name of employee_number from e-conomic''s employees; never taken away once known.';
-comment on column economic.invoice_overview.payment_terms_name is 'e-conomic: paymentTerms.name.';
-comment on column economic.invoice_overview.days_of_credit is 'e-conomic: paymentTerms.daysOfCredit; days.';
-comment on column economic.invoice_overview.project_number is 'e-conomic: project.projectNumber.';
-comment on column economic.invoice_overview.pdf_url is 'e-conomic: pdf.download; opens with the API tokens only.';
-comment on column economic.invoice_overview.first_seen_at is 'When this copy saw the invoice first.';
-comment on column economic.invoice_overview.last_changed_at is
-'When a value last differed from the one stored before; names and raw_data do not count.';
-comment on column economic.invoice_overview.missing_since is
-'When a proven complete scan first did not show the invoice any more; null while it is there.';
 comment on column economic.invoice_overview.last_synced_at is
-'When the scan of the company''s last full sync that went through began.';
+'Scan start of the company''s last successful full sync.';
 
-comment on column economic.payments.agreement_number is 'The company.';
-comment on column economic.payments.invoice_number is 'The invoice.';
-comment on column economic.payments.seen_at is 'When the change was seen; it happened since the sync before.';
+comment on column economic.payments.seen_at is 'When a sync saw the change; it happened after the previous sync.';
 comment on column economic.payments.amount is
-'By how much the remainder went down, in currency; negative when it went up again.';
-comment on column economic.payments.currency is 'e-conomic: currency; ISO 4217 code of the amounts without _base.';
+'Decrease of the remainder, in currency; negative for an increase.';
 comment on column economic.payments.amount_base is
-'The same in the base currency; by the exchange rate where e-conomic gave no remainder in it; null without either.';
-comment on column economic.payments.remainder_after is 'What was still owed afterwards, in currency.';
-comment on column economic.payments.customer_number is 'e-conomic: customer.customerNumber.';
-comment on column economic.payments.customer_name is
-'e-conomic: recipient.name; as printed when booked, not the customer''s present name.';
+'The same in the base currency; by the exchange rate where e-conomic has no remainder in it; null without either.';
+comment on column economic.payments.remainder_after is 'Remainder after the change, in currency.';
 comment on column economic.payments.sync_id is 'The sync that saw it.';
 
-comment on column economic.receivables_aging.agreement_number is 'The company.';
-comment on column economic.receivables_aging.customer_number is 'e-conomic: customer.customerNumber.';
 comment on column economic.receivables_aging.customer_name is
 'The name printed on the customer''s newest invoice, paid ones included.';
-comment on column economic.receivables_aging.currency is 'ISO 4217 code of the amounts without _base.';
-comment on column economic.receivables_aging.invoices is 'Invoices and credit notes with something left.';
-comment on column economic.receivables_aging.remainder is 'What is left in all, credits taken off.';
-comment on column economic.receivables_aging.not_due is 'Owed, but not due yet, or without a due date.';
+comment on column economic.receivables_aging.invoices is 'Number of invoices and credit notes with a remainder.';
+comment on column economic.receivables_aging.remainder is 'Sum of the remainders, credits subtracted.';
+comment on column economic.receivables_aging.not_due is 'Owed but not yet due, or without a due date.';
 comment on column economic.receivables_aging.overdue_1_to_30 is 'Overdue by 1 to 30 days.';
 comment on column economic.receivables_aging.overdue_31_to_60 is 'Overdue by 31 to 60 days.';
 comment on column economic.receivables_aging.overdue_61_to_90 is 'Overdue by 61 to 90 days.';
@@ -1004,37 +905,46 @@ comment on column economic.receivables_aging.overdue_over_90 is 'Overdue by more
 comment on column economic.receivables_aging.credit is
 'Negative remainders: credit notes not matched yet, overpayments.';
 comment on column economic.receivables_aging.remainder_base is
-'What is left in all, in the base currency; by the exchange rate where e-conomic gave no remainder in it.';
+'The same in the base currency; by the exchange rate where e-conomic has no remainder in it.';
 
-comment on column economic.invoices.invoice_number is
-'e-conomic: bookedInvoiceNumber. Unique within an agreement; gaps are normal.';
-comment on column economic.invoices.invoice_date is 'e-conomic: date; chosen by the user, may be backdated.';
-comment on column economic.invoices.due_date is 'e-conomic: dueDate; null when the invoice has none.';
-comment on column economic.invoices.customer_number is 'e-conomic: customer.customerNumber.';
-comment on column economic.invoices.customer_name is
-'e-conomic: recipient.name; as printed when booked, not the customer''s present name.';
-comment on column economic.invoices.subject is 'e-conomic: notes.heading.';
-comment on column economic.invoices.gross_amount is
-'e-conomic: grossAmount; with VAT, in currency; negative on a credit note.';
-comment on column economic.invoices.remainder is
-'e-conomic: remainder; what is still owed, in currency; the field that moves with payments, also back up.';
-comment on column economic.invoices.currency is 'e-conomic: currency; ISO 4217 code of the amounts without _base.';
-comment on column economic.invoices.external_reference is 'e-conomic: references.other.';
 comment on column economic.invoices.external_id is 'e-conomic: externalId; not known to be sent for booked invoices.';
-comment on column economic.invoices.employee_number is 'e-conomic: references.salesPerson.employeeNumber.';
-comment on column economic.invoices.employee_name is
-'Name of employee_number from e-conomic''s employees; never taken away once known.';
-comment on column economic.invoices.pdf_url is 'e-conomic: pdf.download; opens with the API tokens only.';
-comment on column economic.invoices.raw_data is 'The whole item as e-conomic delivered it.';
 comment on column economic.invoices.last_synced_at is
-'When the scan of the company''s last full sync that went through began.';
-comment on column economic.invoices.agreement_number is 'The company.';
+'Scan start of the company''s last successful full sync.';
 comment on column economic.invoice.digest is
-'Digest of the text that the item came as, by which it is known again; null after a change by anyone but a sync.';
-comment on column economic.staged_invoice.digest is 'Digest of the text that the item came as.';
+'Fingerprint of the raw item, used to recognise an unchanged invoice; null after a change by anyone but a sync.';
+comment on column economic.staged_invoice.digest is 'Fingerprint of the raw item.';
 comment on column economic.staged_invoice.same is
-'Whether it came exactly as it is stored: then nothing else of it is staged.';
+'Whether the invoice is unchanged: then nothing else of it is staged.';
 comment on function economic.forget_digest() is
-'Takes the digest of an invoice away whose values were changed without it.';
+'Clears the digest of an invoice whose values changed without it.';
 comment on column economic.staged_invoice.item is
-'The item as PostgreSQL reads it; null when it cannot read one of the page, or when nothing else of it is staged.';
+'The item; null for an unchanged invoice, and when PostgreSQL cannot read an item of the page.';
+
+-- Columns named as in invoice mean the same: copy the comment, unless they have their own above.
+do $$
+declare
+    target record;
+begin
+    for target in
+        select
+            copied.attrelid::regclass as relation,
+            copied.attname as name,
+            col_description(source.attrelid, source.attnum) as description
+        from pg_attribute as copied
+        inner join pg_attribute as source on copied.attname = source.attname
+        where
+            source.attrelid = 'economic.invoice'::regclass
+            and source.attnum > 0
+            and copied.attrelid::regclass in (
+                'economic.staged_invoice'::regclass,
+                'economic.invoice_overview'::regclass,
+                'economic.payments'::regclass,
+                'economic.receivables_aging'::regclass,
+                'economic.invoices'::regclass
+            )
+            and col_description(copied.attrelid, copied.attnum) is null
+    loop
+        execute format('comment on column %s.%I is %L', target.relation, target.name, target.description);
+    end loop;
+end
+$$;
