@@ -11,7 +11,7 @@ import pytest
 
 from dev.verbs import VERBS
 from economic import errors
-from economic.__main__ import _parser
+from economic.cli.commands import parser
 from economic.db.sql import sql_folder
 from economic.sync.request import KNOWN_CONF
 from economic.web.problems import PROBLEMS
@@ -116,7 +116,7 @@ def test_make_takes_every_verb_and_its_words() -> None:
 
 def test_every_command_and_its_options_are_documented() -> None:
     text = "\n".join(document.read_text() for document in DOCUMENTS)
-    (commands,) = (a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction))
+    (commands,) = (a for a in parser()._actions if isinstance(a, argparse._SubParsersAction))
     for name, command in commands.choices.items():
         assert f"python -m economic {name}" in text, name
         for option in command._option_string_actions:

@@ -1,4 +1,4 @@
-"""The verdict of monitoring on an agreement's row of status."""
+"""Monitoring's verdict on an agreement."""
 
 from __future__ import annotations
 
@@ -17,67 +17,62 @@ _LONGEST_LINE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What monitoring should think of an agreement: a level (also the exit code), and why, in one line."""
+    """A verdict: its level, which is the exit code, and the reason in one line."""
 
     level: int
-    words: str
+    text: str
 
 
-def judge(found: Row, oldest: timedelta) -> Health:
-    """Judge one agreement.
+def judge(row: Row, max_age: timedelta) -> Health:
+    """Return the verdict on one agreement.
 
-    Critical: no full sync within ``oldest``. Warning: fresh, but not proven complete, not equal to e-conomic's totals, with refused invoices,
-    or with a last sync that failed or has stalled.
+    Critical: no full sync within ``max_age``. Warning: not proven complete, different from
+    e-conomic's totals, rejected invoices, a warning, or a last sync that failed or has stalled.
 
-    :param found: its row of :func:`economic.db.agreements.statuses`.
+    :param row: of :func:`economic.db.agreements.statuses`.
     """
-    who = f"agreement {found['agreement_number']} ({found['company_name'] or 'no name'})"
-    if found["agreement_number"] is None:
-        who = f"connection {found['conn_id']}"
-    if found["last_synced_at"] is None:
-        why = f"; the last sync FAILED: {found['outcome_message']}" if _failed(found) else ""
-        return Health(CRITICAL, bounded(f"{who}: never synced{why}{_now(found)}", _LONGEST_LINE))
-    age = timedelta(seconds=found["age_seconds"])
-    words = [f"synced {ago(age)} ago", f"{found['invoices'] or 0:,} invoices"]
-    words.append("complete" if found["complete"] else "NOT PROVEN COMPLETE")
-    if found["reconciled"] is not None:
-        words.append("agrees with e-conomic" if found["reconciled"] else "DIFFERS FROM e-conomic")
-    if found["rejected"]:
-        words.append(f"{found['rejected']:,} refused")
-    if found["degraded"]:
-        words.append(f"{found['degraded']:,} stored with a field left out")
-    if found["warning"]:
-        words.append(found["warning"])
-    if found["stalled"]:
-        words.append("a sync has STALLED")
-    failed = _failed(found)
-    if failed:
-        words.append("the last sync FAILED")
-    fine = found["complete"] and found["reconciled"] is not False and not failed
-    level = OK if fine and not (found["rejected"] or found["warning"] or found["stalled"]) else WARNING
-    if age > oldest:
-        words[0] = f"NOT synced for {ago(age)}"
-        level = CRITICAL
-    return Health(level, bounded(f"{who}: {', '.join(words)}{_now(found)}", _LONGEST_LINE))
+    name = f"agreement {row['agreement_number']} ({row['company_name'] or 'no name'})"
+    if row["agreement_number"] is None:
+        name = f"connection {row['conn_id']}"
+    level, facts = _never_synced(row) if row["last_synced_at"] is None else _synced(row, max_age)
+    running = f"; running, {row['last_percentage']} %" if row["running"] and not row["stalled"] else ""
+    return Health(level, bounded(f"{name}: {facts}{running}", _LONGEST_LINE))
 
 
-def _failed(found: Row) -> bool:
-    return bool(found["outcome_status"] == "failed")
+def _never_synced(row: Row) -> tuple[int, str]:
+    failed = row["outcome_status"] == "failed"
+    return CRITICAL, "never synced" + (f"; the last sync FAILED: {row['outcome_message']}" if failed else "")
 
 
-def _now(found: Row) -> str:
-    if not found["running"] or found["stalled"]:
-        return ""
-    return f"; running, {found['last_percentage']} %"
+def _synced(row: Row, max_age: timedelta) -> tuple[int, str]:
+    age = timedelta(seconds=row["age_seconds"])
+    facts = [f"NOT synced for {ago(age)}" if age > max_age else f"synced {ago(age)} ago"]
+    facts.append(f"{row['invoices'] or 0:,} invoices")
+    if row["complete"]:
+        facts.append("complete")
+    if row["reconciled"]:
+        facts.append("agrees with e-conomic")
+    warnings = [
+        (not row["complete"], "NOT PROVEN COMPLETE"),
+        (row["reconciled"] is False, "DIFFERS FROM e-conomic"),
+        (row["rejected"], f"{row['rejected'] or 0:,} rejected"),
+        (row["warning"], row["warning"]),
+        (row["stalled"], "a sync has STALLED"),
+        (row["outcome_status"] == "failed", "the last sync FAILED"),
+    ]
+    found = [text for applies, text in warnings if applies]
+    facts += found
+    if row["degraded"]:
+        facts.append(f"{row['degraded']:,} stored with a field left out")
+    return CRITICAL if age > max_age else WARNING if found else OK, ", ".join(facts)
 
 
 def ago(age: timedelta) -> str:
-    """A length of time in words, to two units: ``2 h 3 min``."""
+    """Return a length of time with two units: ``2 h 3 min``."""
     seconds = max(0, int(age.total_seconds()))
-    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
     parts: list[str] = []
-    for size, name in units:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
         if seconds >= size or (size == 1 and not parts):
-            parts.append(f"{seconds // size} {name}")
+            parts.append(f"{seconds // size} {unit}")
             seconds %= size
     return " ".join(parts[:2])
