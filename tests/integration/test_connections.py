@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -133,6 +134,17 @@ def test_a_refused_login_is_judged_by_its_code(
         define(port=port)
         with pytest.raises(kind):
             connection.connect_patiently(CONN_ID)
+
+
+def test_a_rejected_login_is_retried_when_untraceable(
+    define: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside Linux there is no trace, so nothing tells a rejected login from a server that is down."""
+    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.delattr(os, "memfd_create")
+    define(password=SECRET)
+    with pytest.raises(DatabaseUnavailable, match="password authentication failed"):
+        connections.connect_patiently(CONN_ID)
 
 
 @pytest.mark.parametrize("answer", [b"", b"H", b"HTTP/1.1 400 Bad Request\r\n\r\n"])

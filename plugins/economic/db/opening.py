@@ -1,8 +1,9 @@
 """Opens connections to PostgreSQL, and finds out why one could not be opened.
 
-The driver reports a refused login, a misspelled option and a server that is away as the same error, with nothing but a text to
-tell them apart. The texts come in the server's or the system's language, so none is read here: libpq itself is asked which option it
-rejects, and the server which SQLSTATE it answered with.
+The driver raises the same error for a rejected login, a misspelled option and a server that is
+down; only the text differs, and its language depends on the server and the system. So no text is
+read here. libpq is asked which option it rejects, and a trace of a second try holds the server's
+SQLSTATE.
 """
 
 from __future__ import annotations
@@ -12,8 +13,7 @@ import re
 import selectors
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +26,26 @@ from economic.errors import ConfigurationError
 from economic.outside_text import bounded
 
 _PATIENCE_SECONDS = 10.0
-_LONGEST_TIMEOUT = 1_000_000
 _FINAL = frozenset({"0A", "22", "28", "3D", "42"})
-"""Classes of a server's SQLSTATE that another try cannot change: a wrong login, database or setting. With 55P02, of a fixed setting."""
-_LONGEST_TRACE = 1_000_000
+"""SQLSTATE classes that a retry cannot change: a wrong login, database or setting."""
+_FIXED_SETTING = "55P02"
 _ANSWERED = re.compile(rb'\tErrorResponse\t S "[^"]*" V "[A-Z]+" C "([0-9A-Z]{5})"')
 _WHERE = frozenset({"host", "hostaddr", "port", "dbname", "user", "password", "passfile"})
-"""What is looked at by itself, or may be anything: libpq is not asked about it."""
+"""Options that are checked here, or may have any value; libpq is not asked about them."""
+_WAITS = {
+    pq.PollingStatus.READING: selectors.EVENT_READ,
+    pq.PollingStatus.WRITING: selectors.EVENT_WRITE,
+}
 
 
 def open_connection(where: str, options: Mapping[str, Any]) -> Connection:
-    """Open a connection that is fit for the functions of this package.
+    """Open a connection for the functions of this package.
 
-    :param where: which connection it is, for errors: ``connection economic_postgres``.
-    :param options: libpq's, by name; those that are None do not count.
-    :raises ConfigurationError: an option cannot be used, or the server refuses the login. Names the option, never its value.
-    :raises DatabaseUnavailable: the server cannot be reached just now.
+    :param where: the connection's name in errors: ``connection economic_postgres``.
+    :param options: libpq's options by name; None means not set.
+    :raises ConfigurationError: an option cannot be used, or the server rejects the login. The
+        message names the option and never its value.
+    :raises DatabaseUnavailable: the server cannot be reached at present.
     """
     given = {name: value for name, value in options.items() if value is not None}
     _check(where, given)
@@ -51,8 +55,8 @@ def open_connection(where: str, options: Mapping[str, Any]) -> Connection:
         rejected = _rejected_option(given)
         if rejected is not None:
             raise _unusable(where, rejected) from None
-        answers = [] if isinstance(error, psycopg.errors.ConnectionTimeout) else _answers(given)
-        if answers and all(answer[:2] in _FINAL or answer == "55P02" for answer in answers):
+        answers = [] if isinstance(error, psycopg.errors.ConnectionTimeout) else _server_codes(given)
+        if answers and all(code[:2] in _FINAL or code == _FIXED_SETTING for code in answers):
             raise ConfigurationError(
                 f"PostgreSQL refused the {where} ({answers[-1]}): {error_text(error)}.",
                 hint="Check host, database, login and password of the PostgreSQL connection.",
@@ -68,10 +72,10 @@ def _check(where: str, given: Mapping[str, Any]) -> None:
             raise _unusable(where, name, "is not an option of a connection to PostgreSQL")
         if not isinstance(value, str | int | float) or "\0" in str(value):
             raise _unusable(where, name)
-    if not _is_number(given.get("connect_timeout", 0)):
+    if not re.fullmatch(r"\s*[0-9]{1,6}(\.[0-9]*)?\s*", str(given.get("connect_timeout", 0)), re.ASCII):
         raise _unusable(where, "connect_timeout", "is not a number of seconds")
     for number in str(given.get("port") or 5432).split(","):
-        if not (number.strip().isascii() and number.strip().isdigit() and 0 < int(number[:9]) < 65536):
+        if not (re.fullmatch(r"\s*[0-9]{1,9}\s*", number, re.ASCII) and 0 < int(number) < 65536):
             raise _unusable(where, "port", "is not a port number")
     authority = str(given.get("sslrootcert", "system"))
     verifies = str(given.get("sslmode", "")).startswith("verify-")
@@ -79,22 +83,19 @@ def _check(where: str, given: Mapping[str, Any]) -> None:
         raise _unusable(where, "sslrootcert", "is not a file on this machine")
 
 
-def _is_number(value: Any) -> bool:
-    try:
-        return 0 <= float(value) < _LONGEST_TIMEOUT
-    except ValueError:
-        return False
-
-
 def _unusable(where: str, option: str, why: str = "has a value that cannot be used") -> ConfigurationError:
     return ConfigurationError(
         f"`{bounded(option, 60)}` of {where} {why}.",
-        hint="Correct it there; host, port, login, password and database have fields of their own, libpq's other options go into the extra.",
+        hint="Correct it there. Host, port, login, password and database are fields of the connection; "
+        "libpq's other options go into its extra.",
     )
 
 
 def _rejected_option(given: Mapping[str, Any]) -> str | None:
-    """The option that libpq does not accept, None when it accepts all; asked of a port of this process, which never answers."""
+    """Return the option that libpq rejects, or None.
+
+    libpq is made to begin a connection to a port of this process that never answers.
+    """
     options = {name: value for name, value in given.items() if name not in _WHERE}
     if _starts(options):
         return None
@@ -115,22 +116,29 @@ def _starts(options: Mapping[str, Any]) -> bool:
         return good
 
 
-def _answers(given: Mapping[str, Any]) -> list[str]:
-    """The SQLSTATE of each server that refuses these options, read from libpq's trace of another try; none when none answers."""
-    with _memory_file() as trace:
+def _server_codes(given: Mapping[str, Any]) -> list[str]:
+    """Return the SQLSTATE of each server that rejects these options, from libpq's trace of a retry.
+
+    Return none where no server answers, or on a system other than Linux: psycopg traces only there.
+    """
+    if not hasattr(os, "memfd_create"):
+        return []
+    # The trace holds the login: it is kept in memory, never in a file that others can read.
+    with os.fdopen(os.memfd_create("libpq-trace"), "rb") as trace:
         connecting = pq.PGconn.connect_start(make_conninfo(**given).encode())
         try:
             if connecting.status != pq.ConnStatus.BAD:
-                connecting.trace(trace)
+                connecting.trace(trace.fileno())
                 _poll(connecting, float(given.get("connect_timeout") or _PATIENCE_SECONDS))
                 connecting.untrace()
         finally:
             connecting.finish()
-        os.lseek(trace, 0, os.SEEK_SET)
-        return [answer.decode() for answer in _ANSWERED.findall(os.read(trace, _LONGEST_TRACE))]
+        trace.seek(0)
+        return [code.decode() for code in _ANSWERED.findall(trace.read())]
 
 
 def _poll(connecting: pq.abc.PGconn, seconds: float) -> None:
+    """Continue to connect until it succeeds, fails, or takes longer than this."""
     until = time.monotonic() + seconds
     status = pq.PollingStatus.WRITING
     while connecting.status != pq.ConnStatus.BAD and status in _WAITS:
@@ -139,19 +147,3 @@ def _poll(connecting: pq.abc.PGconn, seconds: float) -> None:
             if not selector.select(max(0.0, until - time.monotonic())):
                 return
         status = pq.PollingStatus(connecting.connect_poll())
-
-
-_WAITS = {
-    pq.PollingStatus.READING: selectors.EVENT_READ,
-    pq.PollingStatus.WRITING: selectors.EVENT_WRITE,
-}
-
-
-@contextmanager
-def _memory_file() -> Iterator[int]:
-    # A trace holds the login: it must never be a file that others can read.
-    file = os.memfd_create("libpq-trace")
-    try:
-        yield file
-    finally:
-        os.close(file)
