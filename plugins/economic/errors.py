@@ -3,24 +3,24 @@
 ::
 
     EconomicError
-    ├── RetriableError            try again later; nothing is wrong with the set-up
-    │   ├── RateLimited           e-conomic asks us to slow down (429)
+    ├── RetriableError            retry later; nothing is wrong with the set-up
+    │   ├── RateLimited           e-conomic asks for fewer requests (429)
     │   ├── ServerFault           e-conomic failed (408, 425, 5xx)
     │   ├── ConnectionLost        no answer, a broken one, or one that took too long
     │   ├── BrokenResponse        the answer is not the JSON it should be
-    │   └── DatabaseUnavailable   PostgreSQL cannot be reached just now
-    ├── FatalError                stop; trying again cannot help until a person acts
+    │   └── DatabaseUnavailable   PostgreSQL cannot be reached at present
+    ├── FatalError                stop; a retry cannot help until a person acts
     │   ├── ConfigurationError    a connection or a setting is missing or wrong
-    │   ├── CredentialsRefused    e-conomic refused the tokens or the role (401, 403)
-    │   ├── RequestRefused        e-conomic refused the request (other 4xx, redirects)
+    │   ├── CredentialsRefused    e-conomic rejected the tokens or the role (401, 403)
+    │   ├── RequestRefused        e-conomic rejected the request (other 4xx, redirects)
     │   ├── ContractChanged       the answers no longer look like booked invoices
     │   ├── AgreementMismatch     the connection reaches another company than before
-    │   ├── SchemaMismatch        the database's tables are not the ones this version needs
+    │   ├── SchemaMismatch        the tables are not the ones that this version needs
     │   ├── ScanExpired           the invoices were read too long ago to be stored
     │   ├── LeaseLost             another sync took over; this one must write nothing more
-    │   └── SyncEnded             the sync this task belongs to is over
-    ├── LeaseBusy                 another sync is running; wait, skip or fail, as the run's kind asks
-    └── RecordError               skip this record, keep it aside with its reason, go on with the others
+    │   └── SyncEnded             the sync that this task belongs to has ended
+    ├── LeaseBusy                 another sync is running; wait, skip or fail, by the run's kind
+    └── RecordError               reject this record with its reason and go on with the others
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ _LONGEST_MESSAGE = 2000
 class EconomicError(Exception):
     """Base of all errors of this package.
 
-    :param message: what happened and where. Never holds a token. Made one harmless line, since it often quotes text from outside.
+    :param message: what happened and where. It never holds a token. It is made one harmless line,
+        because it often quotes text from outside.
     :param hint: what a person can do about it; the class has a default.
-    :param detail: what only the task's log may show: names and numbers of another company or DAG.
+    :param detail: what only the task's log may show, such as another company's or DAG's name.
     """
 
     default_hint: ClassVar[str] = ""
@@ -58,32 +59,31 @@ class EconomicError(Exception):
 
 
 class AnswerError(EconomicError):
-    """What an HTTP answer told, mixed into the errors that come from one.
+    """An error that an HTTP answer means.
 
-    :param status: HTTP status, when there was an answer.
+    :param status: the HTTP status.
     :param error_code: e-conomic's ``errorCode`` (often absent).
-    :param log_id: e-conomic's ``logId``; its support asks for it.
+    :param log_id: e-conomic's ``logId``, which its support asks for.
     """
 
     def __init__(
         self,
         message: str,
         *,
-        hint: str | None = None,
         status: int | None = None,
         error_code: str | None = None,
         log_id: str | None = None,
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message)
         self.status = status
         self.error_code = error_code
         self.log_id = log_id
 
 
 class RetriableError(EconomicError):
-    """Try again later.
+    """Retry later.
 
-    ``retry_after`` is the wait in seconds that the other side asked for, if it did.
+    ``retry_after`` is the wait in seconds that the server asked for, if it did.
     """
 
     retry_after: float | None = None
@@ -92,41 +92,35 @@ class RetriableError(EconomicError):
 class RateLimited(AnswerError, RetriableError):
     """e-conomic answered 429: too many requests in its window."""
 
-    default_hint = "The sync waits and tries again by itself."
-
-    def __init__(self, message: str, *, retry_after: float | None = None, **answer: str | int | None) -> None:
-        super().__init__(message, **answer)  # type: ignore[arg-type]  # the keywords of AnswerError
-        self.retry_after = retry_after
+    default_hint = "The sync waits and retries by itself."
 
 
 class ServerFault(AnswerError, RetriableError):
-    """e-conomic answered with a fault of its own."""
+    """e-conomic answered that it failed."""
 
     default_hint = "If it lasts, see e-conomic's status page and give their support the logId."
 
 
 class ConnectionLost(RetriableError):
-    """There was no complete answer: refused, cut off, or too slow."""
+    """There was no complete answer: the connection was refused, cut or too slow."""
 
-    default_hint = "Check the network between Airflow and e-conomic if it lasts."
+    default_hint = "If it lasts, check the network between Airflow and e-conomic."
 
 
 class BrokenResponse(RetriableError):
     """The answer is not the JSON document that was asked for."""
 
-    default_hint = (
-        "If it lasts, something between Airflow and e-conomic (a proxy, a login page) answers in its place."
-    )
+    default_hint = "If it lasts, a proxy, a login page or the like may answer instead of e-conomic."
 
 
 class DatabaseUnavailable(RetriableError):
     """PostgreSQL cannot be reached or broke the connection."""
 
-    default_hint = "Check that the invoice database runs and that its connection is set up rightly."
+    default_hint = "Check that the invoice database runs and that its connection is correct."
 
 
 class FatalError(EconomicError):
-    """Stop: trying again cannot help until a person acts."""
+    """Stop: a retry cannot help until a person acts."""
 
 
 class ConfigurationError(FatalError):
@@ -134,22 +128,22 @@ class ConfigurationError(FatalError):
 
 
 class CredentialsRefused(AnswerError, FatalError):
-    """e-conomic refused the tokens, or the app's role is too small."""
+    """e-conomic rejected the tokens, or the app's role lacks rights."""
 
     default_hint = (
-        "Check app_secret_token and agreement_grant_token in the connection: they must be a pair, the grant must not be "
-        "revoked, and the app needs the SuperUser or Sales role."
+        "Check app_secret_token and agreement_grant_token in the connection: they must be a pair, the "
+        "grant must not be revoked, and the app needs the SuperUser or Sales role."
     )
 
 
 class RequestRefused(AnswerError, FatalError):
-    """e-conomic refused the request itself, or sent it elsewhere."""
+    """e-conomic rejected the request, or redirected it."""
 
     default_hint = "Check the base URL in the connection."
 
 
 class ContractChanged(FatalError):
-    """Too many items cannot be read: the answers have changed, these are not single bad invoices."""
+    """Too many items cannot be read: the answers changed, these are not single bad invoices."""
 
     default_hint = "See rejected_invoice for the reasons; a newer version of this package may be needed."
 
@@ -159,19 +153,19 @@ class AgreementMismatch(FatalError):
 
 
 class SchemaMismatch(FatalError):
-    """The tables in the database are missing, older, newer, or not ours to change."""
+    """The tables in the database are missing, older, newer, or owned by somebody else."""
 
 
 class ScanExpired(FatalError):
     """The invoices of this sync were read too long ago to be stored."""
 
-    default_hint = "The next sync reads them again; clear fetch-pages with downstream to have it now."
+    default_hint = "The next sync reads them again. To have it now, clear fetch-pages with downstream."
 
 
 class LeaseLost(FatalError):
     """Another sync has taken over: this one must write nothing more."""
 
-    default_hint = "Nothing to do: the newer sync brings the copy up to date."
+    default_hint = "Nothing to do: the newer sync updates the copy."
 
 
 class SyncEnded(FatalError):
@@ -183,7 +177,7 @@ class SyncEnded(FatalError):
 class LeaseBusy(EconomicError):
     """Another sync of the same agreement is running.
 
-    :param holder_scope: ``full`` or ``range``: what kind of sync holds the lease.
+    :param holder_scope: the scope of the sync that holds the lease: ``full`` or ``range``.
     """
 
     default_hint = 'Wait for it to end, or trigger with {"force": true} to take over at once.'
@@ -196,7 +190,7 @@ class LeaseBusy(EconomicError):
 class RecordError(EconomicError):
     """One record cannot be stored.
 
-    :param field: the field of e-conomic's item, in its own spelling (``customer.customerNumber``).
+    :param field: the field of e-conomic's item, as it is spelled there (``customer.customerNumber``).
     :param reason: a short stable code for counting (``not_a_date``).
     """
 

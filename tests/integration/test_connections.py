@@ -140,11 +140,11 @@ def test_a_rejected_login_is_retried_when_untraceable(
     define: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Outside Linux there is no trace, so nothing tells a rejected login from a server that is down."""
-    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.0)
     monkeypatch.delattr(os, "memfd_create")
     define(password=SECRET)
     with pytest.raises(DatabaseUnavailable, match="password authentication failed"):
-        connections.connect_patiently(CONN_ID)
+        connection.connect_patiently(CONN_ID)
 
 
 @pytest.mark.parametrize("answer", [b"", b"H", b"HTTP/1.1 400 Bad Request\r\n\r\n"])

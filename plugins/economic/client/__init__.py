@@ -1,3 +1,3 @@
-"""Reads one e-conomic agreement over HTTP. Knows nothing of the database."""
+"""The HTTP client of one e-conomic agreement. Imports nothing of the database."""
 
 from __future__ import annotations

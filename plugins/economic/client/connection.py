@@ -1,4 +1,4 @@
-"""Reads where and how e-conomic is reached from an Airflow connection's fields, and refuses what cannot work or is not safe."""
+"""Reads an Airflow connection to e-conomic, and rejects what is unusable or unsafe."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from urllib.parse import urlsplit
 
 from requests.utils import select_proxy
 
+from economic.client.tokens import PUBLIC
 from economic.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://restapi.e-conomic.com"
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}", re.ASCII)
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
+_ALLOW_HTTP_HINT = 'Use https, or set "allow_http": true in its extra if that is meant.'
 
 
 def read_token(where: str, extra: dict[str, Any], key: str) -> str:
-    """One of the two tokens. Errors name the key, and never show the token.
+    """Return one of the two tokens.
 
-    :raises ConfigurationError: it is missing, or was pasted with something around it.
+    :raises ConfigurationError: it is missing, or was pasted with something around it. The message
+        names the key and never shows the token.
     """
     value = extra.get(key)
     where = f"{key} in the extra of {where}"
@@ -33,7 +36,7 @@ def read_token(where: str, extra: dict[str, Any], key: str) -> str:
         raise ConfigurationError(
             f"{where} has blanks or line breaks around it.", hint="Paste the token without them."
         )
-    if value != "demo" and not _TOKEN.fullmatch(value):  # e-conomic's public demo token, documented
+    if value != PUBLIC and not _TOKEN.fullmatch(value):
         raise ConfigurationError(
             f"{where} does not look like a token.",
             hint="It has at least 16 letters and digits, and no blanks.",
@@ -42,13 +45,13 @@ def read_token(where: str, extra: dict[str, Any], key: str) -> str:
 
 
 def read_verify(value: Any, trusts_environment: bool) -> bool | str:
-    """What certificates are verified with: the path of a CA bundle, or True for the usual authorities.
+    """Return the path of a CA bundle, or True for the usual certificate authorities.
 
-    :param trusts_environment: whether ``requests`` lets the environment name a bundle.
+    :param trusts_environment: whether ``requests`` takes a bundle from the environment.
     :raises ConfigurationError: verification is switched off, or the bundle cannot be read.
     """
     if isinstance(value, str) and value and value.lower() not in {"false", "0", "no"}:
-        _check_authority(value, "`verify` in the connection's extra")
+        _check_bundle(value, "`verify` in the connection's extra")
         return value
     if value not in (True, None, ""):
         raise ConfigurationError(
@@ -57,30 +60,29 @@ def read_verify(value: Any, trusts_environment: bool) -> bool | str:
         )
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         if trusts_environment and os.environ.get(name):
-            _check_authority(os.environ[name], f"The environment variable {name}")
+            _check_bundle(os.environ[name], f"The environment variable {name}")
             break
     return True
 
 
-def _check_authority(path: str, named: str) -> None:
+def _check_bundle(path: str, name: str) -> None:
     try:
-        if Path(path).is_dir():
-            return
-        ssl.create_default_context(cafile=path)
+        if not Path(path).is_dir():
+            ssl.create_default_context(cafile=path)
     except (OSError, ValueError):
         raise ConfigurationError(
-            f"{named} is not a readable file of certificates.",
+            f"{name} is not a readable file of certificates.",
             hint="Give the path of a CA bundle in PEM format that every worker can read.",
         ) from None
 
 
 def read_proxies(extra: dict[str, Any], url: str, where: str) -> dict[str, str]:
-    """The proxies of the extra.
+    """Return the proxies of the extra.
 
-    A proxy of the environment is used for https only, through a tunnel in which it sees no token.
+    The environment's proxy is used for https only, through a tunnel in which it sees no token.
 
     :param url: the base URL.
-    :raises ConfigurationError: they cannot be used, or the one for plain http would read the tokens.
+    :raises ConfigurationError: a proxy is unusable, or one for plain http would read the tokens.
     """
     proxies = extra.get("proxies") or {}
     if not isinstance(proxies, dict) or not all(map(_is_proxy, proxies.values())):
@@ -88,11 +90,11 @@ def read_proxies(extra: dict[str, Any], url: str, where: str) -> dict[str, str]:
             f"`proxies` in the extra of {where} cannot be used.",
             hint='Write it as {"https": "http://HOST:PORT"}.',
         )
-    chosen = select_proxy(url, proxies)
-    if url.startswith("http:") and chosen and not (allows_http(extra) or is_loopback(chosen)):
+    proxy = select_proxy(url, proxies)
+    if url.startswith("http:") and proxy and not (_allows_http(extra) or is_loopback(proxy)):
         raise ConfigurationError(
             f"The proxy for plain http in the extra of {where} would get the tokens unprotected.",
-            hint='Use https, or set "allow_http": true in its extra if that is meant.',
+            hint=_ALLOW_HTTP_HINT,
         )
     return proxies
 
@@ -107,14 +109,15 @@ def _is_proxy(proxy: Any) -> bool:
         return False
 
 
-def allows_http(extra: dict[str, Any]) -> bool:
+def _allows_http(extra: dict[str, Any]) -> bool:
     return extra.get("allow_http") in (True, "true", "True")
 
 
-def base_url(connection: Any, extra: dict[str, Any]) -> str:
-    """Scheme, host and port of the API, from a connection's host, schema and port.
+def read_base_url(connection: Any, extra: dict[str, Any]) -> str:
+    """Return scheme, host and port of the API.
 
-    :raises ConfigurationError: it is no plain URL of a host, or it is plain http to another machine without ``"allow_http": true``.
+    :raises ConfigurationError: the host is not a base URL, or is plain http to another machine
+        without ``"allow_http": true``.
     """
     host = (connection.host or "").strip() or DEFAULT_BASE_URL
     if "://" not in host:
@@ -122,22 +125,21 @@ def base_url(connection: Any, extra: dict[str, Any]) -> str:
     try:
         parts = urlsplit(host)
         port = parts.port or connection.port or None
-        port = port if port is None or 0 < port < 65536 else -1
     except ValueError:
-        parts, port = urlsplit(""), -1
+        parts, port = urlsplit(""), None
     usable = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
-    if not usable or parts.path.strip("/") or parts.query or parts.fragment or port == -1:
+    if not usable or parts.path.strip("/") or parts.query or parts.fragment or not 0 < (port or 1) < 65536:
         raise ConfigurationError(
-            "The connection's host is no base URL.",
-            hint=f"It should read like {DEFAULT_BASE_URL}, without a path.",
+            "The connection's host is not a base URL.",
+            hint=f"Write it like {DEFAULT_BASE_URL}, without a path.",
         )
     name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    plain = port is None or port == {"http": 80, "https": 443}[parts.scheme]
-    url = f"{parts.scheme}://{name}" + ("" if plain else f":{port}")
-    if parts.scheme == "http" and not (allows_http(extra) or is_loopback(url)):
+    is_default = port in (None, {"http": 80, "https": 443}[parts.scheme])
+    url = f"{parts.scheme}://{name}" + ("" if is_default else f":{port}")
+    if parts.scheme == "http" and not (_allows_http(extra) or is_loopback(url)):
         raise ConfigurationError(
             "The connection's host is plain http, which would send the tokens unprotected.",
-            hint='Use https, or set "allow_http": true in its extra if that is meant.',
+            hint=_ALLOW_HTTP_HINT,
         )
     return url
 

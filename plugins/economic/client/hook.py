@@ -1,4 +1,4 @@
-"""The hook: an Airflow connection in, typed records of one e-conomic agreement out."""
+"""The Airflow hook: turns an Airflow connection into typed records of one e-conomic agreement."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import date
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from airflow.providers.http.hooks.http import HttpHook
@@ -15,11 +15,10 @@ from airflow.sdk.log import mask_secret
 from requests import Response
 
 from economic import __version__
-from economic.client.connection import base_url, is_loopback, read_proxies, read_token, read_verify
-from economic.client.responses import error_for_status, parse_error_body, parse_retry_after
+from economic.client.connection import is_loopback, read_base_url, read_proxies, read_token, read_verify
 from economic.client.session import PinnedSession
-from economic.client.tokens import Tokens
-from economic.client.transport import Limits, Traffic, Transport
+from economic.client.tokens import PUBLIC, Tokens
+from economic.client.transport import Limits, Traffic, Transport, check_status
 from economic.config.extras import read_extra
 from economic.config.settings import SMALLEST_INTERVAL_MS
 from economic.errors import ConfigurationError, EconomicError
@@ -28,22 +27,22 @@ from economic.records.agreement import Agreement, parse_agreement
 from economic.records.decoder import CollectionPage, decode_page
 from economic.records.totals import Totals, parse_totals
 
-T = TypeVar("T")
-
 CONNECTION_TYPES = frozenset({"economic", "http", "generic", ""})
-"""``http`` and ``generic`` serve installs that only mount the folder, where Airflow does not know the type ``economic``."""
+"""``http`` and ``generic`` serve installs without the provider, where ``economic`` is unknown."""
 
-_KNOWN_EXTRAS = frozenset({"app_secret_token", "agreement_grant_token", "allow_http", "verify", "proxies"})
+_TOKEN_KEYS = ("app_secret_token", "agreement_grant_token")
+_KNOWN_EXTRAS = frozenset({*_TOKEN_KEYS, "allow_http", "verify", "proxies"})
 
 
 class EconomicHook(HttpHook):
     """Reads one e-conomic agreement through its REST API. It can send nothing but GET.
 
-    Building a hook touches neither the network nor Airflow's database; the first request does. One session serves all requests; use the
-    hook as a context manager to close it.
+    The constructor uses neither the network nor Airflow's database; the first request does. One
+    session serves all requests. Use the hook as a context manager to close it.
 
-    :param economic_conn_id: connection of type ``economic`` (or ``http``, ``generic``): base URL in host, the tokens in extra.
-    :param limits: pace, deadlines and tries; the defaults suit e-conomic.
+    :param economic_conn_id: connection of type ``economic`` (or ``http``, ``generic``): the base
+        URL in host, the tokens in the extra.
+    :param limits: pace, deadlines and attempts; the defaults suit e-conomic.
     """
 
     conn_name_attr = "economic_conn_id"
@@ -76,11 +75,11 @@ class EconomicHook(HttpHook):
         return self._traffic
 
     def agreement(self) -> Agreement:
-        """Whose accounts the tokens open: ``GET /self``.
+        """Return the agreement that the tokens belong to: ``GET /self``.
 
-        :raises CredentialsRefused: the tokens are refused.
+        :raises CredentialsRefused: the tokens are rejected.
         """
-        return self._get("/self", {}, parse_agreement)
+        return self._transport.get("/self", {}, parse_agreement)
 
     def invoices_above(
         self,
@@ -90,37 +89,42 @@ class EconomicHook(HttpHook):
         date_from: date | None = None,
         date_to: date | None = None,
     ) -> CollectionPage:
-        """One page of ``GET /invoices/booked``: the lowest invoice numbers above ``number``, ascending.
+        """Return a page of ``GET /invoices/booked``: the lowest numbers above ``number``, ascending.
 
-        :param number: the highest number seen so far; None for the first page.
+        :param number: the highest number read so far; None for the first page.
         :param page_size: 1 to 1000.
-        :param date_from: only invoices dated this day or later.
-        :param date_to: only invoices dated this day or earlier.
+        :param date_from: only invoices of this day or later.
+        :param date_to: only invoices of this day or earlier.
         """
-        params: dict[str, str | int] = {"pagesize": page_size, "sort": "bookedInvoiceNumber"}
-        above = [] if number is None else [f"bookedInvoiceNumber$gt:{number}"]
-        conditions = above + _between(date_from, date_to)
-        if conditions:
-            params["filter"] = "$and:".join(conditions)
-        return self._get("/invoices/booked", params, decode_page)
+        conditions = [] if number is None else [f"bookedInvoiceNumber$gt:{number}"]
+        return self._invoices(page_size, conditions, date_from, date_to)
 
     def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int:
-        """How many booked invoices e-conomic has now, in all or dated in a range."""
-        params: dict[str, str | int] = {"pagesize": 1, "sort": "bookedInvoiceNumber"}
-        if conditions := _between(date_from, date_to):
+        """Return how many booked invoices e-conomic has, in all or dated in a range."""
+        return self._invoices(1, [], date_from, date_to).results
+
+    def _invoices(
+        self, page_size: int, conditions: list[str], date_from: date | None, date_to: date | None
+    ) -> CollectionPage:
+        if date_from is not None:
+            conditions.append(f"date$gte:{date_from.isoformat()}")
+        if date_to is not None:
+            conditions.append(f"date$lte:{date_to.isoformat()}")
+        params: dict[str, str | int] = {"pagesize": page_size, "sort": "bookedInvoiceNumber"}
+        if conditions:
             params["filter"] = "$and:".join(conditions)
-        return self._get("/invoices/booked", params, decode_page).results
+        return self._transport.get("/invoices/booked", params, decode_page)
 
     def totals(self) -> Totals:
-        """e-conomic's own count and sum of the booked invoices: ``GET /invoices/totals``."""
-        return self._get("/invoices/totals", {}, parse_totals)
+        """Return e-conomic's count and sum of the booked invoices: ``GET /invoices/totals``."""
+        return self._transport.get("/invoices/totals", {}, parse_totals)
 
     def employees_above(
         self, number: int | None, *, page_size: int = 1000, attempts: int | None = None
     ) -> CollectionPage:
-        """One page of ``GET /employees``, ascending by employee number.
+        """Return a page of ``GET /employees``, ascending by employee number.
 
-        :param attempts: tries of the request, when fewer than the limits allow.
+        :param attempts: attempts of the request, when fewer than the limits allow.
         """
         params: dict[str, str | int] = {"pagesize": page_size, "sort": "employeeNumber"}
         if number is not None:
@@ -128,37 +132,34 @@ class EconomicHook(HttpHook):
         return self._transport.get("/employees", params, decode_page, attempts)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the connection, for Airflow's Test button: whether it works, and which agreement it reached or why not."""
+        """Return whether the connection works, and the agreement or the reason, for the Test button."""
         self.limits = Limits(attempts=1, page=20.0, read=20.0)
-        # Airflow tests a connection that is not stored yet, under an id that it makes up.
+        # Airflow tests a connection that is not stored yet under an id that it makes up.
         self._where = "this connection"
         try:
             agreement = self.agreement()
         except EconomicError as error:
             return False, str(error)
-        return (
-            True,
-            f"Connected to agreement {agreement.agreement_number} ({agreement.company_name or 'no company name'})",
-        )
-
-    # -- what the http provider's hook is built on ------------------------------------------------------------------
+        company = agreement.company_name or "no company name"
+        return True, f"Connected to agreement {agreement.agreement_number} ({company})"
 
     def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> PinnedSession:
-        """The session: tokens as its authentication, pinned to the connection's host.
+        """Return a session that sends the tokens, and to the connection's host only.
 
-        The http provider would send unknown extras as headers, log in with login and password, default to plain http and follow redirects. This
-        takes the known extras and nothing else.
+        The http provider would send unknown extras as headers, log in with login and password,
+        default to plain http and follow redirects. This uses the known extras and nothing else.
 
-        :raises ConfigurationError: the connection is missing, or something in it is not usable; names the part, never the value.
+        :raises ConfigurationError: the connection is missing or something in it is not usable. The
+            message names the part and never its value.
         """
         connection, extra = self._connection, self._extra
-        self.base_url = base_url(connection, extra)
+        self.base_url = read_base_url(connection, extra)
         self._base_url_initialized = True
         if self.limits.interval * 1000 < SMALLEST_INTERVAL_MS and not is_loopback(self.base_url):
             raise ConfigurationError(
-                f"A pause of less than {SMALLEST_INTERVAL_MS} ms between requests is allowed towards this machine only.",
+                f"Less than {SMALLEST_INTERVAL_MS} ms between requests is allowed for this machine only.",
                 hint=f"Set ECONOMIC_REQUEST_INTERVAL_MS to {SMALLEST_INTERVAL_MS} or more.",
             )
         session = PinnedSession(self.base_url)
@@ -169,30 +170,22 @@ class EconomicHook(HttpHook):
                 "Accept-Encoding": "gzip",
                 "Content-Type": "application/json",
             }
+            | (headers or {})
         )
-        session.headers.update(headers or {})
         session.auth = self._tokens
         session.trust_env = self.base_url.startswith("https:")
         session.verify = read_verify(extra.get("verify", True), session.trust_env)
         session.proxies = read_proxies(extra, self.base_url, self._where)
-        unknown = sorted(set(extra) - _KNOWN_EXTRAS)
-        if unknown:
-            self.log.warning(
-                "The extra of %s has keys that are not used: %s.",
-                self._where,
-                listed(unknown),
-            )
+        if unknown := sorted(set(extra) - _KNOWN_EXTRAS):
+            self.log.warning("The extra of %s has unused keys: %s.", self._where, listed(unknown))
         return session
 
     def check_response(self, response: Response) -> None:
-        """Raise the typed error for any status but 200; the body is not logged.
+        """Raise the typed error for any status but 200. The body is not logged.
 
-        :raises EconomicError: what the status means.
+        :raises EconomicError: the error that the status means.
         """
-        if response.status_code != 200:
-            said = parse_error_body(response.content, self._tokens.scrub)
-            asked = parse_retry_after(response.headers.get("Retry-After"))
-            raise error_for_status(response.status_code, urlsplit(response.url).path, said, asked)
+        check_status(response, urlsplit(response.url).path, response.content, self._tokens)
 
     @cached_property
     def _transport(self) -> Transport:
@@ -203,17 +196,12 @@ class EconomicHook(HttpHook):
 
     @cached_property
     def _tokens(self) -> Tokens:
-        found = [
-            read_token(self._where, self._extra, key) for key in ("app_secret_token", "agreement_grant_token")
-        ]
-        for token in found:
-            if token != "demo":  # noqa: S105  # e-conomic's public demo token, documented
+        tokens = [read_token(self._where, self._extra, key) for key in _TOKEN_KEYS]
+        for token in tokens:
+            if token != PUBLIC:
                 mask_secret(token)
                 mask_secret(quote(token, safe=""))
-        return Tokens(*found)
-
-    def _get(self, path: str, params: dict[str, str | int], parse: Callable[[bytes], T]) -> T:
-        return self._transport.get(path, params, parse)
+        return Tokens(*tokens)
 
     @property
     def _extra(self) -> dict[str, Any]:
@@ -225,8 +213,8 @@ class EconomicHook(HttpHook):
             connection = self.get_connection(self.economic_conn_id)
         except AirflowNotFoundException:
             raise ConfigurationError(
-                f"The connection {self.economic_conn_id} is not defined in Airflow, or its definition cannot be read.",
-                hint=f"Add it under Admin, Connections, or {_another(self.economic_conn_id)}.",
+                f"The connection {self.economic_conn_id} is not defined in Airflow, or cannot be read.",
+                hint=f"Add it under Admin, Connections, or {_setting_to_change(self.economic_conn_id)}.",
             ) from None
         if (connection.conn_type or "") not in CONNECTION_TYPES:
             raise ConfigurationError(
@@ -236,14 +224,7 @@ class EconomicHook(HttpHook):
         return connection
 
 
-def _between(date_from: date | None, date_to: date | None) -> list[str]:
-    first = [] if date_from is None else [f"date$gte:{date_from.isoformat()}"]
-    last = [] if date_to is None else [f"date$lte:{date_to.isoformat()}"]
-    return first + last
-
-
-def _another(conn_id: str) -> str:
-    """How the agreement that uses a connection is given another one."""
+def _setting_to_change(conn_id: str) -> str:
     if conn_id == (os.environ.get("ECONOMIC_CONN_ID", "").strip() or EconomicHook.default_conn_name):
         return "set ECONOMIC_CONN_ID to the one to use"
     return "name the one to use as `conn_id` of its company in ECONOMIC_AGREEMENTS"

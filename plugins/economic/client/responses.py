@@ -1,7 +1,7 @@
-"""What e-conomic's refusals and faults mean, and which error says so.
+"""Turns e-conomic's error responses into typed errors.
 
-Status codes and the error body: e-conomic's REST documentation, "HTTP status codes" and "Errors"; which keys may be missing, and that a gateway
-answers with text or HTML, was seen in recorded answers. So nothing here relies on more than the status.
+Status codes and the error body: e-conomic's REST documentation, "HTTP status codes" and "Errors".
+Recorded answers lack keys, and gateways answer with text or HTML, so only the status is relied on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from economic.errors import CredentialsRefused, EconomicError, RateLimited, RequestRefused, ServerFault
+from economic.errors import (
+    AnswerError,
+    CredentialsRefused,
+    RateLimited,
+    RequestRefused,
+    RetriableError,
+    ServerFault,
+)
 from economic.outside_text import LONGEST, bounded, harmless
 
 _LONGEST_ID = 100
@@ -30,9 +37,9 @@ class ErrorBody:
 
 
 def parse_error_body(body: bytes, scrub: Callable[[str], str]) -> ErrorBody:
-    """Read an error body as far as it can be read; anything that is no JSON object says nothing.
+    """Parse what can be read of an error body. Anything but a JSON object gives an empty one.
 
-    :param scrub: takes secrets out of a text, should the answer repeat them.
+    :param scrub: takes tokens out of a text, in case the answer repeats them.
     """
     try:
         value = json.loads(body)
@@ -41,69 +48,63 @@ def parse_error_body(body: bytes, scrub: Callable[[str], str]) -> ErrorBody:
     if not isinstance(value, dict):
         return ErrorBody()
 
-    def text(key: str) -> str:
-        found = value.get(key)
-        return found if isinstance(found, str) else ""
+    def text(value: object, longest: int = _LONGEST_ID) -> str:
+        # Scrub after removing invisible characters, which may break up a token. Cut after
+        # scrubbing, so that no half token is left.
+        return bounded(scrub(harmless(value)), longest) if isinstance(value, str) else ""
 
-    def shown(found: str, longest: int) -> str:
-        # Scrubbed once it is harmless, for what is taken out may be what a token was broken up with; cut last, never through a token.
-        return bounded(scrub(harmless(found)), longest)
-
-    message = text("message")
     errors = value.get("errors")
-    if isinstance(errors, list):
-        message = " ".join((message, "; ".join(e for e in errors if isinstance(e, str))))
+    parts = [part for part in errors if isinstance(part, str)] if isinstance(errors, list) else []
+    message = value.get("message")
     return ErrorBody(
-        shown(message, LONGEST),
-        shown(text("errorCode"), _LONGEST_ID) or None,
-        shown(text("logId"), _LONGEST_ID) or None,
+        text(" ".join([message if isinstance(message, str) else "", "; ".join(parts)]), LONGEST),
+        text(value.get("errorCode")) or None,
+        text(value.get("logId")) or None,
     )
 
 
-def error_for_status(status: int, path: str, said: ErrorBody, asked: float | None) -> EconomicError:
-    """The error for an answer whose status is not 200.
+def error_for_status(status: int, path: str, body: ErrorBody, wait: float | None) -> AnswerError:
+    """Return the error for any status but 200.
 
-    :param asked: seconds of the answer's ``Retry-After``, if it had a usable one.
+    :param wait: seconds of the answer's ``Retry-After``, if it had a usable one.
     """
-    extra = ", ".join(
-        part
-        for part in (
-            said.error_code and f"errorCode {said.error_code}",
-            said.log_id and f"logId {said.log_id}",
-        )
-        if part
+    ids = [f"errorCode {body.error_code}"] if body.error_code else []
+    ids += [f"logId {body.log_id}"] if body.log_id else []
+    quote = f' "{body.message}"' if body.message else ""
+    details = quote + (f" ({', '.join(ids)})" if ids else "")
+    error = _error_class(status)(
+        f"e-conomic answered {status} to GET {path}{':' if details else ''}{details}.",
+        status=status,
+        error_code=body.error_code,
+        log_id=body.log_id,
     )
-    words = f' "{said.message}"' if said.message else ""
-    message = f"e-conomic answered {status} to GET {path}:{words}" + (f" ({extra})" if extra else "") + "."
-    if not words and not extra:
-        message = f"e-conomic answered {status} to GET {path}."
-    known = {"status": status, "error_code": said.error_code, "log_id": said.log_id}
+    if isinstance(error, RetriableError):
+        error.retry_after = wait
+    return error
+
+
+def _error_class(status: int) -> type[AnswerError]:
     if status == 429:
-        return RateLimited(message, retry_after=asked, **known)
+        return RateLimited
     if status >= 500 or status in {408, 425}:
-        fault = ServerFault(message, **known)  # type: ignore[arg-type]  # the keywords of AnswerError
-        fault.retry_after = asked
-        return fault
-    if status in {401, 403}:
-        return CredentialsRefused(message, **known)  # type: ignore[arg-type]  # the keywords of AnswerError
-    return RequestRefused(message, **known)  # type: ignore[arg-type]  # the keywords of AnswerError
+        return ServerFault
+    return CredentialsRefused if status in {401, 403} else RequestRefused
 
 
 def parse_retry_after(header: str | None, now: datetime | None = None) -> float | None:
-    """Seconds to wait, from a ``Retry-After`` header: seconds or an HTTP date; anything else counts as absent.
+    """Return the seconds to wait from a ``Retry-After`` header: a number or an HTTP date.
 
-    RFC 9110, section 10.2.3, has whole seconds; equal numbers such as ``1.0`` are read as well. e-conomic's own use of it is unconfirmed.
+    Anything else counts as absent. RFC 9110, section 10.2.3, allows whole seconds; equal numbers
+    such as ``1.0`` are read as well. e-conomic's own use of the header is unconfirmed.
     """
-    if header is None:
-        return None
-    value = header.strip()
+    value = (header or "").strip()
     if _SECONDS.fullmatch(value):
         return float(value[:9])
     try:
-        at = parsedate_to_datetime(value)
+        until = parsedate_to_datetime(value)
     except (TypeError, ValueError):
         return None
-    if at.tzinfo is None:
+    if until.tzinfo is None:
         return None
-    seconds = (at - (now or datetime.now(UTC))).total_seconds()
+    seconds = (until - (now or datetime.now(UTC))).total_seconds()
     return seconds if seconds > 0 else None

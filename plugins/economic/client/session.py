@@ -1,7 +1,7 @@
-"""The HTTP session towards e-conomic: one host, GET only, no redirects, and connections that can be cut.
+"""The HTTP session with e-conomic: one host, GET only, no redirects, connections that can be cut.
 
-The tokens travel as custom headers, which every common HTTP client repeats on a redirect to another host; so no redirect is followed
-and every request is checked against the connection's own origin before it is sent.
+The tokens are custom headers, which common HTTP clients repeat on a redirect to another host. So
+no redirect is followed, and each request's origin is checked before it is sent.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class PinnedSession(requests.Session):
         return super().send(request, **kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: even when it does not follow it, ``requests`` would read a redirect's whole body and make out where it leads."""
+        """Return None: otherwise ``requests`` reads a redirect's whole body without following it."""
 
 
 def origin(url: str) -> tuple[str, str, int | None, bool]:
-    """Scheme, host, port and whether the URL names a user: what must not change between requests."""
+    """Return a URL's scheme, host and port, and whether it names a user."""
     parts = urlsplit(url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").lower(), port, "@" in parts.netloc
@@ -55,8 +55,8 @@ def origin(url: str) -> tuple[str, str, int | None, bool]:
 class WatchedAdapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # requests_toolbelt has no types
     """A keep-alive adapter whose connections can be cut from another thread.
 
-    No timeout of ``requests`` or ``urllib3`` ends an answer whose headers arrive one byte at a time; closing the socket does.
-    ``sent_at`` is when the newest request had been handed to the system (:func:`time.monotonic`).
+    No timeout of ``requests`` or ``urllib3`` ends an answer whose headers arrive one byte at a
+    time; closing the socket does. ``sent_at`` is the monotonic time of the newest request.
     """
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class WatchedAdapter(TCPKeepAliveAdapter):  # type: ignore[misc]  # requests_too
         super().__init__(idle=60, interval=15, count=4)
 
     def cut(self) -> None:
-        """Shut every open connection down; a thread that reads from one gets an error at once."""
+        """Shut down every open connection. A thread that reads from one gets an error at once."""
         for connection in list(self._open):
             if connection.sock is not None:
                 try:

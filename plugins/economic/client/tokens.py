@@ -1,4 +1,4 @@
-"""e-conomic's two tokens: put on requests, and taken out of every text that repeats them."""
+"""e-conomic's two tokens: added to requests, and removed from every text that repeats them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import requests
 from requests.auth import AuthBase
 
 PUBLIC = "demo"
-"""e-conomic's public demo token, documented: not a secret."""
+"""e-conomic's documented public demo token, which is not a secret."""
 
 _ESCAPE = re.compile(
     r"%(?:25)*(?P<url>[0-9a-f]{2})"
@@ -20,15 +20,15 @@ _ESCAPE = re.compile(
     r"|(?P<gap><w?br\ ?/?>|\ )",
     re.IGNORECASE | re.VERBOSE,
 )
-"""One character in a spelling other than its own, and what may stand between two characters of a token that was wrapped."""
+"""An escaped character, or a gap between two characters of a wrapped token."""
 _URL_SAFE = str.maketrans("-_", "+/")
 _BASE64 = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=")
 
 
 class Tokens(AuthBase):
-    """Puts e-conomic's two token headers on a request.
+    """Adds the two token headers to a request.
 
-    Being the session's ``auth``, it also keeps ``requests`` from reading credentials out of ``.netrc``.
+    As the session's ``auth`` it also keeps ``requests`` from using credentials of ``.netrc``.
     """
 
     def __init__(self, app_secret: str, agreement_grant: str) -> None:
@@ -42,9 +42,10 @@ class Tokens(AuthBase):
         return "Tokens(***)"
 
     def scrub(self, line: str) -> str:
-        """Return a line without the tokens, should an answer repeat them: as they are, wrapped, escaped, in base64 or hexadecimal.
+        """Return a line with the tokens hidden: plain, wrapped, escaped, in base64 or hexadecimal.
 
-        :param line: made by :func:`economic.outside_text.harmless`, so that nothing invisible stands within a token.
+        :param line: made by :func:`economic.outside_text.harmless`, so nothing invisible splits a
+            token.
         """
         text, places = _unescaped(line)
         spans = [match.span() for spelling in self._plain for match in spelling.finditer(text)]
@@ -64,23 +65,23 @@ class Tokens(AuthBase):
 
     @cached_property
     def _plain(self) -> list[re.Pattern[str]]:
-        return [_found(spelling) for token in self._secrets for spelling in (token, token.encode().hex())]
+        return [_pattern(text) for token in self._secrets for text in (token, token.encode().hex())]
 
     @cached_property
     def _encoded(self) -> list[re.Pattern[str]]:
-        return [_found(core) for token in self._secrets for core in _cores(token)]
+        return [_pattern(core) for token in self._secrets for core in _cores(token)]
 
     @property
     def _secrets(self) -> list[str]:
         return [token for token in self._headers.values() if token != PUBLIC]
 
 
-def _found(spelling: str) -> re.Pattern[str]:
+def _pattern(spelling: str) -> re.Pattern[str]:
     return re.compile(re.escape(spelling), re.IGNORECASE)
 
 
 def _widened(span: tuple[int, int], text: str, places: list[tuple[int, int]]) -> tuple[int, int]:
-    """Add the characters of base64 on both sides that still hold bits of the token."""
+    """Widen a span by the base64 characters on both sides that hold bits of the token."""
     first, last = span
     for _ in range(3):
         if first and text[first - 1] in _BASE64 and places[first][0] == places[first - 1][1]:
@@ -91,14 +92,14 @@ def _widened(span: tuple[int, int], text: str, places: list[tuple[int, int]]) ->
 
 
 def _unescaped(line: str) -> tuple[str, list[tuple[int, int]]]:
-    """Return the line with each character spelled as itself and without gaps, and from where to where each stood."""
+    """Return the line with escapes decoded and gaps removed, and each character's place in it."""
     text: list[str] = []
     places: list[tuple[int, int]] = []
     at = 0
     for match in _ESCAPE.finditer(line):
         text.append(line[at : match.start()])
         places.extend((here, here + 1) for here in range(at, match.start()))
-        character = _meant(match)
+        character = _decoded(match)
         if character.isprintable() and not character.isspace():
             text.append(character)
             places.extend([match.span()] * len(character))
@@ -108,7 +109,7 @@ def _unescaped(line: str) -> tuple[str, list[tuple[int, int]]]:
     return "".join(text), places
 
 
-def _meant(match: re.Match[str]) -> str:
+def _decoded(match: re.Match[str]) -> str:
     kind, digits = match.lastgroup, match[match.lastgroup or 0]
     if kind in {"gap", "control"}:
         return ""
@@ -121,7 +122,10 @@ def _meant(match: re.Match[str]) -> str:
 
 
 def _cores(token: str) -> list[str]:
-    """Return what a longer text that holds the token has in common when it is encoded in base64: one for each place in a group of three bytes."""
+    """Return the base64 that every longer text holding the token has in common.
+
+    There is one for each of the token's three places within a group of three bytes.
+    """
     cores = []
     for before in range(3):
         size = before + len(token)
