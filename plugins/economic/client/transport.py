@@ -225,7 +225,7 @@ class Transport:
             # e-conomic's window is 60 seconds: the attempts together outlast it.
             first *= 3
         # Jitter, so that waiting syncs do not send in lockstep.
-        backoff = min(first * 2 ** (attempt - 1), _LONGEST_BACKOFF) + random.uniform(0, first)  # noqa: S311  # no secret
+        backoff = min(first * 2.0 ** (attempt - 1), _LONGEST_BACKOFF) + random.uniform(0, first)  # noqa: S311  # no secret
         return max(error.retry_after or 0.0, backoff)
 
     def _sleep(self, seconds: float) -> None:

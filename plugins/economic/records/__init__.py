@@ -1,1 +1,1 @@
-"""From e-conomic's JSON to typed records: how a page is decoded, and one module a kind of record. No Airflow, no database, no log."""
+"""Turns e-conomic's JSON into typed records, a module a kind. No Airflow, no database, no log."""

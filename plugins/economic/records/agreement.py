@@ -1,4 +1,4 @@
-"""The agreement behind the tokens, from ``/self``."""
+"""The agreement that the tokens belong to, from ``/self``."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class _Self(Struct, rename="camel"):
 
 
 def parse_agreement(body: bytes) -> Agreement:
-    """Parse the answer of ``/self``. The number says which company it is: without a usable name or currency it is the same company.
+    """Parse the answer of ``/self``. Only the number identifies the company; the rest may be missing.
 
     :raises BrokenResponse: it names no agreement number.
     """
     try:
-        found, _ = fit(decode_document(body), _Self, frozenset({"agreementNumber"}))
+        document, _ = fit(decode_document(body), _Self, frozenset({"agreementNumber"}))
     except RecordError as error:
         raise BrokenResponse(f"/self is not what it should be: {error.message}") from None
-    if found.agreement_number is None:
+    if document.agreement_number is None:
         raise BrokenResponse("/self names no agreement number.")
-    company, settings = found.company or _Company(), found.settings or _Settings()
-    # The name identifies nothing, it is only shown: so it is kept as it may be shown.
+    company, settings = document.company or _Company(), document.settings or _Settings()
+    # The name is only shown, so it is stored as it may be shown.
     name = bounded(company.name or "", _LONGEST_COMPANY) or None
-    return Agreement(found.agreement_number, name, settings.base_currency)
+    return Agreement(document.agreement_number, name, settings.base_currency)

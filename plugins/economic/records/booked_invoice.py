@@ -1,36 +1,27 @@
-"""The item of a booked invoice as msgspec types: the members that are read, and what each may hold.
+"""The members of a booked invoice that are read, as msgspec types.
 
-Fields, limits and what may be missing: e-conomic's published JSON schema of ``/invoices/booked``. Only the ``self`` link is formally
-required there and unset properties are left out, so nearly everything may be missing here too.
+Fields and limits: e-conomic's published JSON schema of ``/invoices/booked``. It requires only the
+``self`` link and leaves out unset properties, so nearly every member may be missing here too.
 """
 
 from __future__ import annotations
 
 from datetime import date
+from operator import attrgetter
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+from msgspec.structs import fields
 
 from economic.records.fitting import LARGEST_NUMBER, Number, Text
 
 _Day = date
 Key = Annotated[int, Meta(ge=1, le=LARGEST_NUMBER)]
 _Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
-AMOUNTS = (
-    "exchangeRate",
-    "netAmount",
-    "vatAmount",
-    "grossAmount",
-    "remainder",
-    "netAmountInBaseCurrency",
-    "grossAmountInBaseCurrency",
-    "remainderInBaseCurrency",
-    "roundingAmount",
-)
 
 
 class Object(Struct, rename="camel", gc=False):
-    """An object of an item with the members that are read; others are kept in ``raw_data`` alone."""
+    """An object of an item, with the members that are read; ``raw_data`` alone has the others."""
 
 
 class Customer(Object):
@@ -86,7 +77,10 @@ class Pdf(Object):
 
 
 class BookedInvoice(Object):
-    """An item of ``/invoices/booked``. Amounts are read by :func:`read_amount`: a msgspec Decimal would take ``"NaN"`` and ``"1_000"``."""
+    """An item of ``/invoices/booked``.
+
+    Amounts are read by :func:`read_amount`: a msgspec Decimal would take ``"NaN"`` and ``"1_000"``.
+    """
 
     booked_invoice_number: Key | None = None
     order_number: Number | None = None
@@ -112,16 +106,7 @@ class BookedInvoice(Object):
     pdf: Pdf | None = None
 
 
-def item_amounts(found: BookedInvoice) -> tuple[Any, ...]:
-    """Return an item's amounts as they were decoded, in the order of :data:`AMOUNTS`."""
-    return (
-        found.exchange_rate,
-        found.net_amount,
-        found.vat_amount,
-        found.gross_amount,
-        found.remainder,
-        found.net_amount_in_base_currency,
-        found.gross_amount_in_base_currency,
-        found.remainder_in_base_currency,
-        found.rounding_amount,
-    )
+_AMOUNTS = {field.name: field.encode_name for field in fields(BookedInvoice) if field.type is Any}
+AMOUNTS = tuple(_AMOUNTS.values())
+item_amounts = attrgetter(*_AMOUNTS)
+"""Returns an item's amounts as they were decoded, in the order of :data:`AMOUNTS`."""

@@ -1,7 +1,7 @@
-"""Decodes e-conomic's JSON: a page of a collection into its raw items, and any document with exact numbers.
+"""Decodes e-conomic's JSON: a page of a collection into raw items, or a document with exact numbers.
 
-The shape is e-conomic's collection envelope: ``{"collection": [...], "pagination": {...}, "self": "..."}``.
-Source: e-conomic's REST documentation, "Pagination" and "Collections"; which keys may be missing was seen in recorded answers.
+A page looks like ``{"collection": [...], "pagination": {...}, "self": "..."}``. Source: e-conomic's
+REST documentation, "Pagination" and "Collections"; recorded answers show which keys may be missing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _BOM = b"\xef\xbb\xbf"
 _RAW_BYTE = re.compile("[\udc80-\udcff]")
 _LONGEST_INT = 30
 LARGEST_PAGE = 1000
-"""What e-conomic documents as the most that can be asked for."""
+"""The largest page size that e-conomic documents."""
 MOST_MARKS = 2_000_000
-"""A body with more commas and opening brackets than this is not read. A page of 1,000 invoices has some 70,000."""
+"""Commas and opening brackets in a body. A page of 1,000 invoices has some 70,000."""
 
 
 def _whole(digits: str) -> int | Decimal:
-    # Python refuses to make an int of thousands of digits; a Decimal holds them.
+    # Python makes no int of thousands of digits; a Decimal holds them.
     return int(digits) if len(digits) <= _LONGEST_INT else Decimal(digits)
 
 
@@ -36,11 +36,11 @@ def _fraction(number: str) -> Decimal | str:
     try:
         return Decimal(number)
     except InvalidOperation:
-        # An exponent beyond all numbers: kept as its text, which no field for a number takes.
+        # The exponent is beyond all numbers. No field for a number takes the text.
         return number
 
 
-# NaN and Infinity are not JSON, but some servers write them: kept as the text that they are.
+# NaN and Infinity are not JSON, but some servers write them: they are kept as texts.
 _exact = json.JSONDecoder(parse_float=_fraction, parse_int=_whole, parse_constant=str)
 
 
@@ -61,16 +61,25 @@ class RawItem:
         return self.encoded.decode(errors="surrogateescape")
 
     def decode(self) -> Any:
-        """Decode the text. Numbers with a fraction or an exponent are :class:`~decimal.Decimal`: amounts are never binary floats.
+        """Decode the text. Numbers with a fraction or an exponent are Decimal, never float.
 
-        :raises RecordError: it cannot be read, for it is nested too deeply.
+        :raises RecordError: it is nested too deeply.
         """
         try:
             return _exact.decode(self.raw)
         except (ValueError, RecursionError) as error:
-            raise RecordError(
-                f"The item is not readable JSON ({_cause(error)}).", field="(item)", reason="not_readable"
-            ) from None
+            message = f"The item is not readable JSON ({_cause(error)})."
+            raise RecordError(message, field="(item)", reason="not_readable") from None
+
+    def decode_object(self) -> dict[str, Any]:
+        """Decode the text of an object.
+
+        :raises RecordError: it is not an object, or is nested too deeply.
+        """
+        value = self.decode()
+        if type(value) is not dict:
+            raise RecordError("The item is not an object.", field="(item)", reason="not_an_object")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ class CollectionPage:
 
 
 class _Page(Struct):
-    """The members of a page that are read; everything else in it is only checked to be JSON."""
+    """The members of a page that are read. The rest is only checked to be JSON."""
 
     collection: list[Raw]
     pagination: Raw
@@ -115,7 +124,7 @@ def decode_document(body: bytes) -> dict[str, Any]:
     """
     _check_marks(body)
     try:
-        # The declared charset is ignored: JSON is UTF-8, and a wrong label would silently spoil names.
+        # The declared charset is ignored: JSON is UTF-8, and a wrong label would spoil names.
         value = without_broken_text(_exact.decode(body.decode("utf-8-sig").strip()))
     except (ValueError, RecursionError) as error:
         raise BrokenResponse(f"The answer is not readable JSON ({_cause(error)}).") from None
@@ -125,9 +134,9 @@ def decode_document(body: bytes) -> dict[str, Any]:
 
 
 def decode_page(body: bytes) -> CollectionPage:
-    """Decode one page of a collection. Bytes that are not UTF-8 are kept, so that only the item that holds them suffers.
+    """Decode one page of a collection. Bytes that are not UTF-8 stay within their item.
 
-    :raises BrokenResponse: it is not JSON, not a page, holds more items than e-conomic's largest page, or contradicts itself.
+    :raises BrokenResponse: it is not JSON, not a page, too large a page, or contradicts itself.
     """
     _check_marks(body)
     try:
@@ -147,10 +156,13 @@ def decode_page(body: bytes) -> CollectionPage:
         raise BrokenResponse("The page has no collection.")
     if len(collection) > LARGEST_PAGE:
         raise BrokenResponse(f"The page holds {len(collection):,} items, more than e-conomic's largest.")
-    items = [RawItem(bytes(raw)) for raw in collection]
-    _check_counts(counts, len(items))
+    _check_counts(counts, len(collection))
     return CollectionPage(
-        items, counts.results, counts.results_without_filter, counts.next_page is not None, len(body)
+        [RawItem(bytes(raw)) for raw in collection],
+        counts.results,
+        counts.results_without_filter,
+        counts.next_page is not None,
+        len(body),
     )
 
 
@@ -164,7 +176,7 @@ def _check_counts(counts: _Pagination, items: int) -> None:
 
 
 def _check_marks(body: bytes) -> None:
-    """Refuse a body of very many values before they are built: 64 MiB of empty objects would take gigabytes."""
+    """Reject a body of very many values before decoding: 64 MiB of empty objects take gigabytes."""
     if len(body) > MOST_MARKS and body.count(b",") + body.count(b"{") + body.count(b"[") > MOST_MARKS:
         raise BrokenResponse(
             "The answer holds far more values than a page of invoices has.",
@@ -173,7 +185,7 @@ def _check_marks(body: bytes) -> None:
 
 
 def _decode_odd_page(body: bytes) -> tuple[Any, Any]:
-    """Collection and pagination of a page that is not strict JSON, its items written out again."""
+    """Return collection and pagination of a page that is not strict JSON, the items encoded again."""
     try:
         page = _exact.decode(body.decode("utf-8-sig", errors="surrogateescape").strip())
         if type(page) is not dict:
@@ -188,7 +200,7 @@ def _decode_odd_page(body: bytes) -> tuple[Any, Any]:
 
 def write_json(value: Any) -> str:
     """Write a value that was decoded here as JSON, numbers digit by digit."""
-    # Loops, not comprehensions: in Python 3.11 each of those costs one more level of nesting.
+    # Loops, because in Python 3.11 each comprehension costs one more level of nesting.
     parts = []
     if type(value) is dict:
         for key, inner in value.items():
@@ -199,7 +211,7 @@ def write_json(value: Any) -> str:
             parts.append(write_json(inner))
         return "[" + ",".join(parts) + "]"
     if type(value) is str:
-        # Bytes that are not UTF-8 stay what they are; any other broken character is written as it came, as an escape.
+        # Bytes that are not UTF-8 stay as they are; other broken characters become escapes again.
         return json.dumps(value, ensure_ascii=not _RAW_BYTE.search(value))
     return str(value) if type(value) is Decimal else json.dumps(value)
 

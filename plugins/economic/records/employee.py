@@ -6,13 +6,12 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from economic.errors import RecordError
 from economic.records.decoder import RawItem
 from economic.records.fitting import Number, Text, fit, missing, text_or_none, without_broken_text
 
 
 class Employee(NamedTuple):
-    """An employee's number and name; a blank name is none."""
+    """An employee's number and name; a blank name is None."""
 
     employee_number: int
     name: str | None
@@ -23,18 +22,13 @@ class _Employee(Struct, rename="camel"):
     name: Text | None = None
 
 
-_REQUIRED = frozenset({"employeeNumber", "name"})
-
-
 def parse_employee(item: RawItem) -> Employee:
     """Parse one employee.
 
-    :raises RecordError: no number, or a name that is not a text.
+    :raises RecordError: it has no number, or a name that is not a text.
     """
-    value = without_broken_text(item.decode())
-    if type(value) is not dict:
-        raise RecordError("The employee is not an object.", field="(item)", reason="not_an_object")
-    found, _ = fit(value, _Employee, _REQUIRED)
-    if found.employee_number is None:
+    value = without_broken_text(item.decode_object())
+    employee, _ = fit(value, _Employee, frozenset({"employeeNumber", "name"}))
+    if employee.employee_number is None:
         raise missing("employeeNumber").error()
-    return Employee(found.employee_number, text_or_none(found.name))
+    return Employee(employee.employee_number, text_or_none(employee.name))

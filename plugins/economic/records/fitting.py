@@ -1,4 +1,4 @@
-"""Fits decoded JSON to a msgspec type: equal numbers are read equally, and what does not fit is left out, each with its reason."""
+"""Fits decoded JSON to a msgspec type: reads equal values equally, and leaves out what does not fit."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ Text = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 HIGHEST, LOWEST = 24, -30
 """Powers of ten of an amount's first digit."""
 MOST_DIGITS = 16_000
-"""PostgreSQL's numeric takes 16,383 digits behind the point."""
+"""PostgreSQL's numeric takes 16,383 digits after the decimal point."""
 
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
-_PATH = re.compile(r"^(.*?)(?: - at `\$\.([^`]*)`)?$", re.DOTALL)
-NUL = "\x00"
-BROKEN = re.compile("[\ud800-\udfff]")
+_ERROR_TEXT = re.compile(r"^(.*?)(?: - at `\$\.([^`]*)`)?$", re.DOTALL)
+_BROKEN = re.compile("[\ud800-\udfff]")
 _LONGEST_VALUE = 60
 _MOST_WHOLE_DIGITS = 60
 
 
 class DegradedField(NamedTuple):
-    """A field that does not hold what it should and is therefore left out.
+    """A field that does not hold what it should and is left out.
 
     :param field: its path in e-conomic's spelling (``customer.customerNumber``).
     :param reason: a short stable code for counting.
-    :param message: what is wrong, in a sentence. Holds no amount.
+    :param message: a sentence that says what is wrong. It holds no amount.
     """
 
     field: str
@@ -45,44 +44,44 @@ class DegradedField(NamedTuple):
     message: str
 
     def error(self) -> RecordError:
-        """The same as the reason why a whole record is rejected."""
+        """Return the error that rejects the whole record for this field."""
         return RecordError(self.message, field=self.field, reason=self.reason)
 
 
 def fit(
     value: dict[str, Any], kind: type[T], required: frozenset[str] = frozenset()
 ) -> tuple[T, list[DegradedField]]:
-    """Convert a decoded object, leaving out field by field what does not fit.
+    """Convert a decoded object to a type, leaving out each field that does not fit.
 
     :param value: changed in place.
-    :param required: paths that must fit when they are there.
-    :raises RecordError: one of those does not.
+    :param required: paths that must fit if present.
+    :raises RecordError: one of those does not fit.
     """
-    left_out: list[DegradedField] = []
+    degraded: list[DegradedField] = []
     while True:
         try:
-            return convert(value, kind), left_out
+            return convert(value, kind), degraded
         except ValidationError as error:
-            found = _PATH.match(str(error))
-            words, path = found.groups() if found else (str(error), None)
+            match = _ERROR_TEXT.match(str(error))
+            text, path = match.groups() if match else (str(error), None)
             if path is None:
                 raise
             *above, key = path.split(".")
             parent = value
             for name in above:
                 parent = parent[name]
-            number = whole_number(parent[key]) if words.startswith("Expected `int |") else None
+            number = _whole_number(parent[key]) if text.startswith("Expected `int |") else None
             if number is not None:
                 parent[key] = number
                 continue
-            problem = _problem(path, words, parent.pop(key))
+            problem = _problem(path, text, parent.pop(key))
             if path in required:
                 raise problem.error() from None
-            left_out.append(problem)
+            degraded.append(problem)
 
 
-def whole_number(value: Any) -> int | None:
-    """The whole number that equals a JSON number, which may be quoted; None when there is none of a sane size."""
+def _whole_number(value: Any) -> int | None:
+    """Return the whole number that equals a JSON number or a quoted one, or None."""
     number = _number(value)
     if number is None or number.adjusted() > _MOST_WHOLE_DIGITS or number != number.to_integral_value():
         return None
@@ -90,23 +89,23 @@ def whole_number(value: Any) -> int | None:
 
 
 def read_amount(field: str, value: Any) -> Decimal | None:
-    """An exact decimal number of a sane size, in the digits it came with.
+    """Return an exact decimal of a plausible size, with the digits it came with.
 
-    :raises RecordError: it is not an amount. Its value is not told: amounts are not for everybody who may read why something was rejected.
+    :raises RecordError: it is not an amount. The message does not show the value, because more
+        people may read it than may see amounts.
     """
     if value is None:
         return None
     amount = _number(value)
-    if amount is None:
-        if type(value) is str and _JSON_NUMBER.fullmatch(value):
-            raise DegradedField(
-                field, "amount_out_of_range", f"{field} is too large or too small for an amount."
-            ).error()
+    if amount is None and not (type(value) is str and _JSON_NUMBER.fullmatch(value)):
         raise DegradedField(field, "not_an_amount", f"{field} is not an amount, but {_kind(value)}.").error()
-    if not LOWEST <= amount.adjusted() <= HIGHEST or len(amount.as_tuple().digits) > MOST_DIGITS:
-        raise DegradedField(
-            field, "amount_out_of_range", f"{field} is too large or too small for an amount."
-        ).error()
+    if (
+        amount is None
+        or not LOWEST <= amount.adjusted() <= HIGHEST
+        or len(amount.as_tuple().digits) > MOST_DIGITS
+    ):
+        message = f"{field} is too large or too small for an amount."
+        raise DegradedField(field, "amount_out_of_range", message).error()
     return amount
 
 
@@ -122,22 +121,22 @@ def _number(value: Any) -> Decimal | None:
 
 
 def storable(value: Any, path: str, broken: list[str]) -> Any:
-    """A copy that PostgreSQL can store: without NUL, and with U+FFFD for each broken character.
+    """Return a copy that PostgreSQL can store: without NUL, broken characters as U+FFFD.
 
     :param broken: gets the paths of the texts that hold broken characters.
     """
     if type(value) is str:
-        if BROKEN.search(value):
+        if _BROKEN.search(value):
             broken.append(path)
-            value = BROKEN.sub("\ufffd", value)
-        return value.replace(NUL, "")
+            value = _BROKEN.sub("\ufffd", value)
+        return value.replace("\0", "")
     if type(value) is dict:
         copy = {}
         for key, inner in value.items():
             copy[storable(key, path, broken)] = storable(inner, f"{path}.{key}" if path else key, broken)
         return copy
     if type(value) is list:
-        # A loop: in Python 3.11 a comprehension costs one more level of nesting.
+        # A loop, because in Python 3.11 a comprehension costs one more level of nesting.
         items = []
         for inner in value:
             items.append(storable(inner, path, broken))
@@ -146,7 +145,7 @@ def storable(value: Any, path: str, broken: list[str]) -> Any:
 
 
 def drop(value: Any, path: str) -> None:
-    """Take a member out of an object within ``value``, when it is there."""
+    """Remove a member within ``value``, if present."""
     *above, key = path.split(".")
     for name in above:
         value = value.get(name) if type(value) is dict else None
@@ -155,7 +154,7 @@ def drop(value: Any, path: str) -> None:
 
 
 def without_broken_text(value: Any) -> Any:
-    """A copy that PostgreSQL can store, without the texts that hold broken characters."""
+    """Return a storable copy without the texts that hold broken characters."""
     broken: list[str] = []
     copy = storable(value, "", broken)
     for path in broken:
@@ -164,35 +163,33 @@ def without_broken_text(value: Any) -> Any:
 
 
 def text_or_none(text: str | None) -> str | None:
-    """Return a text that says something, else None: absent, null and blank mean the same."""
+    """Return the text, or None for a blank one: absent, null and blank mean the same."""
     return text if text and not text.isspace() else None
 
 
 def missing(field: str) -> DegradedField:
-    """The reason for a field that must be there and is not."""
+    """Return the reason for a required field that is absent."""
     return DegradedField(field, "missing", f"{field} is missing.")
 
 
-def _problem(field: str, words: str, value: Any) -> DegradedField:
-    """Put msgspec's words into ours, with the value where it helps and is not a secret: numbers, dates, codes."""
-    if words.startswith("Expected `object"):
+def _problem(field: str, text: str, value: Any) -> DegradedField:
+    """Translate msgspec's error text, and show the value of a number, a date or a code."""
+    if text.startswith("Expected `object"):
         return DegradedField(field, "not_an_object", f"{field} is not an object, but {_kind(value)}.")
-    if words.startswith("Expected `str` of length"):
+    if text.startswith("Expected `str` of length"):
         return DegradedField(field, "text_too_long", f"{field} is longer than {LONGEST_TEXT:,} characters.")
-    if words.startswith("Expected `str` matching") or field == "currency":
-        return DegradedField(field, "not_a_currency", f"{field} is not a currency code: {_shown(value)}.")
-    if words.startswith("Expected `str"):
-        return DegradedField(field, "not_a_text", f"{field} is not a text: {_shown(value)}.")
-    if words.startswith("Expected `int` ") or _is_huge(value):
-        return DegradedField(field, "number_out_of_range", f"{field} is out of range: {_shown(value)}.")
-    if words.startswith("Expected `int"):
-        return DegradedField(field, "not_a_number", f"{field} is not a whole number: {_shown(value)}.")
-    return DegradedField(field, "not_a_date", f"{field} is not a date: {_shown(value)}.")
-
-
-def _is_huge(value: Any) -> bool:
     number = _number(value)
-    return number is not None and number.adjusted() > _MOST_WHOLE_DIGITS
+    if text.startswith("Expected `str` matching") or field == "currency":
+        reason, problem = "not_a_currency", "is not a currency code"
+    elif text.startswith("Expected `str"):
+        reason, problem = "not_a_text", "is not a text"
+    elif text.startswith("Expected `int` ") or (number and number.adjusted() > _MOST_WHOLE_DIGITS):
+        reason, problem = "number_out_of_range", "is out of range"
+    elif text.startswith("Expected `int"):
+        reason, problem = "not_a_number", "is not a whole number"
+    else:
+        reason, problem = "not_a_date", "is not a date"
+    return DegradedField(field, reason, f"{field} {problem}: {_shown(value)}.")
 
 
 def _kind(value: Any) -> str:
@@ -204,10 +201,8 @@ def _kind(value: Any) -> str:
 
 def _shown(value: Any) -> str:
     if type(value) is str:
-        # A piece of it is enough, and escaped: a text of a megabyte, or one with line breaks, is not for a sentence.
+        # Cut before escaping: the text may have a megabyte.
         text = repr(value[:_LONGEST_VALUE])
-    elif type(value) is int or type(value) is Decimal:
-        text = str(value)
     else:
-        text = _kind(value)
+        text = str(value) if type(value) is int or type(value) is Decimal else _kind(value)
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."

@@ -1,4 +1,4 @@
-"""Booked invoices: the row that an item becomes, which of its fields are left out, and why one is rejected."""
+"""Booked invoices: the row made from an item, its degraded fields, and why an item is rejected."""
 
 from __future__ import annotations
 
@@ -10,26 +10,10 @@ from typing import Any, NamedTuple
 
 from msgspec import MsgspecError
 from msgspec.json import Decoder
-from msgspec.structs import replace
 
 from economic.errors import RecordError
-from economic.records.booked_invoice import (
-    AMOUNTS,
-    BookedInvoice,
-    Customer,
-    Employee,
-    Key,
-    Layout,
-    Notes,
-    Object,
-    PaymentTerms,
-    Pdf,
-    Project,
-    Recipient,
-    References,
-    VatZone,
-    item_amounts,
-)
+from economic.records import booked_invoice as members
+from economic.records.booked_invoice import AMOUNTS, BookedInvoice, item_amounts
 from economic.records.decoder import RawItem, write_json
 from economic.records.fitting import (
     HIGHEST,
@@ -45,18 +29,23 @@ from economic.records.fitting import (
 )
 
 READING = bytes.fromhex("a9ef804b")
-"""Stands for how items are read: a part of each digest. A test derives it from what a set of awkward items is read into, so that a changed
-reading has another value here and every stored invoice is read again."""
+"""Stands for how items are read, and begins each digest.
+
+A test derives it from how a set of awkward items is read. A change in reading needs a new value, and
+then every stored invoice is read again.
+"""
 
 _REQUIRED = frozenset({"bookedInvoiceNumber", "date", "dueDate", "currency"})
+_REQUIRED_AMOUNTS = frozenset({"netAmount", "grossAmount", "remainder"})
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_]{1,80}", re.ASCII)
 
 
 class Invoice(NamedTuple):
     """One booked invoice or credit note; the fields are columns of ``invoice``.
 
-    Amounts are in the invoice's currency, those ending in ``_base`` and ``rounding_amount`` in the agreement's. ``exchange_rate`` is the price
-    of 100 units of the currency in the base currency. ``raw_data`` is the item's own JSON text, ``digest`` what :func:`digest` makes of it.
+    Amounts are in the invoice's currency; those ending in ``_base`` and ``rounding_amount`` are in
+    the agreement's. ``exchange_rate`` is the price of 100 units of the currency in the base
+    currency. ``raw_data`` is the item's JSON text.
     """
 
     invoice_number: int
@@ -97,64 +86,56 @@ class Invoice(NamedTuple):
     digest: bytes
 
 
-class _Numbered(Object):
-    booked_invoice_number: Key
+class _Numbered(members.Object):
+    booked_invoice_number: members.Key
 
 
-_decoder = Decoder(BookedInvoice, strict=False, float_hook=Decimal)
-_numbers = Decoder(_Numbered, strict=False)
-_REQUIRED_AMOUNTS = frozenset({"netAmount", "grossAmount", "remainder"})
-_NULL_TEXT = b'"null"'
-"""msgspec takes this text for null where it also takes digits in a string."""
-# What stands for an object that is absent.
-_CUSTOMER, _RECIPIENT, _VAT_ZONE, _REFERENCES, _EMPLOYEE = (
-    Customer(),
-    Recipient(),
-    VatZone(),
-    References(),
-    Employee(),
-)
-_TERMS, _NOTES, _LAYOUT, _PROJECT, _PDF = PaymentTerms(), Notes(), Layout(), Project(), Pdf()
+# Strict: otherwise msgspec reads 1495981489075312.875 as a whole number, and "null" as null. What
+# equals a number in another spelling is left to the slower reader.
+_decoder = Decoder(BookedInvoice, float_hook=Decimal)
+_numbers = Decoder(_Numbered)
+# Stand for absent objects.
+_CUSTOMER, _RECIPIENT, _VAT_ZONE = members.Customer(), members.Recipient(), members.VatZone()
+_REFERENCES, _EMPLOYEE, _TERMS = members.References(), members.Employee(), members.PaymentTerms()
+_NOTES, _LAYOUT, _PROJECT, _PDF = members.Notes(), members.Layout(), members.Project(), members.Pdf()
 
 
 def digest(item: RawItem) -> bytes:
-    """Fingerprint of a raw item, used to recognise unchanged invoices: 20 bytes, of which the first 4 are :data:`READING`."""
+    """Return 20 bytes that recognise an unchanged item; the first 4 are :data:`READING`."""
     return READING + hashlib.blake2b(item.encoded, digest_size=16).digest()
 
 
 def invoice_number(item: RawItem) -> int | None:
-    """Return the number of an item that may be rejected for other reasons, or None."""
+    """Return an item's number, or None; the item may be rejected for other reasons."""
     try:
         return _numbers.decode(item.encoded).booked_invoice_number
     except (MsgspecError, UnicodeDecodeError, RecursionError):
-        # Not a plain number, or an item that only the careful way reads.
+        # Not a plain number, or an item that only the slower reader takes.
         pass
     try:
-        value = item.decode()
-        if type(value) is not dict:
-            return None
-        number = {"bookedInvoiceNumber": value.get("bookedInvoiceNumber")}
+        number = {"bookedInvoiceNumber": item.decode_object().get("bookedInvoiceNumber")}
         return fit(number, BookedInvoice)[0].booked_invoice_number
     except RecordError:
         return None
 
 
 def parse_invoice(item: RawItem) -> tuple[Invoice, list[DegradedField]]:
-    """Parse one item of ``/invoices/booked``: the invoice, and which of its fields were left out and why.
+    """Parse one item of ``/invoices/booked`` into the invoice and its degraded fields.
 
-    :raises RecordError: its number, a date, the currency or an amount is not what it should be, or it is not readable.
+    :raises RecordError: its number, a date, the currency or an amount is unusable, or it is not
+        readable.
     """
     encoded = item.encoded
-    if len(encoded) <= MOST_DIGITS and not (_has_nul(encoded) or _NULL_TEXT in encoded):
+    if len(encoded) <= MOST_DIGITS and not _has_nul(encoded):
         try:
-            found = _decoder.decode(encoded)
-            if found.booked_invoice_number is not None:
-                amounts = item_amounts(found)
+            decoded = _decoder.decode(encoded)
+            if decoded.booked_invoice_number is not None:
+                amounts = item_amounts(decoded)
                 if not _are_usual(amounts):
                     amounts = _read_amounts(amounts)
-                return _row(found, amounts, encoded.decode(), item), []
+                return _row(decoded, amounts, encoded.decode(), item), []
         except (MsgspecError, ArithmeticError, UnicodeDecodeError, RecursionError, RecordError):
-            # Something in it is odd: it is parsed once more, with care.
+            # Something in the item is unusual: the slower reader names it.
             pass
     return _parse_odd(item)
 
@@ -164,10 +145,18 @@ def _has_nul(encoded: bytes) -> bool:
     return b"\\" in encoded and b"\\u0000" in encoded
 
 
+def _are_usual(amounts: tuple[Any, ...]) -> bool:
+    # A loop, because a generator takes twice as long.
+    for amount in amounts:
+        if type(amount) is not Decimal or not LOWEST <= amount.adjusted() <= HIGHEST:
+            return False
+    return True
+
+
 def _read_amounts(amounts: tuple[Any, ...]) -> tuple[Decimal | None, ...]:
     """Read the amounts as they were decoded.
 
-    :raises RecordError: one is missing that must be there, or is not an amount.
+    :raises RecordError: a required one is missing, or one is not an amount.
     """
     for name, amount in zip(AMOUNTS, amounts, strict=True):
         if amount is None and name in _REQUIRED_AMOUNTS:
@@ -175,28 +164,20 @@ def _read_amounts(amounts: tuple[Any, ...]) -> tuple[Decimal | None, ...]:
     return tuple([read_amount(name, amount) for name, amount in zip(AMOUNTS, amounts, strict=True)])
 
 
-def _are_usual(amounts: tuple[Any, ...]) -> bool:
-    # A loop: a generator would cost twice as much.
-    for amount in amounts:
-        if type(amount) is not Decimal or not LOWEST <= amount.adjusted() <= HIGHEST:
-            return False
-    return True
-
-
-def _row(found: BookedInvoice, amounts: tuple[Any, ...], raw: str, item: RawItem) -> Invoice:
-    recipient = found.recipient or _RECIPIENT
-    references = found.references or _REFERENCES
-    terms = found.payment_terms or _TERMS
-    # By place, as the columns come: this runs for every new invoice.
+def _row(decoded: BookedInvoice, amounts: tuple[Any, ...], raw: str, item: RawItem) -> Invoice:
+    recipient = decoded.recipient or _RECIPIENT
+    references = decoded.references or _REFERENCES
+    terms = decoded.payment_terms or _TERMS
+    # Positional, in the order of the columns, because this runs for every new invoice.
     return Invoice._make(
         (
-            found.booked_invoice_number,
-            found.order_number,
-            found.date,
-            found.due_date,
-            found.currency,
+            decoded.booked_invoice_number,
+            decoded.order_number,
+            decoded.date,
+            decoded.due_date,
+            decoded.currency,
             *amounts,
-            (found.customer or _CUSTOMER).customer_number,
+            (decoded.customer or _CUSTOMER).customer_number,
             text_or_none(recipient.name),
             text_or_none(recipient.address),
             text_or_none(recipient.zip),
@@ -205,7 +186,7 @@ def _row(found: BookedInvoice, amounts: tuple[Any, ...], raw: str, item: RawItem
             text_or_none(recipient.ean),
             text_or_none(recipient.cvr),
             (recipient.vat_zone or _VAT_ZONE).vat_zone_number,
-            text_or_none((found.notes or _NOTES).heading),
+            text_or_none((decoded.notes or _NOTES).heading),
             text_or_none(references.other),
             (references.sales_person or _EMPLOYEE).employee_number,
             (references.vendor_reference or _EMPLOYEE).employee_number,
@@ -213,9 +194,9 @@ def _row(found: BookedInvoice, amounts: tuple[Any, ...], raw: str, item: RawItem
             text_or_none(terms.name),
             text_or_none(terms.payment_terms_type),
             terms.days_of_credit,
-            (found.project or _PROJECT).project_number,
-            (found.layout or _LAYOUT).layout_number,
-            text_or_none((found.pdf or _PDF).download),
+            (decoded.project or _PROJECT).project_number,
+            (decoded.layout or _LAYOUT).layout_number,
+            text_or_none((decoded.pdf or _PDF).download),
             raw,
             digest(item),
         )
@@ -223,42 +204,41 @@ def _row(found: BookedInvoice, amounts: tuple[Any, ...], raw: str, item: RawItem
 
 
 def _parse_odd(item: RawItem) -> tuple[Invoice, list[DegradedField]]:
+    """Parse an item field by field, and leave out each optional field that does not fit."""
     try:
         item.encoded.decode()
     except UnicodeDecodeError:
         message = "The item holds bytes that are not UTF-8."
         raise RecordError(message, field="(item)", reason="broken_text") from None
-    value = item.decode()
-    if type(value) is not dict:
-        raise RecordError("The item is not an object.", field="(item)", reason="not_an_object")
+    value = item.decode_object()
     broken: list[str] = []
     try:
-        kept = storable(value, "", broken)
-        raw = write_json(kept) if broken or _has_nul(item.encoded) else item.raw
+        copy = storable(value, "", broken)
+        raw = write_json(copy) if broken or _has_nul(item.encoded) else item.raw
     except RecursionError:
         raise RecordError("The item is nested too deeply.", field="(item)", reason="not_readable") from None
-    left_out = {}
+    degraded = {}
     for path in broken:
         problem = _broken_text(path)
-        left_out[problem.field] = problem
+        degraded[problem.field] = problem
         if path not in _REQUIRED and path not in AMOUNTS:
-            drop(kept, path)
-    found, unfit = fit(kept, BookedInvoice, _REQUIRED)
-    if found.booked_invoice_number is None:
+            drop(copy, path)
+    decoded, unfit = fit(copy, BookedInvoice, _REQUIRED)
+    if decoded.booked_invoice_number is None:
         raise missing("bookedInvoiceNumber").error()
     try:
-        read_amount(AMOUNTS[0], found.exchange_rate)
+        # The one amount without which the invoice is still the invoice.
+        read_amount("exchangeRate", decoded.exchange_rate)
     except RecordError as error:
         unfit.append(DegradedField(error.field, error.reason, error.message))
-        found = replace(found, exchange_rate=None)
-    amounts = _read_amounts(item_amounts(found))
-    left_out |= {problem.field: problem for problem in unfit}
-    return _row(found, amounts, raw, item), list(left_out.values())
+        decoded.exchange_rate = None
+    amounts = _read_amounts(item_amounts(decoded))
+    degraded |= {problem.field: problem for problem in unfit}
+    return _row(decoded, amounts, raw, item), list(degraded.values())
 
 
 def _broken_text(path: str) -> DegradedField:
-    known = all(_PLAIN_NAME.fullmatch(name) for name in path.split("."))
-    field = path if known else "(item)"
-    return DegradedField(
-        field, "broken_text", f"{field} holds a broken character; raw_data has U+FFFD in its place."
-    )
+    # The names of unknown fields come from outside, so an unusual one is not shown.
+    field = path if all(map(_PLAIN_NAME.fullmatch, path.split("."))) else "(item)"
+    message = f"{field} holds a broken character; raw_data has U+FFFD in its place."
+    return DegradedField(field, "broken_text", message)

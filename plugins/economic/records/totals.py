@@ -13,9 +13,10 @@ from economic.records.fitting import Number, fit, read_amount
 
 
 class Totals(NamedTuple):
-    """e-conomic's own count and net sum of all booked invoices, and what is unpaid of them.
+    """e-conomic's count and net sum of all booked invoices, and what is unpaid of them.
 
-    Amounts are in base currency. Whether ``remainder_base`` counts unmatched credit notes is unconfirmed; it may be absent.
+    Amounts are in base currency. ``remainder_base`` may be absent. Whether it counts unmatched
+    credit notes is unconfirmed.
     """
 
     invoice_count: int
@@ -40,16 +41,14 @@ class _Totals(Struct):
 def parse_totals(body: bytes) -> Totals:
     """Parse the answer of ``/invoices/totals``.
 
-    :raises BrokenResponse: it has no such numbers.
+    :raises BrokenResponse: the count or the sum is missing, or a number is not a number.
     """
     try:
-        found, _ = fit(decode_document(body), _Totals, frozenset({"booked", "booked.invoiceCount"}))
-        booked = found.booked or _Booked()
-        unpaid = booked.unpaid or _Unpaid()
+        document, _ = fit(decode_document(body), _Totals, frozenset({"booked", "booked.invoiceCount"}))
+        booked = document.booked or _Booked()
+        unpaid = (booked.unpaid or _Unpaid()).gross_remainder_in_base_currency
         net = read_amount("booked.netAmountInBaseCurrency", booked.net_amount_in_base_currency)
-        remainder = read_amount(
-            "booked.unpaid.grossRemainderInBaseCurrency", unpaid.gross_remainder_in_base_currency
-        )
+        remainder = read_amount("booked.unpaid.grossRemainderInBaseCurrency", unpaid)
     except RecordError as error:
         raise BrokenResponse(f"/invoices/totals is not what it should be: {error.message}") from None
     if booked.invoice_count is None or net is None:

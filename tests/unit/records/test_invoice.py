@@ -159,6 +159,8 @@ def test_an_item_without_number_or_amounts_is_rejected(field: str) -> None:
             "-5",
             "true",
             "1.5",
+            "1.00000000000000001",
+            "1495981489075312.875",
             "[]",
             "{}",
             str(2**63),
