@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,39 @@ def test_every_picture_can_be_taken_again() -> None:
             f"{name}-{theme}" for name in ("page", "narrow") for theme in ("light", "dark")
         }
     assert "](docs/pictures/page-light.png)" in README[:500]
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+
+
+def modules() -> dict[str, str]:
+    """Return the source of every module of the package, by its dotted name."""
+    package = ROOT / "plugins" / "economic"
+    return {
+        ".".join(path.relative_to(package).with_suffix("").parts): path.read_text()
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+
+
+def test_architecture_names_every_module() -> None:
+    (table,) = re.findall(r"\| module \| does \|\n(.*?)\n\n", ARCHITECTURE, re.S)
+    named = re.findall(r"(?m)^\| `([\w.]+)` \|", table)
+    assert sorted(named) == sorted(modules())
+
+
+def test_architecture_shows_the_enforced_layers() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    shown = " ".join(ARCHITECTURE.split())
+    for contract in contracts:
+        if contract["type"] == "layers":
+            name = contract["containers"][0].removeprefix("economic.")
+            assert f"{name} {' > '.join(contract['layers'])}" in shown
+
+
+def test_architecture_names_the_modules_that_import_airflow() -> None:
+    (listed,) = re.findall(r"Airflow is imported only in (.*?) and `dags/`", ARCHITECTURE, re.S)
+    importing = {
+        name for name, text in modules().items() if re.search(r"(?m)^\s*(from|import) airflow\b", text)
+    }
+    assert set(re.findall(r"`([\w.]+)`", listed)) == importing
