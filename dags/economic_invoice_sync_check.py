@@ -1,7 +1,7 @@
-"""Holds no DAG: shows as an import error which entries of ECONOMIC_AGREEMENTS cannot be used.
+"""Contains no DAG: its import error names the entries of ECONOMIC_AGREEMENTS that cannot be used.
 
-Airflow switches off every DAG of a file that has an import error. So the DAGs of the good entries live in another file, and the bad ones
-are reported by this one, for themselves alone.
+Airflow deactivates every DAG of a file with an import error. Therefore the DAGs of valid entries
+are in another file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from economic.errors import ConfigurationError
 try:
     rejected = Settings.from_environment().rejected
 except ConfigurationError:
-    rejected = ()  # a setting of all DAGs is wrong, which the file that holds them reports
+    rejected = ()  # a setting of all DAGs: the other file reports it
 
 if rejected:
     raise ConfigurationError(" ".join(rejected), hint="The DAGs of all other entries run.")

@@ -1,6 +1,6 @@
-"""A DAG that runs when the invoice sync has created or changed something, and only then. Copy it into your DAG folder and change it.
+"""A DAG that runs when the invoice sync has created or changed invoices. Copy and adapt it.
 
-It lists the customers who owe, by currency, from the view `receivables_aging`.
+It lists the customers with the oldest debts from the view `receivables_aging`.
 """
 
 from __future__ import annotations

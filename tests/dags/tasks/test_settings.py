@@ -197,8 +197,7 @@ def test_a_function_for_failed_and_late_syncs_can_be_hooked_up(
     assert bag.import_errors == {}
     dag = bag.dags["economic_invoice_sync"]
     for task in dag.tasks:
-        (callback,) = task.on_failure_callback
-        assert callback.__name__ == "failed"
+        assert [callback.__name__ for callback in task.on_failure_callback] == ["log_reason", "failed"]
     (alert,) = dag.deadline
     assert (alert.interval.total_seconds(), alert.callback.path) == (1800, "my_alerts.late")
 
