@@ -1,4 +1,4 @@
-"""The functions that a user hooks up to failed and late syncs, by their path."""
+"""Loads the functions that a user sets for failed and late syncs."""
 
 from __future__ import annotations
 
@@ -16,31 +16,29 @@ LOG_LATE = "economic.config.callbacks.log_late"
 
 
 def load(path: str, variable: str) -> Callable[..., Any]:
-    """The function (or notifier) at a path such as ``my_alerts.sync_failed``.
+    """Return the function or notifier at a path such as ``my_alerts.sync_failed``.
 
-    :param variable: where the path was set, for the error.
-    :raises ConfigurationError: there is none.
+    :param variable: the variable that holds the path, for the error.
+    :raises ConfigurationError: the path cannot be imported, or is not a function.
     """
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(import_module(module), name)
+        callback = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
             f"{variable} is {quoted(path, 200)}, which cannot be imported ({bounded(str(error), 200)}).",
             hint="Set it to the path of a function that the DAG processor and the workers can import.",
         ) from None
-    if not callable(found):
+    if not callable(callback):
         raise ConfigurationError(
-            f"{variable} is {quoted(path, 200)}, which is no function.", hint="Name a function."
+            f"{variable} is {quoted(path, 200)}, which is not a function.", hint="Name a function."
         )
-    return found  # type: ignore[no-any-return]  # callable, as was just seen
+    return callback  # type: ignore[no-any-return]  # callable, as was just checked
 
 
 def log_late(context: dict[str, Any], **_: Any) -> None:
-    """Say in the log that a sync is late: what happens when no other function is set.
+    """Log that a sync is late. It is called when no other function is set.
 
-    :param context: of Airflow 3.3, in which ``dag_run`` is what its REST API answers of a run.
+    :param context: Airflow 3.3 passes the REST API's representation of the run as ``dag_run``.
     """
-    log.error(
-        "The invoice sync is late: run %s has not ended well in time.", context["dag_run"]["dag_run_id"]
-    )
+    log.error("The invoice sync is late: run %s has not succeeded in time.", context["dag_run"]["dag_run_id"])

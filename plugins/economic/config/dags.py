@@ -1,4 +1,4 @@
-"""Which e-conomic agreements have a DAG: the default one, and those of ``ECONOMIC_AGREEMENTS``."""
+"""The agreements that have a DAG: the default one, and those of ``ECONOMIC_AGREEMENTS``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _ENTRY_KEYS = {"name", "conn_id", "schedule"}
 
 @dataclass(frozen=True, slots=True)
 class SyncDag:
-    """One e-conomic agreement that has a DAG of its own.
+    """The DAG of one e-conomic agreement.
 
-    :param dag_id: ``economic_invoice_sync``, or with the agreement's name behind it.
-    :param conn_id: Airflow's connection to it.
+    :param dag_id: ``economic_invoice_sync``, followed by the agreement's name if it has one.
+    :param conn_id: Airflow's connection to the agreement.
     :param schedule: cron text or preset; None when it is off.
     """
 
@@ -34,11 +34,13 @@ class SyncDag:
 def parse_agreements(
     text: str, default_conn_id: str | None, schedule: str
 ) -> tuple[list[SyncDag], tuple[str, ...]]:
-    """The usable entries of ``ECONOMIC_AGREEMENTS``, and what is wrong with the others, in words.
+    """Return the usable entries of ``ECONOMIC_AGREEMENTS``, and a message for each other one.
 
-    :param text: a JSON list of objects: ``name``, and if wanted ``conn_id`` (default ``economic_NAME``) and ``schedule``.
-    :param default_conn_id: the connection that the default DAG uses, which no other may; None when there is no default DAG.
-    :param schedule: of entries without their own, each moved to a minute of its own.
+    :param text: a JSON list of objects with ``name``, and optionally ``conn_id`` (default
+        ``economic_NAME``) and ``schedule``.
+    :param default_conn_id: the default DAG's connection, which no entry may use; None without a
+        default DAG.
+    :param schedule: for entries without one, each moved to other minutes.
     """
     if not text.strip():
         return [], ()
@@ -48,29 +50,29 @@ def parse_agreements(
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         return [], (f"ECONOMIC_AGREEMENTS is not JSON: {bounded(reason, 200)}.",)
     if not isinstance(entries, list):
-        return [], ('ECONOMIC_AGREEMENTS is no list, such as [{"name": "north"}].',)
-    found: list[SyncDag] = []
+        return [], ('ECONOMIC_AGREEMENTS is not a list such as [{"name": "north"}].',)
+    dags: list[SyncDag] = []
     rejected: list[str] = []
     dag_ids, conn_ids = {DAG_ID}, {default_conn_id}
     for position, entry in enumerate(entries, start=1):
         where = f"ECONOMIC_AGREEMENTS, entry {position}"
         try:
-            one = _agreement(entry, where, schedule)
-            if one.dag_id in dag_ids:
+            dag = _parse_entry(entry, where, schedule)
+            if dag.dag_id in dag_ids:
                 raise ConfigurationError(f"{where}: the name {quoted(entry['name'])} is taken.")
-            if one.conn_id in conn_ids:
-                raise ConfigurationError(f"{where}: the connection {quoted(one.conn_id)} is used already.")
-            found.append(one)
-            dag_ids.add(one.dag_id)
-            conn_ids.add(one.conn_id)
+            if dag.conn_id in conn_ids:
+                raise ConfigurationError(f"{where}: the connection {quoted(dag.conn_id)} is used already.")
+            dags.append(dag)
+            dag_ids.add(dag.dag_id)
+            conn_ids.add(dag.conn_id)
         except ConfigurationError as error:
             rejected.append(str(error))
-    return found, tuple(rejected)
+    return dags, tuple(rejected)
 
 
-def _agreement(entry: Any, where: str, schedule: str) -> SyncDag:
+def _parse_entry(entry: Any, where: str, schedule: str) -> SyncDag:
     if not isinstance(entry, dict):
-        raise ConfigurationError(f"{where} is no object.", hint='Write it as {"name": "north"}.')
+        raise ConfigurationError(f"{where} is not an object.", hint='Write it as {"name": "north"}.')
     unknown = sorted(set(entry) - _ENTRY_KEYS)
     if unknown:
         raise ConfigurationError(
@@ -88,12 +90,12 @@ def _agreement(entry: Any, where: str, schedule: str) -> SyncDag:
         raise ConfigurationError(
             f"{where} has the conn_id {quoted(conn_id)}.", hint="Name an Airflow connection."
         )
-    own = entry.get("schedule")
-    if own is not None and not isinstance(own, str):
-        raise ConfigurationError(f"{where} has the schedule {quoted(own)}.", hint="Write it as text.")
+    custom = entry.get("schedule")
+    if custom is not None and not isinstance(custom, str):
+        raise ConfigurationError(f"{where} has the schedule {quoted(custom)}.", hint="Write it as text.")
     chosen = (
         schedules.spread_minutes(schedule, name)
-        if own is None
-        else schedules.check_schedule(own, f"{where}, schedule")
+        if custom is None
+        else schedules.check_schedule(custom, f"{where}, schedule")
     )
     return SyncDag(f"{DAG_ID}__{name}", conn_id.strip(), chosen)

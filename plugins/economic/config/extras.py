@@ -9,12 +9,13 @@ from economic.errors import ConfigurationError
 
 
 def read_extra(text: str | None, where: str) -> dict[str, Any]:
-    """Return a connection's extra: a JSON object, empty when there is none.
+    """Return a connection's extra, empty when there is none.
 
-    Airflow's own way logs a traceback and goes on without what it could not read, and warns of values too short to be masked.
+    Airflow's own reader logs a traceback, ignores what it cannot read, and warns of values too
+    short to be masked.
 
-    :param where: which connection it is, for the error: ``connection economic_default``.
-    :raises ConfigurationError: it is not a JSON object; its text is not shown.
+    :param where: the connection's name in errors: ``connection economic_default``.
+    :raises ConfigurationError: it is not a JSON object. The message does not show its text.
     """
     if not (text or "").strip():
         return {}

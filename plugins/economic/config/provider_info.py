@@ -1,4 +1,4 @@
-"""What Airflow lists of this provider: the connection type `economic` and its form. Data only, standard library only."""
+"""The provider's entry in Airflow: the connection type `economic` and its form. Data only."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The provider's entry for Airflow's provider list."""
+    """Return the entry for Airflow's provider list."""
     token = {"type": ["string", "null"], "format": "password"}
     return {
         "package-name": "airflow-provider-economic",

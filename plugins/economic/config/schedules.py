@@ -1,4 +1,4 @@
-"""Cron texts: which are usable, when they fell due before a moment, and how many of them are kept from falling due together."""
+"""Checks schedules, finds their previous due time, and spreads many over the hour."""
 
 from __future__ import annotations
 
@@ -20,33 +20,36 @@ PRESETS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-"""The presets that Airflow knows, and what they stand for."""
+"""Airflow's presets and their cron texts."""
 _EVERY = re.compile(r"\*/([0-9]+)")
 _LISTED = re.compile(r"[0-9]+(,[0-9]+)*")
 _RANDOM = re.compile(r"\b[HR]\b", re.IGNORECASE)
 
 
 def check_schedule(text: str, where: str) -> str:
-    """The schedule ``text``, when Airflow can use it.
+    """Return the schedule if Airflow can use it.
 
-    :param where: what to call it in the error: the variable, and the entry in it.
+    :param where: its name in the error: the variable, and the entry in it.
     :raises ConfigurationError: it is neither five cron fields nor a preset.
     """
     if text == DEFAULT or text in PRESETS:
         return text
-    # Imported here: only a schedule of one's own needs it, and this module is read by every task process.
+    # Imported late: only a custom schedule needs it, and every task process imports this module.
     from croniter import croniter
 
     if len(text.split()) != 5 or not croniter.is_valid(text) or not _falls_due(text):
         raise ConfigurationError(
-            f"{where} is {quoted(text)}, which is no schedule.",
+            f"{where} is {quoted(text)}, which is not a schedule.",
             hint=f"Set it to five cron fields such as {DEFAULT!r}, or one of {', '.join(PRESETS)}.",
         )
     return text
 
 
 def _falls_due(text: str) -> bool:
-    """Whether such a time ever comes, and is the same whoever asks: 30 February does not, and a random one is not."""
+    """Return whether the schedule ever falls due, and at fixed times.
+
+    30 February never does, and a random time differs in each process.
+    """
     from croniter import CroniterBadDateError, croniter
 
     if _RANDOM.search(text):
@@ -59,20 +62,21 @@ def _falls_due(text: str) -> bool:
 
 
 def previous_due_time(schedule: str, moment: datetime) -> datetime:
-    """When a schedule fell due last before ``moment``, in UTC.
+    """Return when a schedule fell due last before ``moment``, in UTC.
 
-    A plain cron text gives Airflow's runs no interval of data, so it is worked out here.
+    Airflow gives runs of a plain cron text no data interval, so it is computed here.
     """
     from croniter import croniter
 
-    found = croniter(PRESETS.get(schedule, schedule), moment.astimezone(UTC)).get_prev(datetime)
-    return datetime.fromtimestamp(found.timestamp(), UTC)
+    due = croniter(PRESETS.get(schedule, schedule), moment.astimezone(UTC)).get_prev(datetime)
+    return datetime.fromtimestamp(due.timestamp(), UTC)
 
 
 def spread_minutes(schedule: str, name: str) -> str:
-    """The schedule, moved to a minute of the hour that belongs to ``name``, so that many do not start in the same second.
+    """Return the schedule moved to minutes that depend on ``name``, so that many do not start at once.
 
-    Only the minutes move, and always to the same ones: one, a list of them, or ``*/N``. Other schedules stay as they are.
+    Only schedules whose minutes are a number, a list or ``*/N`` are moved. A name's minutes are
+    stable.
     """
     minutes, *rest = PRESETS.get(schedule, schedule).split()
     distance = zlib.crc32(name.encode())

@@ -1,4 +1,4 @@
-"""Everything a user may set by environment variable, read once and checked."""
+"""The settings, read from environment variables and checked."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from economic.outside_text import quoted
 DEFAULT_CONN_ID = "economic_default"
 DEFAULT_POSTGRES_CONN_ID = "economic_postgres"
 LARGEST_PAGE = 1000
-"""Largest page size e-conomic accepts; 1001 is answered with 400 E04810."""
+"""The largest page size that e-conomic accepts; it answers 1001 with 400 E04810."""
 SMALLEST_INTERVAL_MS = 100
-"""Least pause between request starts towards e-conomic; the hook allows less only for loopback."""
+"""Minimum milliseconds between requests; the hook allows less only for a server on this machine."""
 
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
@@ -46,9 +46,9 @@ class Settings:
     page_amounts               ``ECONOMIC_PAGE_AMOUNTS``           false
     ========================== =================================== ====================
 
-    ``page_amounts``: whether the page in Airflow's UI shows amounts and rejected values; whoever may read the DAG's runs sees the page.
-    ``default_dag``: false leaves only the DAGs of ``ECONOMIC_AGREEMENTS``.
-    ``rejected`` says in words which entries of ``ECONOMIC_AGREEMENTS`` cannot be used; they get no DAG, the others do.
+    ``page_amounts``: whether the page in Airflow's UI shows amounts and rejected values to all
+    users who can read the DAG's runs. ``default_dag``: false leaves only the DAGs of
+    ``ECONOMIC_AGREEMENTS``. ``rejected``: a message for each unusable entry, which gets no DAG.
     """
 
     schedule: str | None = schedules.DEFAULT
@@ -70,24 +70,25 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read the settings.
 
-        :param environment: where to read from; the process's own environment by default.
-        :raises ConfigurationError: a value is not usable; the message names the variable, the value and what would do.
+        :param environment: the variables; by default the process's environment.
+        :raises ConfigurationError: a value is not usable. The message names the variable and the
+            value, and says what is accepted.
         """
-        given = os.environ if environment is None else environment
-        auto_sync = _switch(given, "AUTO_SYNC_ENABLED", default=True)
+        variables = os.environ if environment is None else environment
+        auto_sync = _switch(variables, "AUTO_SYNC_ENABLED", default=True)
         schedule = schedules.check_schedule(
-            _text(given, "ECONOMIC_SYNC_SCHEDULE", schedules.DEFAULT), "ECONOMIC_SYNC_SCHEDULE"
+            _text(variables, "ECONOMIC_SYNC_SCHEDULE", schedules.DEFAULT), "ECONOMIC_SYNC_SCHEDULE"
         )
-        conn_id = _text(given, "ECONOMIC_CONN_ID", DEFAULT_CONN_ID)
-        default_dag = _switch(given, "ECONOMIC_DEFAULT_DAG", default=True)
+        conn_id = _text(variables, "ECONOMIC_CONN_ID", DEFAULT_CONN_ID)
+        default_dag = _switch(variables, "ECONOMIC_DEFAULT_DAG", default=True)
         default = SyncDag(DAG_ID, conn_id, schedule if auto_sync else None)
         others, rejected = parse_agreements(
-            given.get("ECONOMIC_AGREEMENTS", ""), conn_id if default_dag else None, schedule
+            variables.get("ECONOMIC_AGREEMENTS", ""), conn_id if default_dag else None, schedule
         )
         if not auto_sync:
             others = [replace(other, schedule=None) for other in others]
-        late_after_minutes = _number(given, "ECONOMIC_LATE_AFTER_MINUTES", 0, 1, 100_000) or None
-        on_late = _callable(given, "ECONOMIC_ON_LATE")
+        late_after_minutes = _number(variables, "ECONOMIC_LATE_AFTER_MINUTES", 0, 1, 100_000) or None
+        on_late = _callable(variables, "ECONOMIC_ON_LATE")
         if on_late and late_after_minutes is None:
             raise ConfigurationError(
                 "ECONOMIC_ON_LATE is set, but nothing says when a sync is late.",
@@ -98,27 +99,27 @@ class Settings:
             auto_sync=auto_sync,
             conn_id=conn_id,
             default_dag=default_dag,
-            postgres_conn_id=_text(given, "ECONOMIC_POSTGRES_CONN_ID", DEFAULT_POSTGRES_CONN_ID),
-            page_size=_number(given, "ECONOMIC_PAGE_SIZE", LARGEST_PAGE, 1, LARGEST_PAGE),
+            postgres_conn_id=_text(variables, "ECONOMIC_POSTGRES_CONN_ID", DEFAULT_POSTGRES_CONN_ID),
+            page_size=_number(variables, "ECONOMIC_PAGE_SIZE", LARGEST_PAGE, 1, LARGEST_PAGE),
             request_interval_ms=_number(
-                given, "ECONOMIC_REQUEST_INTERVAL_MS", SMALLEST_INTERVAL_MS, 0, 60_000
+                variables, "ECONOMIC_REQUEST_INTERVAL_MS", SMALLEST_INTERVAL_MS, 0, 60_000
             ),
-            employee_cache_seconds=_number(given, "ECONOMIC_EMPLOYEE_CACHE_SECONDS", 3600, 0, 7 * 86_400),
+            employee_cache_seconds=_number(variables, "ECONOMIC_EMPLOYEE_CACHE_SECONDS", 3600, 0, 7 * 86_400),
             agreements=(default, *others) if default_dag else tuple(others),
             rejected=rejected,
-            on_failure=_callable(given, "ECONOMIC_ON_FAILURE"),
+            on_failure=_callable(variables, "ECONOMIC_ON_FAILURE"),
             late_after_minutes=late_after_minutes,
             on_late=on_late,
-            page_amounts=_switch(given, "ECONOMIC_PAGE_AMOUNTS", default=False),
+            page_amounts=_switch(variables, "ECONOMIC_PAGE_AMOUNTS", default=False),
         )
 
 
-def _text(given: Mapping[str, str], name: str, default: str) -> str:
-    return given.get(name, "").strip() or default
+def _text(variables: Mapping[str, str], name: str, default: str) -> str:
+    return variables.get(name, "").strip() or default
 
 
-def _switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
-    value = given.get(name, "").strip().lower()
+def _switch(variables: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = variables.get(name, "").strip().lower()
     if value in _TRUE:
         return True
     if value in _FALSE:
@@ -128,8 +129,8 @@ def _switch(given: Mapping[str, str], name: str, *, default: bool) -> bool:
     raise ConfigurationError(f"{name} is {quoted(value)}.", hint="Set it to true or false.")
 
 
-def _number(given: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    value = given.get(name, "").strip()
+def _number(variables: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    value = variables.get(name, "").strip()
     if not value:
         return default
     if not (value.isascii() and value.isdigit() and len(value) < 10 and least <= int(value) <= most):
@@ -139,8 +140,8 @@ def _number(given: Mapping[str, str], name: str, default: int, least: int, most:
     return int(value)
 
 
-def _callable(given: Mapping[str, str], name: str) -> str | None:
-    value = given.get(name, "").strip()
+def _callable(variables: Mapping[str, str], name: str) -> str | None:
+    value = variables.get(name, "").strip()
     if value and not _CALLABLE.fullmatch(value):
         raise ConfigurationError(
             f"{name} is {quoted(value)}.", hint="Set it to the path of a function: package.module.function."

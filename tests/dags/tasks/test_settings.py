@@ -69,10 +69,10 @@ def test_the_schedule_is_what_was_set(
     [
         ("ECONOMIC_SYNC_SCHEDULE", "every now and then", "ECONOMIC_SYNC_SCHEDULE is 'every now and then'"),
         ("ECONOMIC_SYNC_SCHEDULE", "@fortnightly", "ECONOMIC_SYNC_SCHEDULE is '@fortnightly'"),
-        ("ECONOMIC_SYNC_SCHEDULE", "0 25 * * *", "which is no schedule"),
-        ("ECONOMIC_SYNC_SCHEDULE", "0 0 * * * *", "which is no schedule"),
-        ("ECONOMIC_SYNC_SCHEDULE", "0 0 30 2 *", "which is no schedule"),
-        ("ECONOMIC_SYNC_SCHEDULE", "R * * * *", "which is no schedule"),
+        ("ECONOMIC_SYNC_SCHEDULE", "0 25 * * *", "which is not a schedule"),
+        ("ECONOMIC_SYNC_SCHEDULE", "0 0 * * * *", "which is not a schedule"),
+        ("ECONOMIC_SYNC_SCHEDULE", "0 0 30 2 *", "which is not a schedule"),
+        ("ECONOMIC_SYNC_SCHEDULE", "R * * * *", "which is not a schedule"),
         ("AUTO_SYNC_ENABLED", "perhaps", "AUTO_SYNC_ENABLED is 'perhaps'"),
         ("ECONOMIC_PAGE_SIZE", "1001", "whole number from 1 to 1000"),
         ("ECONOMIC_ON_FAILURE", "no_such_module.at_all", "ECONOMIC_ON_FAILURE is 'no_such_module.at_all'"),
@@ -147,7 +147,7 @@ def test_one_broken_agreement_of_two_hundred_stops_none_of_the_others(
     assert set(dags) == {"economic_invoice_sync", "somebody_elses"} | good
     assert list(errors) == ["economic_invoice_sync_check.py"]
     said = errors["economic_invoice_sync_check.py"]
-    assert "entry 100, schedule is 'every six hours', which is no schedule" in said
+    assert "entry 100, schedule is 'every six hours', which is not a schedule" in said
     assert said.count("entry ") == 1
 
 
