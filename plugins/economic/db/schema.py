@@ -25,8 +25,6 @@ _MIGRATE = (
     "Let the owner of the database run `python -m economic migrate` (or apply what `migrate --print` prints), "
     "then include/sql/grants/grant_writer.sql."
 )
-_GRANT = "Let the owner of the database run include/sql/grants/grant_writer.sql, and grant the role economic_writer to this one."
-
 _MADE_MEANWHILE = (
     psycopg.errors.UniqueViolation,
     psycopg.errors.DuplicateSchema,
@@ -41,30 +39,6 @@ set local search_path = pg_catalog, pg_temp;
 set local client_encoding = 'UTF8';
 set local standard_conforming_strings = on;
 """
-
-
-def prepare(connection: Connection) -> None:
-    """Make sure that the tables are those this version works with, and that this role may use them.
-
-    A current schema is only read. An older or missing one is brought up to date, when the role may.
-
-    :raises SchemaMismatch: it is newer than this version, cannot be brought up to date, or a column or a right is missing; says which.
-    """
-    migrate(connection)
-    with transaction(connection):
-        columns = rows(connection, "check_columns")
-        rights = [] if columns else rows(connection, "check_rights")
-    if columns:
-        off = _some(
-            [f"{c['column_name']} is {c['found'] or 'missing'} instead of {c['expected']}" for c in columns]
-        )
-        raise SchemaMismatch(
-            f"The tables were changed by somebody else: {off}.",
-            hint="Change them back; migrations make no such change.",
-        )
-    if rights:
-        lacking = _some([f"{right['privilege']} on {right['object']}" for right in rights])
-        raise SchemaMismatch(f"The database role lacks {lacking}.", hint=_GRANT)
 
 
 def _some(things: list[str]) -> str:

@@ -221,7 +221,7 @@ def to_economic_error(error: psycopg.Error) -> EconomicError:
     if code[:2] in {"42", "0A", "3F"}:
         return SchemaMismatch(
             f"The tables are not the ones this version works with: {words}.",
-            hint="Run `python -m economic migrate`.",
+            hint="Undo what somebody changed in them, or run `python -m economic migrate`.",
         )
     if code in _STOPPING:
         return FatalError(f"{_STOPPING[code]} {words}.", hint="Make room; the next sync goes on by itself.")

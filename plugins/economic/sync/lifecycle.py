@@ -50,7 +50,7 @@ def begin(
     :raises LeaseBusy: another sync of the agreement runs; the new sync's row stays open for :func:`wait` or :func:`close`.
     :raises AgreementMismatch: the connection suddenly reaches another agreement.
     """
-    schema.prepare(connection)
+    schema.migrate(connection)
     before = runs.sync_run_of(connection, request.owner)
     if before is not None and _was_displaced(before, request):
         request = replace(request, force=False)
