@@ -1,6 +1,6 @@
-"""One try of one task: its place in Airflow, its database connection, and what becomes of it when it fails.
+"""One try of one task: its place in Airflow, its database connection, and its failure.
 
-Kept light at import: the DAG file imports the tasks, which import this, and every task process imports the DAG file.
+Kept light at import: every task process imports this through the DAG file.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ log = logging.getLogger(__name__)
 FIRST_TASK = "fetch-pages"
 _RUN_KEY = "economic_run_key"
 LONGEST_WAIT = {"backfill": timedelta(hours=2), "scheduled": timedelta(minutes=15)}
-"""How long a run waits for another sync to end, by its type: scheduled ones only when a range sync holds the lease."""
+"""How long a run waits for another sync, by run type: scheduled ones only for a range sync."""
 LOOK_AGAIN = {"backfill": timedelta(seconds=30), "scheduled": timedelta(seconds=15)}
-"""How long it takes at most until a waiting run looks again: a full sync sooner, because a backfill's runs stand still until it had its turn."""
+"""The longest pause between two polls; shorter for a full sync, for which a backfill's runs wait.
+"""
 
 
 @dataclass
@@ -58,18 +59,20 @@ class TaskRun:
     _run_key: str | None = None
 
     def begun(self, sync_id: int) -> None:
-        """Take note of the sync that this attempt works for, before it holds the lease."""
+        """Remember the sync that this attempt works for, before it holds the lease."""
         self._begun = sync_id
 
     def own_sync(self, connection: Connection) -> int | None:
-        """The sync that this attempt has to answer for: its own, or what an earlier one has left when it came to none."""
+        """Return the sync that this attempt answers for: its own, or else the one of an earlier
+        attempt.
+        """
         from economic.sync import lifecycle
 
         return self._begun or lifecycle.latest(connection, self.owner)
 
     @property
     def owner(self) -> Owner:
-        """The very DAG run that this try belongs to, and its connection."""
+        """The DAG run that this try belongs to, and its connection."""
         from economic.db.runs import Owner
 
         return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
@@ -80,9 +83,9 @@ class TaskRun:
 
     @property
     def run_key(self) -> str:
-        """Random text that Airflow keeps for this DAG run, over tries and clears, and hands to the later tasks.
+        """Random text that Airflow keeps for this DAG run, over tries and clears.
 
-        Scheduled run ids are equal in every Airflow, and several of them may share an invoice database.
+        Scheduled run ids are equal in every Airflow, and several may share an invoice database.
         """
         if self._run_key is None:
             self._run_key = self._kept_run_key() if self.is_first else str(self._fetched().get("run_key"))
@@ -115,7 +118,7 @@ class TaskRun:
 
     @property
     def run_type(self) -> str:
-        # The run id is no evidence: a backfill that runs a day again keeps the id of the scheduled run.
+        # The run id is not evidence: a backfill of the same day keeps the scheduled run's id.
         kind = self.context["dag_run"].run_type
         return str(getattr(kind, "value", kind))
 
@@ -130,9 +133,9 @@ class TaskRun:
         return bool(ti.try_number > ti.max_tries)
 
     def request(self, schedule: str | None) -> SyncRequest:
-        """What this run asks for.
+        """Return what this run asks for.
 
-        :raises ConfigurationError: the conf has an unknown key, or dates that make no range.
+        :raises ConfigurationError: the conf has an unknown key, or dates that do not form a range.
         """
         from economic.sync.request import DagRunInfo, build_request
 
@@ -154,7 +157,7 @@ class TaskRun:
         )
 
     def bare_request(self) -> SyncRequest:
-        """What this run is, when what it asks for cannot be read or begun."""
+        """Return a request of this run's identity, for a run that cannot be begun."""
         from economic.sync.request import SyncRequest
 
         return SyncRequest(
@@ -166,9 +169,9 @@ class TaskRun:
         )
 
     def hook(self, **limits: float) -> EconomicHook:
-        """A hook on the run's agreement.
+        """Return a hook on the run's agreement.
 
-        :param limits: what a request may take, where it is not the usual.
+        :param limits: limits of a request that differ from the usual ones.
         """
         from economic.client.hook import EconomicHook
         from economic.client.transport import Limits
@@ -177,7 +180,7 @@ class TaskRun:
         return EconomicHook(self.conn_id, limits=replace(usual, **limits))  # type: ignore[arg-type]  # floats by name
 
     def join(self, hook: EconomicHook | None = None) -> Attempt:
-        """Go on with the sync that this run's first task began.
+        """Resume the sync that this run's first task began.
 
         :raises SyncEnded: it left none, or one that is over or not this run's.
         """
@@ -190,7 +193,7 @@ class TaskRun:
         return self.attempt
 
     def ended_statistics(self) -> dict[str, Any] | None:
-        """Return the statistics of this run's sync when an earlier try has ended it, which Airflow has not recorded."""
+        """Return the statistics of a sync that an earlier try ended and Airflow did not record."""
         from economic.sync import announcements
 
         return announcements.statistics_of(self.connection, self._sync_id(), self.owner, self.clear_number)
@@ -204,9 +207,9 @@ class TaskRun:
 
 @contextmanager
 def task_run(conn_id: str) -> Iterator[TaskRun]:
-    """Connect, let the phase work, and turn what goes wrong into what Airflow should do about it.
+    """Connect, run the phase, and turn its errors into Airflow's.
 
-    A failure that will not be tried again closes the sync's row with the reason and frees the lease at once.
+    A failure that will not be retried closes the sync's row with the reason and frees the lease.
     """
     from economic.db.sql import translate_errors
 
@@ -227,7 +230,7 @@ def task_run(conn_id: str) -> Iterator[TaskRun]:
             except Exception as error:
                 _record_failure(work, error)
                 raise
-    # What an expected error says is enough: its frames would only push that out of sight.
+    # The message of an expected error is enough: its frames would only hide it.
     except FatalError as error:
         if error.detail:
             log.error("%s", error.log_text)
@@ -238,7 +241,7 @@ def task_run(conn_id: str) -> Iterator[TaskRun]:
 
 
 def _record_failure(work: TaskRun, error: Exception) -> None:
-    """Leave the reason of a failure in the sync's row; a lost lease leaves the row to whoever took it."""
+    """Record a failure in the sync's row; after a lost lease the row is another sync's to write."""
     from economic.sync import lifecycle
 
     if isinstance(error, LeaseLost | SyncEnded):
@@ -252,7 +255,7 @@ def _record_failure(work: TaskRun, error: Exception) -> None:
         with connect(work.settings.postgres_conn_id) as connection:
             sync_id = work.own_sync(connection)
             if sync_id is None and final and work.is_first:
-                # It failed before it began: people look for the reason where the syncs are.
+                # It failed before it began: people look for the reason in the list of syncs.
                 sync_id = lifecycle.open_row(connection, work.bare_request())
             if sync_id is None:
                 return
@@ -267,9 +270,9 @@ def _record_failure(work: TaskRun, error: Exception) -> None:
 
 
 def _busy(work: TaskRun, busy: LeaseBusy) -> None:
-    """Another sync runs: wait for it, skip this one or fail it, as the run's type asks.
+    """Wait for the other sync, skip this one or fail it, depending on the run's type.
 
-    The row of a run that never held the lease is ``skipped`` either way: it says nothing about the copy.
+    The row of a run that never held the lease is ``skipped``: it does not describe the copy.
     """
     from economic.sync import lifecycle
 
@@ -280,7 +283,7 @@ def _busy(work: TaskRun, busy: LeaseBusy) -> None:
     if waits:
         waited = lifecycle.wait(work.connection, sync_id, f"Waiting: {busy.message}")
         if waited < LONGEST_WAIT[work.run_type].total_seconds():
-            # Jitter: a backfill's runs that began to wait together would look together for ever, and all but one in vain.
+            # Jitter, so that waiting runs do not poll in lockstep.
             pause = LOOK_AGAIN[work.run_type] * random.uniform(1 / 3, 1)  # noqa: S311  # nothing secret
             log.info("Waiting, looking again in %d s: %s", pause.total_seconds(), busy.log_text)
             raise AirflowRescheduleException(datetime.now(UTC) + pause)  # type: ignore[no-untyped-call]  # Airflow's own
@@ -289,7 +292,7 @@ def _busy(work: TaskRun, busy: LeaseBusy) -> None:
         message = f"Skipped: {busy.message}"
         lifecycle.close(work.connection, sync_id, "skipped", message)
         raise AirflowSkipException(message)
-    # Whoever asked for this run, a person or another DAG, is waiting for it.
+    # A person or another DAG waits for this run.
     message = f"Not started: {busy}"
     lifecycle.close(work.connection, sync_id, "skipped", message)
     raise AirflowFailException(message)

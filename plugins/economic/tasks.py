@@ -1,6 +1,6 @@
-"""The three tasks of the DAG: Airflow's context in, one phase of the sync, a plain dict out; errors become Airflow's words for them.
+"""The three tasks of the DAG: Airflow's context in, one phase of the sync, a plain dict out.
 
-Kept light at import: the DAG file imports this module, and every task process imports the DAG file.
+Kept light at import: every task process imports this through the DAG file.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHANGED = AssetAlias("economic_invoices")
-"""Outlet of the last task; its events lead to one asset an agreement, with the statistics as their extra."""
+"""Outlet of the last task: its events lead to one asset an agreement, with the statistics."""
 _SHORTEST_RETRY_DELAY = timedelta(seconds=60)
 _LONGEST_RETRY_DELAY = timedelta(hours=1)
 
 
 class RetryAsAsked(RetryPolicy):
-    """Retry when e-conomic said, if it said; all else as the task's own settings have it."""
+    """Honour e-conomic's `Retry-After`; otherwise use the task's retry settings."""
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
@@ -46,10 +46,10 @@ class RetryAsAsked(RetryPolicy):
 
 
 def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
-    """Begin a sync and take every booked invoice of e-conomic into staging.
+    """Begin a sync and stage every booked invoice of e-conomic.
 
     :param conn_id: Airflow's connection to the agreement.
-    :param schedule: the DAG's; a backfill's runs find their days by it.
+    :param schedule: the DAG's; a backfill's runs derive their days from it.
     """
     from economic.sync import fetch, lifecycle
 
@@ -64,7 +64,7 @@ def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
 
 
 def upsert_invoices(conn_id: str) -> dict[str, Any]:
-    """Take the staged invoices over into the copy."""
+    """Store the staged invoices in the copy."""
     from economic.sync import upsert
 
     with task_run(conn_id) as work:
@@ -72,10 +72,10 @@ def upsert_invoices(conn_id: str) -> dict[str, Any]:
 
 
 def populate_employee_names(conn_id: str) -> dict[str, Any]:
-    """Fill in employees' names and end the sync; the statistics, which also go with the event that invoices changed."""
+    """Fill in employees' names and end the sync; return its statistics."""
     from economic.sync import employee_names
 
-    # Without the names a sync is whole: they are not waited for as long as invoices are.
+    # A sync is complete without the names: the limits are shorter than for invoices.
     with task_run(conn_id) as work, work.hook(budget=180.0, longest_wait=30.0) as hook:
         statistics = work.ended_statistics()
         if statistics is None:
@@ -88,7 +88,9 @@ def populate_employee_names(conn_id: str) -> dict[str, Any]:
 
 
 def announce(context: Context, statistics: dict[str, Any]) -> None:
-    """Raise the event of :data:`CHANGED` when there are changes to announce: an unchanged sync wakes nobody."""
+    """Raise the event of :data:`CHANGED` when there are changes: an unchanged sync triggers
+    nothing.
+    """
     if statistics["announced_syncs"]:
         number = statistics["agreement_number"]
         invoices = Asset(name=f"economic_invoices_{number}", uri=f"x-economic://agreement/{number}/invoices")
@@ -96,7 +98,7 @@ def announce(context: Context, statistics: dict[str, Any]) -> None:
 
 
 def confirm_announced(context: Context) -> None:
-    """Note in the database which changes are announced, once Airflow has recorded the last task's success and its event.
+    """Note which changes are announced, once Airflow has recorded the last task's success.
 
     Without this note the next sync announces them again.
     """

@@ -16,7 +16,7 @@ _UNBOUND = "unbound:"
 
 
 def bound_agreement(connection: Connection, conn_id: str) -> int | None:
-    """The agreement that a connection id reached first, and may reach only."""
+    """Return the agreement that a connection id is bound to, None when there is none."""
     found = row(connection, "select_agreement_of_connection", conn_id=conn_id)
     return None if found is None else found["agreement_number"]
 
@@ -24,7 +24,7 @@ def bound_agreement(connection: Connection, conn_id: str) -> int | None:
 def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -> None:
     """Bind a connection id to the agreement it reached.
 
-    :raises AgreementMismatch: it is bound to another one, or another connection is bound to this one.
+    :raises AgreementMismatch: one of the two is bound to another one.
     """
     bound = row(connection, "select_agreement_of_connection", conn_id=conn_id)
     if bound is not None and bound["agreement_number"] != agreement.agreement_number:
@@ -56,13 +56,14 @@ def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -
 
 
 def unbind_agreement(connection: Connection, conn_id: str) -> int | None:
-    """Let go of the agreement that a connection id is bound to; its number, None when there was none."""
+    """Unbind a connection id; return the agreement it was bound to, None without one."""
     found = row(connection, "update_agreement_unbound", conn_id=conn_id)
     return None if found is None else int(found["agreement_number"])
 
 
 def statuses(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row]:
-    """How each of these connections' agreements stands, with the ages in seconds by the database's clock.
+    """Return the status of each connection's agreement, with ages in seconds by the database's
+    clock.
 
     A connection that has not reached its agreement yet has a row too, without one.
 
@@ -73,5 +74,5 @@ def statuses(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row
 
 
 def is_unbound(found: Row) -> bool:
-    """Whether no connection reaches this agreement any more: its rows stay, and are not expected to be fresh."""
+    """Return whether no connection reaches this agreement any more: then it may be stale."""
     return str(found["conn_id"]).startswith(_UNBOUND)

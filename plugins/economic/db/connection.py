@@ -1,6 +1,6 @@
-"""Connections to the invoice database, from Airflow's connections.
+"""Connections to the invoice database, as Airflow defines them.
 
-Kept light at import: the DAG file imports the tasks, which import this, and every task process imports the DAG file.
+Kept light at import: every task process imports this through the DAG file.
 """
 
 from __future__ import annotations
@@ -35,34 +35,35 @@ _AIRFLOWS_OWN = frozenset(
         "azure_conn_id",
     ]
 )
-"""Extras that the Postgres provider knows and libpq does not."""
+"""Extras that belong to Airflow's Postgres provider and that libpq does not know."""
 
 _PG_HOSTS = frozenset({"PGHOST", "PGHOSTADDR", "PGSERVICE"})
 
 
 def connect_patiently(conn_id: str) -> Connection:
-    """As :func:`connect`, but a server that cannot be reached just now is given two minutes: it may be restarting."""
+    """Connect, retrying for two minutes while the server cannot be reached."""
     import tenacity
 
-    def tell(state: tenacity.RetryCallState) -> None:
+    def log_retry(state: tenacity.RetryCallState) -> None:
         log.warning("%s Trying again.", state.outcome and state.outcome.exception())
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
         stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
         wait=tenacity.wait_random_exponential(multiplier=0.5, max=10.0),
-        before_sleep=tell,
+        before_sleep=log_retry,
         reraise=True,
     )
     return retrying(connect, conn_id)
 
 
 def connect(conn_id: str, *, within: int | None = None) -> Connection:
-    """A connection to the invoice database, from Airflow's connection of that id.
+    """Return a connection to the invoice database, from Airflow's connection of that id.
 
-    :param within: how many seconds at most until it stands, and until data that is sent is known to have arrived; by default as the connection's
-        extra says, else 10 and 60.
-    :raises ConfigurationError: the connection is not defined, or something in it cannot be used, or the server refuses the login.
+    :param within: seconds allowed for connecting, and for data that was sent to be acknowledged. By
+        default the connection's extra decides, else 10 and 60.
+    :raises ConfigurationError: the connection is not defined, cannot be used, or the login is
+        refused.
     :raises DatabaseUnavailable: the server cannot be reached.
     """
     from airflow.sdk import BaseHook
@@ -88,14 +89,14 @@ def connect(conn_id: str, *, within: int | None = None) -> Connection:
         "user": login,
         "password": password,
         "dbname": connection.schema,
-        # Without these a cut network cable is noticed after hours; a user's own values win.
+        # Without these a cut network cable is noticed after hours. The extra's values win.
         "connect_timeout": 10,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
         "tcp_user_timeout": 60_000,
         "application_name": "airflow-provider-economic",
-        # Of several hosts the one that can be written to; of a standby alone, an error that is tried again.
+        # Of several hosts, the primary; a standby alone is a retriable error.
         "target_session_attrs": "read-write",
     }
     options |= {

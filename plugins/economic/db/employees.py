@@ -11,7 +11,9 @@ from economic.records.employee import Employee
 
 @dataclass(frozen=True, slots=True)
 class EmployeeCache:
-    """How many employees are known, whether all were fetched lately, and whether invoices name one never looked up."""
+    """How many employees are known, whether all are recent, and whether an invoice names another
+    one.
+    """
 
     known: int
     fresh: bool
@@ -19,7 +21,7 @@ class EmployeeCache:
 
 
 def employee_cache(connection: Connection, agreement_number: int, cache_seconds: float) -> EmployeeCache:
-    """How good the stored employees still are."""
+    """Return how recent and complete the stored employees are."""
     return EmployeeCache(
         **one(
             connection,
@@ -33,7 +35,7 @@ def employee_cache(connection: Connection, agreement_number: int, cache_seconds:
 def store_employees(
     connection: Connection, agreement_number: int, sync_id: int, employees: Sequence[Employee]
 ) -> list[int]:
-    """Take over the list of employees; return the numbers that are in use, or staged by a sync, but not on it."""
+    """Store the list of employees; return the numbers on invoices that are not listed."""
     numbers = [employee.employee_number for employee in employees]
     run(
         connection,
@@ -53,11 +55,14 @@ def store_employees(
 
 
 def misnamed_stretches(connection: Connection, agreement_number: int, most: int) -> list[tuple[int, int]]:
-    """Return the invoices without their employee's name in stretches of at most ``most``: first and last number of each."""
+    """Return the ranges of invoices without their employee's name: first and last number of each.
+
+    :param most: the largest number of such invoices in a range.
+    """
     found = rows(connection, "select_misnamed_ranges", agreement_number=agreement_number, rows=most)
     return [(stretch["first"], stretch["last"]) for stretch in found]
 
 
 def name_invoices(connection: Connection, agreement_number: int, first: int, last: int) -> int:
-    """Write employees' names onto a stretch of invoices; return how many changed."""
+    """Write employees' names onto a range of invoices; return how many changed."""
     return run(connection, "update_employee_names", agreement_number=agreement_number, first=first, last=last)

@@ -1,4 +1,7 @@
-"""The rows of the copy: stored invoices, refused items, employees. Each function runs inside the caller's transaction."""
+"""Invoices, rejections and reports of fields left out.
+
+Each function runs inside the caller's transaction.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from economic.records.fitting import DegradedField
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An item set aside: by its number, or by its own text when it has none."""
+    """An item that cannot be stored, identified by its number or else by its text."""
 
     invoice_number: int | None
     raw: str
@@ -22,7 +25,7 @@ class Rejection:
 
     @property
     def key(self) -> str:
-        """What tells the same item again at the next sync."""
+        """Identify the same item at the next sync."""
         if self.invoice_number is not None:
             return f"invoice:{self.invoice_number}"
         return "sha256:" + hashlib.sha256(self.raw.encode("utf-8", "surrogatepass")).hexdigest()
@@ -30,7 +33,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Upserted:
-    """What became of a stretch of staged invoices."""
+    """What an upsert did with a range of staged invoices."""
 
     staged: int
     created: int
@@ -42,11 +45,13 @@ class Upserted:
 
 @dataclass(frozen=True, slots=True)
 class StoredTotals:
-    """What the copy holds of an agreement. Missing invoices count in ``missing_count`` alone; amounts are in base currency.
+    """Counts and sums of an agreement's copy, in base currency.
 
-    ``without_base`` invoices have no net amount in base currency; ``overdue`` is by today's date in Copenhagen; ``credit`` has a negative
-    remainder. ``rejected_count`` are the open rejections, ``unheld_count`` those of which no earlier version is held either.
-    ``months`` are the invoices dated in each of the last 24 months, by ``YYYY-MM``.
+    Missing invoices count in ``missing_count`` only. ``without_base`` invoices have no net amount
+    in base currency. ``overdue`` is by today's date in Copenhagen. ``credit`` has a negative
+    remainder. ``rejected_count`` counts the open rejections, ``unheld_count`` those without a
+    stored version. ``months`` counts the invoices dated in each of the last 24 months, by
+    ``YYYY-MM``.
     """
 
     invoice_count: int
@@ -66,11 +71,11 @@ class StoredTotals:
 
 @dataclass(frozen=True, slots=True)
 class MissingCandidates:
-    """Held invoices that a complete full scan did not show.
+    """Stored invoices that a complete full scan did not show.
 
     :param count: how many.
-    :param numbers: up to as many of them as were asked for.
-    :param unnumbered: items of that scan without a usable number: they may be some of those gone.
+    :param numbers: the lowest of their numbers.
+    :param unnumbered: items of that scan without a usable number; they may be among the candidates.
     """
 
     count: int
@@ -79,7 +84,7 @@ class MissingCandidates:
 
 
 def digests(connection: Connection, agreement_number: int, numbers: Iterable[int]) -> dict[int, bytes]:
-    """Of stored invoices, the digests they are known again by."""
+    """Return the digests of stored invoices, by number."""
     found = rows(connection, "select_digests", agreement_number=agreement_number, numbers=list(numbers))
     return {row["invoice_number"]: row["digest"] for row in found}
 
@@ -87,10 +92,10 @@ def digests(connection: Connection, agreement_number: int, numbers: Iterable[int
 def upsert(
     connection: Connection, agreement_number: int, sync_id: int, page: int, first: int, last: int
 ) -> Upserted:
-    """Take the staged invoices from position ``first`` to ``last`` of a page over into ``invoice``.
+    """Store the staged invoices from position ``first`` to ``last`` of a page.
 
-    :raises psycopg.DataError: a value is refused, by one of them.
-    :raises psycopg.IntegrityError: a row is refused, one of them.
+    :raises psycopg.DataError: PostgreSQL rejects a value of one of them.
+    :raises psycopg.IntegrityError: PostgreSQL rejects one of the rows.
     """
     stretch = {
         "agreement_number": agreement_number,
@@ -118,7 +123,7 @@ def upsert(
 def reject(
     connection: Connection, agreement_number: int, sync_id: int, rejections: Iterable[Rejection]
 ) -> None:
-    """Set items aside, each with its reason and its own text."""
+    """Keep rejected items, each with its reason and its text."""
     for rejection in rejections:
         run(
             connection,
@@ -143,7 +148,7 @@ def report_degraded(
     parsed: Collection[int],
     unchanged: Collection[int],
 ) -> int:
-    """Report which fields a page's invoices are stored without, and resolve what is right again.
+    """Report the fields that a page's invoices are stored without, and resolve older reports.
 
     :param parsed: all invoices of the page that were parsed.
     :param unchanged: those that were recognised and not parsed: their reports stay as they are.
@@ -174,7 +179,7 @@ def resolve_stored(
     last_page: int,
     refused: Sequence[int] = (),
 ) -> int:
-    """Mark resolved what was refused once and is stored with these pages; how many."""
+    """Resolve the rejections of invoices that were stored with these pages; return how many."""
     return run(
         connection,
         "update_rejections_stored",
@@ -187,14 +192,14 @@ def resolve_stored(
 
 
 def stored_totals(connection: Connection, agreement_number: int) -> StoredTotals:
-    """What the copy holds of an agreement."""
+    """Return what the copy holds of an agreement."""
     return StoredTotals(**one(connection, "select_stored_totals", agreement_number=agreement_number))
 
 
 def missing_candidates(
     connection: Connection, agreement_number: int, sync_id: int, most: int
 ) -> MissingCandidates:
-    """What a complete full scan, still in staging, did not show of the invoices held.
+    """Return which stored invoices a complete full scan, still in staging, did not show.
 
     :param most: how many of their numbers to return.
     """
@@ -205,7 +210,7 @@ def missing_candidates(
 
 
 def unmark_refused(connection: Connection, agreement_number: int, sync_id: int) -> int:
-    """Take the mark from missing invoices that a sync has seen again but could not read; how many."""
+    """Unmark missing invoices that a sync has seen again and rejected; return how many."""
     found = one(
         connection, "update_rejected_invoices_seen", agreement_number=agreement_number, sync_id=sync_id
     )
@@ -213,14 +218,17 @@ def unmark_refused(connection: Connection, agreement_number: int, sync_id: int) 
 
 
 def mark_missing(connection: Connection, agreement_number: int, numbers: Sequence[int]) -> int:
-    """Mark invoices as missing; how many were not marked before."""
+    """Mark invoices as missing; return how many were not marked before."""
     return run(
         connection, "update_missing_invoices", agreement_number=agreement_number, numbers=list(numbers)
     )
 
 
 def rejections(connection: Connection, agreement_number: int, most: int) -> list[Row]:
-    """Return rejected items, the open ones first; without their raw text, and without message for a role that may not read values."""
+    """Return rejected items without their text, the open ones first.
+
+    A role that may not read values gets no messages either.
+    """
     granted = one(connection, "select_rights_on_values")["granted"]
     name = "select_rejections" if granted else "select_rejection_reasons"
     return rows(connection, name, agreement_number=agreement_number, most=most)

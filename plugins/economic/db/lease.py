@@ -1,8 +1,9 @@
-"""One sync at a time: a lease with an expiry, and a fencing token that every writing transaction proves.
+"""One sync at a time: a lease with an expiry, and a fencing token that every writer proves.
 
-Airflow's own limits are courtesy only: backfills are counted apart, and after a killed worker two attempts of one task can run side by side. So
-the database that holds the data decides, by its own clock alone. The token grows with every taking, with every attempt and on release; a
-writer locks the lease row to its commit, so that a stale one can never commit after a newer one.
+Airflow's limits do not suffice: backfills are counted apart, and after a killed worker two attempts
+of one task can run at once. So the database that holds the data decides, by its own clock. The
+token grows when the lease is taken or released and with every attempt. A writer locks the lease row
+until its commit, so a stale writer can never commit after a newer one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ log = logging.getLogger(__name__)
 
 TTL_SECONDS = 300
 _LOOK_SECONDS = 0.05
-"""How often a forced sync looks who keeps the lease's row locked, once it has waited in vain."""
+"""How often a forced sync that was kept waiting looks for the session that locks the lease's row.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,9 @@ class Lease:
 
 
 def check_free(connection: Connection, agreement_number: int, sync_id: int) -> None:
-    """Say early that another sync runs, before anything is asked of e-conomic.
+    """Find out early whether another sync runs, before any request to e-conomic.
 
-    :raises LeaseBusy: it does.
+    :raises LeaseBusy: another sync runs.
     """
     with transaction(connection):
         run(connection, "insert_lease", agreement_number=agreement_number)
@@ -55,14 +57,15 @@ def acquire(
     ttl_seconds: float = TTL_SECONDS,
     reopen: Callable[[], Connection] | None = None,
 ) -> Lease:
-    """Take the lease for a sync that begins.
+    """Take the lease for a new sync.
 
-    A holder whose time ran out is closed as ``abandoned``; with ``force`` a live one is closed as ``superseded``, and its next write fails. A session
-    that keeps the lease's row locked for longer than the wait for a lock, frozen or busy, is ended by ``force``.
+    An expired holder is closed as ``abandoned``. With ``force`` a live holder is closed as
+    ``superseded``, and its next write fails. ``force`` also ends a session that keeps the lease's
+    row locked for longer than the lock timeout.
 
-    :param attempt: who takes it, for people: DAG run, task, try.
-    :param reopen: gives another connection, on which ``force`` ends the session in the way; without it nobody is ended.
-    :raises LeaseBusy: another sync holds it, its time has not run out, and ``force`` is not set.
+    :param attempt: DAG run, task and try, for people.
+    :param reopen: opens another connection, which ``force`` needs to end a session.
+    :raises LeaseBusy: another sync holds the lease, and ``force`` is not set.
     :raises LeaseLost: the sync's own row is closed already.
     """
 
@@ -90,9 +93,11 @@ def acquire(
 
 
 def _take_from(watcher: Connection, take: Callable[[Callable[[Row], object]], Lease]) -> Lease:
-    """Take the lease in a thread, while another connection ends the session that thread waits for.
+    """Take the lease in a thread, while another connection ends the session that blocks that
+    thread.
 
-    Only who waits can be asked for whom: so exactly the session in the way is ended, whatever it does, and no other company's.
+    Only a waiting session shows whom it waits for. So exactly that session is ended, and no other
+    company's.
     """
     waiting: list[Row] = []
     with ThreadPoolExecutor(1) as pool:
@@ -172,9 +177,11 @@ def enter(
     attempt: str,
     ttl_seconds: float = TTL_SECONDS,
 ) -> Lease:
-    """Go on with a sync in a new task attempt, shutting out any earlier one; an expired lease that nobody took is still ours.
+    """Resume a sync in a new task attempt, which shuts out any earlier one.
 
-    :raises LeaseLost: another sync holds the lease, or nobody does.
+    An expired lease that no other sync took can be entered.
+
+    :raises LeaseLost: another sync holds the lease, or none does.
     """
     with transaction(connection):
         found = row(
@@ -192,9 +199,9 @@ def enter(
 
 @contextmanager
 def fenced(connection: Connection, lease: Lease, ttl_seconds: float = TTL_SECONDS) -> Iterator[datetime]:
-    """One writing transaction under the lease, which it renews; gives the heartbeat it leaves there.
+    """Open a writing transaction that proves and renews the lease; yield the heartbeat it writes.
 
-    :raises LeaseLost: another attempt or another sync took over; nothing was written.
+    :raises LeaseLost: another attempt or sync took over; nothing was written.
     """
     with transaction(connection):
         held = row(
@@ -212,9 +219,10 @@ def fenced(connection: Connection, lease: Lease, ttl_seconds: float = TTL_SECOND
 
 
 def was_committed(connection: Connection, lease: Lease, heartbeat: datetime) -> bool:
-    """Whether the writing transaction that left this heartbeat was committed, when its COMMIT was not answered.
+    """Return whether the transaction with this heartbeat was committed, when its COMMIT got no
+    answer.
 
-    :raises LeaseLost: another attempt or another sync took over since; what became of that transaction no longer matters here.
+    :raises LeaseLost: another attempt or sync took over since.
     """
     with transaction(connection):
         now = one(
@@ -233,19 +241,19 @@ def was_committed(connection: Connection, lease: Lease, heartbeat: datetime) -> 
 
 
 def lock(connection: Connection, agreement_number: int) -> None:
-    """Lock the lease to the end of the caller's transaction, whoever holds it."""
+    """Lock the lease until the end of the caller's transaction, whoever holds it."""
     one(connection, "lock_lease", agreement_number=agreement_number)
 
 
 def release(connection: Connection, lease: Lease) -> None:
-    """Free the lease, within the transaction that closes the sync; freeing it twice does no harm."""
+    """Free the lease, within the transaction that closes the sync. Idempotent."""
     run(connection, "release_lease", agreement_number=lease.agreement_number, sync_id=lease.sync_id)
 
 
 def _displaceable(
     connection: Connection, agreement_number: int, sync_id: int, *, force: bool
 ) -> tuple[int, bool] | None:
-    """Lock the lease; the sync it would be taken from and whether that one is live, None when it is free."""
+    """Lock the lease; return its holder and whether that one is live, None when it is free."""
     now = one(connection, "lock_lease", agreement_number=agreement_number)
     if now["holder"] is None or now["holder"] == sync_id:
         return None

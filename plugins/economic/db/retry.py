@@ -1,8 +1,9 @@
-"""A writing transaction that PostgreSQL broke off is done again, when nothing was found wrong with it.
+"""Retries of writing transactions that were aborted through no fault of their own.
 
-Either the connection was lost, or somebody else was in the way (deadlock, serialization, lock timeout). Each time the transaction begins anew
-under the same fencing token, so that one which was overtaken meanwhile ends as it must. Whether a COMMIT that was never answered was
-done is read from the lease row: every writing transaction renews it, so its heartbeat is that of the last one committed.
+Either the connection was lost, or another transaction was in the way (deadlock, serialization, lock
+timeout). Every retry proves the same fencing token, so a writer that was overtaken stops. When a
+COMMIT got no answer, the lease row tells whether it was done: its heartbeat is that of the last
+committed transaction.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PAUSE_SECONDS = 0.5
 
 
 class Writer(Protocol):
-    """Who writes: on which connection, under which lease, and how to get another connection (None: it cannot)."""
+    """A writer: its connection, its lease, and how it gets another connection (None: it cannot)."""
 
     connection: Connection
     lease: Lease
@@ -40,11 +41,13 @@ class Writer(Protocol):
 
 
 def run_until_committed(writer: Writer, work: Callable[[], T]) -> T:
-    """Do ``work`` in one transaction under the lease, and again when it was broken off.
+    """Run ``work`` in one transaction under the lease, and retry it when the transaction is
+    aborted.
 
-    :param work: writes through ``writer.connection``, and leaves no other trace: it may be called more than once.
-    :raises LeaseLost: another attempt or another sync took over; nothing was written.
-    :raises DatabaseUnavailable: others were in the way each time; names them.
+    :param work: writes through ``writer.connection`` and has no other effect: it may run
+        repeatedly.
+    :raises LeaseLost: another attempt or sync took over; nothing was written.
+    :raises DatabaseUnavailable: a lock was not free at any retry; names who holds it.
     """
     repeats = 0
     while True:

@@ -17,12 +17,15 @@ from economic.records.totals import Totals
 class Counts:
     """Counts of one page, one phase or one whole sync; they add up with ``+``.
 
-    ``fetched`` is every item e-conomic delivered. It is always the sum of ``created``, ``updated``, ``unchanged``, ``failed``,
-    ``duplicates`` and ``discarded`` once a sync has ended. ``raw_changed`` is a part of ``unchanged``: only the raw item
-    differed. ``failed`` was rejected, by validation or by the database. ``degraded`` are stored with a field left out that did not hold
-    what it should: they are counted among the created, updated and unchanged too. ``discarded`` was fetched by a scan that was
-    started again. ``missing`` were marked as no longer shown; ``returned`` had been, and were shown again: they are counted among the others
-    too. Seconds are wall-clock seconds; ``peak_memory_mb`` is the largest of the task processes.
+    ``fetched`` is every item that e-conomic delivered. At the end of a sync it is the sum of
+    ``created``, ``updated``, ``unchanged``, ``failed``, ``duplicates`` and ``discarded``.
+    ``raw_changed`` is a part of ``unchanged``: only the raw item differed. ``failed`` was rejected,
+    by validation or by the database. ``discarded`` was fetched by a scan that was restarted.
+
+    ``degraded`` (stored with a field left out) and ``returned`` (missing before) are counted among
+    the created, updated and unchanged too. ``missing`` were marked as no longer shown.
+
+    Seconds are wall-clock seconds; ``peak_memory_mb`` is the largest of the task processes.
     """
 
     fetched: int = 0
@@ -54,7 +57,7 @@ class Counts:
 
     @property
     def stored(self) -> int:
-        """Items that are in ``invoice`` now because of this sync."""
+        """Items that this sync has put or found in ``invoice``."""
         return self.created + self.updated + self.unchanged
 
     @property
@@ -64,22 +67,23 @@ class Counts:
 
     @classmethod
     def from_json(cls, value: dict[str, Any] | None) -> Counts:
-        """Read what :meth:`to_json` wrote; keys of another version are left out."""
+        """Read what :meth:`to_json` wrote; ignore keys of another version."""
         known = {f.name for f in fields(cls)}
         return cls(**{key: number for key, number in (value or {}).items() if key in known})
 
     def to_json(self) -> dict[str, int | float]:
-        """Plain numbers by name, seconds to the millisecond."""
+        """Return plain numbers by name, seconds to the millisecond."""
         return {key: round(n, 3) if isinstance(n, float) else n for key, n in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
 class SyncStatistics:
-    """The result of one sync: what the XCom of the last task, the sync's row and the page show.
+    """The result of one sync, for the last task's XCom, the sync's row and the page.
 
-    ``complete`` is true only when the scan is proven to have seen every invoice that existed throughout it;
-    ``reconciled`` is None when e-conomic's totals could not be read, or the sync covered a range.
-    ``announced_syncs`` are those whose changes the event announces: this one, and earlier ones that no event has announced.
+    ``complete`` is true only when the scan is proven to have seen every invoice that existed
+    throughout. ``reconciled`` is None when e-conomic's totals could not be read, or the sync
+    covered a range. ``announced_syncs`` are this sync and earlier ones whose changes no event has
+    announced.
     """
 
     status: str
@@ -93,7 +97,7 @@ class SyncStatistics:
     announced_syncs: tuple[int, ...] = ()
 
     def to_xcom(self) -> dict[str, Any]:
-        """One flat dict of plain ints, floats, bools, strings and a list of ints: Airflow's XCom stores nothing else safely."""
+        """Return one flat dict of plain values: Airflow's XCom stores nothing else safely."""
         head = {
             "status": self.status,
             "sync_id": self.sync_id,
@@ -112,7 +116,7 @@ class SyncStatistics:
 class Owner(NamedTuple):
     """The DAG run that a sync belongs to, and its connection.
 
-    :param run_key: random text that Airflow keeps for the DAG run. Run ids alone are equal in every Airflow.
+    :param run_key: random text kept by Airflow for the DAG run: run ids are equal in every Airflow.
     """
 
     dag_id: str
@@ -123,7 +127,7 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SyncRun:
-    """The row of one sync, as it stands."""
+    """The row of one sync."""
 
     sync_id: int
     dag_id: str
@@ -165,18 +169,18 @@ class SyncRun:
 
 
 def open_sync_run(connection: Connection, **values: Any) -> int:
-    """Open the row of a new sync; its id."""
+    """Insert the row of a new sync; return its id."""
     return int(one(connection, "insert_sync_run", **values)["sync_id"])
 
 
 def sync_run(connection: Connection, sync_id: int) -> SyncRun | None:
-    """One sync's row."""
+    """Return one sync's row."""
     nobody = {"dag_id": None, "run_id": None, "run_key": None, "conn_id": None}
     return _sync_run(row(connection, "select_sync_run", sync_id=sync_id, **nobody))
 
 
 def sync_run_of(connection: Connection, owner: Owner) -> SyncRun | None:
-    """Return the newest sync that this very DAG run began with this connection."""
+    """Return the newest sync that this DAG run began with this connection."""
     return _sync_run(row(connection, "select_sync_run", sync_id=None, **owner._asdict()))
 
 
@@ -190,7 +194,7 @@ def _sync_run(found: Row | None) -> SyncRun | None:
 
 
 def totals_json(totals: Totals) -> dict[str, int | str | None]:
-    """E-conomic's totals as the sync's row keeps them: amounts as text."""
+    """Return e-conomic's totals for the sync's row: amounts as text."""
     remainder = None if totals.remainder_base is None else str(totals.remainder_base)
     return {
         "invoice_count": totals.invoice_count,
@@ -220,7 +224,7 @@ def close_sync_run(
     percentage: float | None = None,
     statistics: dict[str, Any] | None = None,
 ) -> bool:
-    """Close a running sync's row; whether it was open."""
+    """Close a running sync's row; return whether it was open."""
     stored = statistics if statistics is not None else counts and counts.to_json()
     closed = row(
         connection,
@@ -236,13 +240,15 @@ def close_sync_run(
 
 
 def age_seconds(connection: Connection, sync_id: int) -> float:
-    """Seconds since a sync began, by the database's clock."""
+    """Return the seconds since a sync began, by the database's clock."""
     found = sync_run(connection, sync_id)
     return 0.0 if found is None else found.age_seconds
 
 
 def latest_syncs(connection: Connection, agreement_number: int | None, conn_id: str, most: int) -> list[Row]:
-    """The latest syncs of an agreement, newest first, and those of its connection that never got to know it."""
+    """Return an agreement's latest syncs, newest first, with its connection's that never reached
+    one.
+    """
     return rows(
         connection,
         "select_latest_sync_runs",

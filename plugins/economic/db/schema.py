@@ -1,4 +1,4 @@
-"""The schema of the database: brought up to date in numbered steps, and checked before a sync relies on it."""
+"""The schema of the database: migrations in numbered steps, and the check for foreign objects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MADE_MEANWHILE = (
     psycopg.errors.DuplicateSchema,
     psycopg.errors.DuplicateTable,
 )
-"""What two first migrations at once end in, for one of them: there is no table yet that could be locked."""
+"""How one of two concurrent first migrations fails: there is no table yet that could be locked."""
 _SCRIPT_BEGIN = f"""\\set ON_ERROR_STOP on
 begin;
 set local statement_timeout = '{STATEMENT_TIMEOUT}';
@@ -47,10 +47,11 @@ def _some(things: list[str]) -> str:
 
 
 def migrate(connection: Connection) -> list[str]:
-    """Apply the steps that are missing, all in one transaction.
+    """Apply the missing steps in one transaction; a current schema is only read.
 
-    :return: the names of the steps applied; empty when the schema was current.
-    :raises SchemaMismatch: the schema is newer than this version, or a stranger's, or this role may not change it.
+    :return: the names of the steps applied.
+    :raises SchemaMismatch: the schema is newer, holds foreign objects, or this role may not change
+        it.
     """
     with transaction(connection):
         missing = missing_steps(connection)
@@ -83,7 +84,7 @@ def _apply(connection: Connection) -> list[str]:
 
 
 def script(steps: Sequence[Migration]) -> str:
-    """Return the SQL of steps for psql: all of them are applied, or none and psql fails."""
+    """Return the SQL of steps for psql, which applies all of them or none."""
     if not steps:
         return ""
     lock = "" if steps[0].version == 1 else statement("lock_migrations").decode()
@@ -95,7 +96,9 @@ def script(steps: Sequence[Migration]) -> str:
 
 
 def _refuse_strangers(connection: Connection) -> None:
-    """Refuse tables, triggers and the like that somebody made who could act with this role's rights through them."""
+    """Reject tables, triggers and the like through which another role could act with this one's
+    rights.
+    """
     found = rows(connection, "select_strangers")
     if found:
         things = _some([f"{one['thing']} ({one['owner'] or 'a rule'})" for one in found])
@@ -107,7 +110,7 @@ def _refuse_strangers(connection: Connection) -> None:
 
 
 def missing_steps(connection: Connection) -> list[Migration]:
-    """The steps that this version knows and the database has not seen.
+    """Return the steps that the database has not seen.
 
     :raises SchemaMismatch: the schema is newer than this version.
     """
@@ -122,7 +125,7 @@ def version(connection: Connection) -> int | None:
 
 
 def newest() -> int:
-    """The step that this version works with."""
+    """Return the step that this version works with."""
     return migrations()[-1].version
 
 

@@ -25,14 +25,15 @@ Row = dict[str, Any]
 
 STATEMENT_TIMEOUT = "300s"
 LOCK_TIMEOUT = "45s"
-"""Longer than the idle limit: whoever waits for a frozen client's lock gets it when that client is thrown out."""
+"""Longer than the idle limit: a lock held by a frozen client is free once that client is thrown
+out."""
 IDLE_TIMEOUT = "30s"
 READING_TIMEOUT = "5s"
 
 _OBSTRUCTED = {"40001", "40P01", "55P03"}
 """Serialization failure, deadlock, lock timeout."""
 _GONE = {"25006", "25P03", "57P01", "57P02", "57P03", "57P05"}
-"""Read-only since a failover, idle too long in a transaction, and the server's reasons for ending connections."""
+"""Read-only since a failover, idle in a transaction for too long, and ended by the server."""
 _STOPPING = {"53100": "The database's disk is full.", "53200": "The database is out of memory."}
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -48,7 +49,7 @@ class Migration(NamedTuple):
 
 
 def sql_folder() -> Path:
-    """Where the statements are: in the installed package, else in the checkout or next to a mounted ``plugins`` folder.
+    """Return the folder of the statements: in the installed package, else in the checkout.
 
     :raises FileNotFoundError: they are in neither place.
     """
@@ -67,13 +68,13 @@ def _files() -> dict[str, Path]:
 
 @cache
 def statement(name: str) -> bytes:
-    """Return the statement in ``NAME.sql``, whichever folder holds it, as the driver takes it."""
+    """Return the statement in ``NAME.sql``, whichever folder holds it."""
     return _files()[name].read_bytes()
 
 
 @cache
 def migrations() -> tuple[Migration, ...]:
-    """All steps of the schema, in order."""
+    """Return all steps of the schema, in order."""
     found = []
     for path in (sql_folder() / "schema").iterdir():
         if match := _MIGRATION.fullmatch(path.name):
@@ -82,10 +83,10 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def prepare(connection: Connection) -> Connection:
-    """Make a connection fit for the functions of this package: every transaction is opened on purpose, and nothing outlives it.
+    """Set a connection up for this package: transactions are opened explicitly, and leave no state.
 
-    No prepared statements: behind a transaction-pooling pgbouncer they would belong to another client's session. The lease
-    counts on reading what others have committed, whatever isolation the server or the role prefers.
+    Prepared statements are off: behind a transaction-pooling pgbouncer they would belong to another
+    client's session. The lease needs READ COMMITTED, whatever the server or the role prefers.
     """
     connection.autocommit = True
     connection.prepare_threshold = None
@@ -95,7 +96,7 @@ def prepare(connection: Connection) -> Connection:
 
 @contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
-    """Open one transaction, with its own limits and with the settings that this package relies on."""
+    """Open one transaction with this package's limits and settings."""
     with connection.transaction():
         run(connection, "set_transaction", statement=STATEMENT_TIMEOUT, lock=LOCK_TIMEOUT, idle=IDLE_TIMEOUT)
         yield
@@ -103,7 +104,7 @@ def transaction(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def reading(connection: Connection) -> Iterator[None]:
-    """One transaction that can write nothing, short enough for somebody who waits for it."""
+    """Open one read-only transaction, short enough for a person who waits."""
     connection.read_only = True
     with connection.transaction():
         limits = dict.fromkeys(("statement", "lock", "idle"), READING_TIMEOUT)
@@ -113,7 +114,7 @@ def reading(connection: Connection) -> Iterator[None]:
 
 @contextmanager
 def _limited(connection: Connection) -> Iterator[None]:
-    """Open a transaction for a statement that is run outside one: no statement is without limits."""
+    """Open a transaction unless one is open: no statement runs without limits."""
     if connection.info.transaction_status == TransactionStatus.IDLE:
         with transaction(connection):
             yield
@@ -122,14 +123,14 @@ def _limited(connection: Connection) -> Iterator[None]:
 
 
 def run(connection: Connection, name: str, /, **parameters: Any) -> int:
-    """Execute the statement ``name``; how many rows it returned or wrote."""
+    """Execute the statement ``name``; return how many rows it returned or wrote."""
     with _limited(connection), connection.cursor() as cursor:
         cursor.execute(statement(name), parameters or None)
         return cursor.rowcount
 
 
 def row(connection: Connection, name: str, /, **parameters: Any) -> Row | None:
-    """Execute the statement ``name``; its first row by column name, None when there is none."""
+    """Execute the statement ``name``; return its first row by column name, None without one."""
     with _limited(connection), connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement(name), parameters or None).fetchone()
 
@@ -143,16 +144,17 @@ def one(connection: Connection, name: str, /, **parameters: Any) -> Row:
 
 
 def rows(connection: Connection, name: str, /, **parameters: Any) -> list[Row]:
-    """Execute the statement ``name``; all its rows by column name."""
+    """Execute the statement ``name``; return all its rows by column name."""
     with _limited(connection), connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(statement(name), parameters or None).fetchall()
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Turn the driver's errors into this package's: retry, or stop and say why.
+    """Turn the driver's errors into this package's.
 
-    The driver's error is not chained to it: its text may hold a password or values of rows, and tracebacks are logged.
+    They are not chained: the driver's text may hold a password or row values, and tracebacks are
+    logged.
     """
     try:
         yield
@@ -161,10 +163,10 @@ def translate_errors() -> Iterator[None]:
 
 
 def error_text(error: psycopg.Error) -> str:
-    """Return what PostgreSQL reported, in a line, without DETAIL and CONTEXT, which hold values of rows.
+    """Return the error in one line, without DETAIL and CONTEXT, which may hold row values.
 
-    Of what the driver reports itself only known phrases are returned: its text quotes the connection string, and of a malformed one that
-    is the password.
+    Of the driver's own errors only known phrases are returned: its text quotes the connection
+    string, which may hold the password.
     """
     if error.diag.message_primary:
         return bounded(error.diag.message_primary, 300)
@@ -190,7 +192,7 @@ _PHRASES = {
     "connection is closed": "the connection is closed",
     "connection is lost": "the connection is lost",
 }
-"""What texts of the driver hold that we know, in words of our own. In another language, only the kind of the error is shown."""
+"""Parts of the driver's English texts, and what is shown for them."""
 _NOT_THERE = re.compile(r'(database|role) ".*" does not exist', re.DOTALL)
 
 
@@ -201,9 +203,10 @@ def _phrase(text: str) -> str | None:
 
 
 def to_economic_error(error: psycopg.Error) -> EconomicError:
-    """Return what a driver error means: whether trying again can help, and who must do what if not.
+    """Return this package's error: whether a retry can help, and what to do if not.
 
-    SQLSTATE classes: PostgreSQL's appendix "Error Codes". A refused connection carries none: see :mod:`economic.db.opening`.
+    SQLSTATE classes: PostgreSQL's appendix "Error Codes". A refused connection has none: see
+    :mod:`economic.db.opening`.
     """
     code = error.sqlstate or ""
     words = error_text(error)
@@ -231,11 +234,11 @@ def to_economic_error(error: psycopg.Error) -> EconomicError:
 
 
 def is_lost(connection: Connection, error: psycopg.Error) -> bool:
-    """Whether an error means that the connection is of no more use, but another one may be."""
+    """Return whether the connection cannot be used any more, but another one may work."""
     code = error.sqlstate or ""
     return connection.closed or code in _GONE or code.startswith("08")
 
 
 def is_obstructed(error: psycopg.Error) -> bool:
-    """Whether an error means that a transaction was broken off because of others, and may go through when it is done again."""
+    """Return whether a transaction was aborted because of others, so that a retry may succeed."""
     return error.sqlstate in _OBSTRUCTED

@@ -1,3 +1,3 @@
-"""Runs one sync from begin to end. Sees e-conomic through a protocol; imports neither Airflow nor the client."""
+"""Runs one sync, seeing e-conomic through a protocol. Imports neither Airflow nor the client."""
 
 from __future__ import annotations

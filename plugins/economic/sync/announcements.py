@@ -1,7 +1,8 @@
 """Which syncs' changes no event has announced yet.
 
-An event reaches Airflow only when the last task has succeeded there. So a sync's changes count as announced once Airflow has recorded that; what a
-sync stored before it failed is announced by the next one that ends. An event may come twice, and none is lost.
+An event reaches Airflow only when the last task has succeeded there. So changes count as announced
+once Airflow has recorded that. What a failed sync had stored is announced by the next one that
+ends. An event may come twice, and none is lost.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from economic.db.sql import Connection, row, rows, run, transaction
 
 
 def pending(connection: Connection, agreement_number: int) -> tuple[int, ...]:
-    """Return the syncs whose changes no recorded event has announced, within the caller's transaction if there is one."""
+    """Return the syncs whose changes no recorded event has announced."""
     found = rows(connection, "select_unannounced_syncs", agreement_number=agreement_number)
     return tuple(each["sync_id"] for each in found)
 
@@ -30,9 +31,10 @@ def statistics_of(
 ) -> dict[str, Any] | None:
     """Return the statistics of a sync that this DAG run has ended, None when it has not.
 
-    Its last task may die between that end and Airflow's taking note of it: the next try finds all done, and only the event is left to raise.
+    The last task may die between that end and Airflow's recording of it. Then the retry finds
+    everything done, and only the event is left to raise.
 
-    :param clear_number: of the DAG run; a run that was cleared since is not the same try.
+    :param clear_number: the DAG run's; a run that was cleared since works again.
     """
     found = row(
         connection, "select_ended_sync", sync_id=sync_id, clear_number=clear_number, **owner._asdict()

@@ -1,4 +1,4 @@
-"""One task attempt at work on a sync: what it was asked for, what it may write, and what it has spent."""
+"""One task attempt at work on a sync: what it may write, and what it has used."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ T = TypeVar("T")
 
 _HEARTBEAT_SECONDS = 20.0
 SCAN_VALID_FOR = timedelta(hours=1)
-"""An older scan is never stored: what it read may have changed since."""
+"""An older scan is never stored: its invoices may have changed since."""
 _WHOLE_PAGE = 10
 ENDS_A_SYNC = (LeaseLost, DatabaseUnavailable, psycopg.Error)
-"""A lost lease or database, which may show while e-conomic is waited for. Nothing else that goes wrong over names or totals ends a sync."""
+"""A lost lease or database ends a sync also while names or totals are read; other errors there do
+not."""
 
 
 class TrafficCounts(Protocol):
@@ -49,7 +50,7 @@ class TrafficCounts(Protocol):
 
 
 class Client(Protocol):
-    """What a sync asks of e-conomic; the hook is one."""
+    """What a sync needs of e-conomic; the hook implements it."""
 
     while_waiting: Callable[[], None]
 
@@ -73,7 +74,9 @@ class Client(Protocol):
 
 @dataclass(slots=True)
 class Attempt:
-    """One task attempt at work on a sync: its connection and how to get another, its lease, and the sync's row as of the last commit."""
+    """One task attempt at work on a sync: its connection, its lease, and the sync's row at the last
+    commit.
+    """
 
     connection: Connection
     lease: Lease
@@ -91,13 +94,13 @@ class Attempt:
 
     @property
     def counts(self) -> Counts:
-        """What the sync has counted so far, as of the last commit."""
+        """The sync's counts as of the last commit."""
         return self.run.counts
 
     def write(self, work: Callable[[], T]) -> T:
-        """Do ``work`` in one transaction under the lease, again when PostgreSQL breaks it off: see :mod:`economic.db.retry`.
+        """Run ``work`` in one transaction under the lease; see :mod:`economic.db.retry`.
 
-        :param work: writes through :attr:`connection`, which may be another one each time, and leaves no other trace.
+        :param work: writes through :attr:`connection` and has no other effect.
         """
         result = retry.run_until_committed(self, work)
         self._last_heartbeat = time.monotonic()
@@ -112,15 +115,17 @@ class Attempt:
             self.write(lambda: None)
 
     def staged(self) -> dict[int, StagedPage] | None:
-        """What is in staging, by page; None when it is not every row staged so far: a crash of PostgreSQL empties the table."""
+        """Return the staged pages, None when rows are missing: a crash of PostgreSQL empties the
+        table.
+        """
         expected = {page: rows for page, rows in enumerate(self.run.staged_rows, start=1) if rows}
         found = staging.pages(self.connection, self.run.sync_id)
         return found if {page: each.rows for page, each in found.items()} == expected else None
 
     def check_staging(self) -> dict[int, StagedPage]:
-        """What is in staging, by page, once it is sure to be whole.
+        """Return the staged pages.
 
-        :raises FatalError: it is not.
+        :raises FatalError: rows are missing.
         """
         found = self.staged()
         if found is None:
@@ -131,7 +136,7 @@ class Attempt:
         return found
 
     def check_agreement(self, client: Client) -> None:
-        """Make sure that the connection still reaches the sync's agreement, unless this attempt has asked already.
+        """Check once an attempt that the connection still reaches the sync's agreement.
 
         :raises AgreementMismatch: it was given another company's tokens since the sync began.
         """
@@ -142,9 +147,9 @@ class Attempt:
         self.knows_agreement = True
 
     def check_scan_age(self) -> None:
-        """Make sure, within a transaction, that what it stores was read lately.
+        """Check, within a transaction, that what it stores was read lately.
 
-        :raises ScanExpired: it was read too long ago: its DAG was paused, or its tasks queued for long.
+        :raises ScanExpired: it was not: the DAG was paused, or its tasks were queued for long.
         """
         scan = one(self.connection, "select_scan_age", sync_id=self.run.sync_id)
         if scan["age"] is None or scan["age"] > SCAN_VALID_FOR:
@@ -154,7 +159,10 @@ class Attempt:
             )
 
     def usage_since_commit(self, seconds: str) -> Counts:
-        """What was spent since the last commit: time (under the name of the phase), requests, memory."""
+        """Return time, requests and memory used since the last commit.
+
+        :param seconds: the count that takes the time.
+        """
         traffic = self.client.traffic if self.client is not None else None
         now = (traffic.requests, traffic.retries, traffic.bytes) if traffic else (0, 0, 0)
         requests, retries, size = (a - b for a, b in zip(now, self._reported, strict=True))
@@ -162,7 +170,7 @@ class Attempt:
         return replace(counts, **{seconds: time.monotonic() - self._clock})  # type: ignore[arg-type]  # a float field
 
     def apply_commit(self, counts: Counts, **changes: Any) -> None:
-        """Take over what a transaction wrote, after its commit."""
+        """Update this attempt with what a transaction wrote, after its commit."""
         self.run = replace(self.run, counts=counts, **changes)
         if self.client is not None:
             traffic = self.client.traffic
@@ -171,35 +179,40 @@ class Attempt:
 
 
 def nothing_usable(rejected: int, of: int) -> bool:
-    """Return whether a page holds nothing that can be stored: then the API or the table is not the one this version knows.
+    """Return whether a page holds nothing that can be stored.
 
-    A few items may all be bad by chance; ten are not.
+    A few items may all be bad by chance. If ten are, the API or the table is not the expected one.
     """
     return rejected == of >= _WHOLE_PAGE
 
 
 def in_words(error: Exception) -> str:
-    """Return what went wrong, for a message; of an unexpected error its type only, since its text may hold anything."""
+    """Return an error's message; of an unexpected error its type only, since its text may hold
+    anything.
+    """
     return error.message if isinstance(error, EconomicError) else f"unexpected {type(error).__name__}"
 
 
 def peak_memory_mb() -> float:
-    """Most memory this process ever held, in MB."""
+    """Return the most memory this process ever held, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
 
 
 def counted(number: int, thing: str) -> str:
-    """A number with its noun, in words for people: ``1 invoice``, ``22,500 invoices``."""
+    """Return a number with its noun: ``1 invoice``, ``22,500 invoices``."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def stored_counts(counts: Counts) -> Jsonb:
-    """Counts as the sync's row keeps them."""
+    """Return counts for the sync's row."""
     return Jsonb(counts.to_json())
 
 
 def percentage(counts: Counts, results: int) -> float:
-    """How much of a sync is done: each invoice counts once when fetched and once when stored. 100 is said at the end only."""
+    """Return how much of a sync is done: each invoice counts once fetched and once stored.
+
+    Only an ended sync shows 100.
+    """
     done = counts.fetched - counts.discarded + counts.stored
     return min(99.9, round(100.0 * done / (2 * results), 1)) if results else 0.0

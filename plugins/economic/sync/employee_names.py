@@ -1,4 +1,4 @@
-"""Employee names: the list, fetched and stored; and phase three, which names the remaining invoices and ends the sync."""
+"""Employee names: the list, and phase three, which names invoices and ends the sync."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ log = logging.getLogger(__name__)
 
 _MOST_PAGES = 250
 STRETCH = 5_000
-"""Names are written in transactions of at most this many invoices."""
+"""How many invoices are named in one transaction at most."""
 
 
 def populate_employee_names(attempt: Attempt, client: Client, cache_seconds: int) -> SyncStatistics:
     """Name the invoices that lack their employee's name or have an older one, and end the sync.
 
-    Most were stored with the name. Left are employees who were renamed, and those whose names could not be had before. A name is never
-    taken away. When e-conomic does not answer, the stored names serve and the sync ends ``completed_with_errors``.
+    Most invoices were stored with the name. Left are those of renamed employees, and those whose
+    names could not be fetched before. A name is never removed. When e-conomic does not answer, the
+    stored names are used and the sync ends ``completed_with_errors``.
     """
     attempt.write(lambda: _note(attempt, attempt.counts))
     problem = refresh_employees(attempt, client, cache_seconds)
@@ -63,13 +64,14 @@ def _note(attempt: Attempt, counts: Counts) -> None:
 def refresh_employees(
     attempt: Attempt, client: Client, cache_seconds: int, *, attempts: int | None = None
 ) -> str | None:
-    """Ask for the employees unless the stored list still serves.
+    """Fetch the employees unless the stored list is recent enough.
 
-    Without the names a sync is whole: no failure to get them ends it, except a lost lease or database.
+    A sync is complete without the names: only a lost lease or database ends it here.
 
-    :param cache_seconds: how long a list serves. One that was asked for by this sync always does; a forced sync takes no older one.
-    :param attempts: how often each request is tried, when not as often as others.
-    :return: what went wrong, None when nothing did.
+    :param cache_seconds: how long a list may be used. A list fetched by this sync may always be
+        used; a forced sync uses no older one.
+    :param attempts: how often each request is tried, when not the usual number.
+    :return: the problem, None without one.
     """
     age = runs.age_seconds(attempt.connection, attempt.run.sync_id)
     serves = age if attempt.run.force else max(age, cache_seconds)

@@ -1,4 +1,4 @@
-"""The end of a sync that went through."""
+"""The end of a successful sync."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 
 def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
-    """Close a sync that went through: its statistics stored, staging emptied, the lease freed, in one transaction.
+    """Close a sync: store its statistics, empty staging and free the lease, in one transaction.
 
-    Changes that no event has announced yet, also those of earlier syncs that failed, are this sync's to announce.
+    It announces the changes that no event has announced yet, also those of earlier, failed syncs.
 
-    :param problem: what did not work although every invoice is stored, in words; None when all did.
+    :param problem: what failed although every invoice is stored; None when nothing did.
     """
     now = attempt.run
     spent = attempt.counts + attempt.usage_since_commit("names_seconds")

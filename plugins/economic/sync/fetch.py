@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 
 MOST_SCANS = 2
 MOST_TAILS = 3
-"""How often the end of the books is read again because the totals count more than was seen."""
+"""How often the end of the list is read again because the totals count more than was seen."""
 
 
 def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds: int) -> dict[str, Any]:
-    """Scan e-conomic's booked invoices into staging; an earlier attempt's scan is gone on with after its last committed page.
+    """Scan e-conomic's booked invoices into staging; resume an earlier attempt after its last page.
 
-    :param cache_seconds: how long the stored list of employees serves; then it is asked for again, so that invoices are stored with the names.
-    :return: the task's XCom: sync id, agreement, and what was counted.
-    :raises ContractChanged: nothing on a page can be read, or the paging does not keep its word.
+    :param cache_seconds: how long the stored list of employees may be used.
+    :return: the task's XCom: sync id, agreement and counts.
+    :raises ContractChanged: nothing on a page can be read, or the paging is not as documented.
     """
     log.info("Starting invoice sync from E-conomic API")
     if attempt.staged() is None:
@@ -41,7 +41,7 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
     while not complete and attempt.run.scan_number < MOST_SCANS:
         _start_again(attempt, "invoices were booked or removed among those read")
         complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
-    # Tried once only, not to keep the invoices waiting: what is not there now is asked for again in phase three.
+    # Tried once, so that the invoices do not wait: phase three tries again.
     refresh_employees(attempt, client, cache_seconds, attempts=1)
     counts = attempt.counts + attempt.usage_since_commit("fetch_seconds")
     words = "all of them" if complete else "not proven to be all"
@@ -72,7 +72,8 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
 def _scan_to_the_totals(attempt: Attempt, client: Client, page_size: int) -> tuple[bool, int, Totals | None]:
     """Scan until neither e-conomic's count nor its totals count more invoices than were seen.
 
-    :return: whether the scan is proven complete, e-conomic's count, and its totals if they were read.
+    :return: whether the scan is proven complete, e-conomic's count, and its totals if they were
+        read.
     """
     complete, count = _scan_to_the_end(attempt, client, page_size)
     if attempt.run.scope != "full":
@@ -82,7 +83,7 @@ def _scan_to_the_totals(attempt: Attempt, client: Client, page_size: int) -> tup
         seen = attempt.run.scan_seen
         if totals is None or not complete or totals.invoice_count <= seen:
             break
-        # Booked after the count: above the cursor, so they only need to be read as well.
+        # Booked after the count, so above the cursor: only these need to be read as well.
         complete, count = _scan_to_the_end(attempt, client, page_size)
         if attempt.run.scan_seen == seen:
             break
@@ -91,11 +92,13 @@ def _scan_to_the_totals(attempt: Attempt, client: Client, page_size: int) -> tup
 
 
 def _scan_to_the_end(attempt: Attempt, client: Client, page_size: int) -> tuple[bool, int]:
-    """Scan until e-conomic counts as many invoices as were seen; whether it does, and its count."""
+    """Scan until e-conomic counts as many invoices as were seen; return whether it does, and its
+    count.
+    """
     _scan(attempt, client, page_size)
     count = _count(attempt, client)
     if count > attempt.run.scan_seen and not attempt.run.scan_drifted:
-        # Booked after the last page was read: above the cursor, so they only need to be read as well.
+        # Booked after the last page, so above the cursor: only these need to be read as well.
         _scan(attempt, client, page_size)
         count = _count(attempt, client)
     return count == attempt.run.scan_seen and not attempt.run.scan_drifted, count
@@ -109,7 +112,7 @@ def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
     now = attempt.run
 
     def get(cursor: int | None) -> CollectionPage:
-        # Here the page before is gone, so this looks through little; see _collector_paused.
+        # The previous page is freed by now, so little is searched; see _collector_paused.
         gc.collect(1)
         log.info("Fetching page %d from E-conomic", len(attempt.run.staged_rows) + 1)
         return client.invoices_above(
@@ -130,7 +133,9 @@ def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Let no full garbage collection search a page's many objects: they hold no cycles, and all of Airflow would be searched with them."""
+    """Pause garbage collection: a page's many objects hold no cycles, and a full run searches them
+    all.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -141,7 +146,7 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _start_again(attempt: Attempt, why: str) -> None:
-    """Throw the scan away and begin at the first page: what it had fetched is counted as discarded."""
+    """Discard the scan and begin at the first page."""
     now = attempt.counts
     discarded = now.fetched - now.discarded
     counts = (
@@ -174,7 +179,7 @@ def _start_again(attempt: Attempt, why: str) -> None:
 
 
 def _totals(client: Client) -> Totals | None:
-    """e-conomic's own totals, or None: without them the copy is complete all the same, only not reconciled."""
+    """Return e-conomic's totals, or None: without them the copy is not reconciled."""
     try:
         return client.totals()
     except ENDS_A_SYNC:

@@ -1,6 +1,7 @@
-"""A sync from begin to end: who may run, how a task attempt goes on with it, and how it is closed.
+"""A sync from begin to end: who may run, how a task attempt resumes it, and how it is closed.
 
-The three phases live beside this module: :mod:`economic.sync.fetch`, :mod:`economic.sync.upsert` and :mod:`economic.sync.employee_names`.
+The three phases are :mod:`economic.sync.fetch`, :mod:`economic.sync.upsert` and
+:mod:`economic.sync.employee_names`.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from economic.sync.request import SyncRequest
 log = logging.getLogger(__name__)
 
 RESUMABLE_FOR = timedelta(minutes=15)
-"""A scan goes on where an earlier attempt stopped only within this time: its pages would mix too distant moments."""
+"""A scan is resumed only within this time: its pages would mix too distant moments."""
 ORPHANED_AFTER_SECONDS = 1200
-"""A running row without a lease that was silent for longer belongs to a process that is gone: it would have spoken or failed by then."""
+"""A running row without a lease that was not updated for longer belongs to a dead process."""
 WAITING_FOR_SECONDS = 180
-"""A waiting sync that has not looked for so long is not waiting any more: its process or its run is gone."""
+"""A waiting sync that has not polled for longer is not waiting any more."""
 
 
 def _ignore(sync_id: int) -> None:
-    """Whoever does not need to know the sync before it has begun."""
+    """Ignore the sync's id."""
 
 
 def begin(
@@ -40,15 +41,14 @@ def begin(
     reopen: Callable[[], Connection] | None = None,
     opened: Callable[[int], object] = _ignore,
 ) -> Attempt:
-    """Open a sync, or go on with the one that an earlier attempt of this DAG run left unfinished.
+    """Open a sync, or resume the one that an earlier attempt of this DAG run left unfinished.
 
-    :param reopen: gives another connection when this one is lost between begin and end.
-    :param opened: is told which sync is this attempt's own, for :func:`wait`, :func:`note_failure` and :func:`close` when begin fails. An attempt
-        that was believed to be dead must not close the sync of the one that took its place.
-
+    :param reopen: opens another connection when this one is lost.
+    :param opened: called with this attempt's own sync, for :func:`wait`, :func:`note_failure` and
+    :func:`close` when begin fails. An attempt must not close the sync of the one that replaced it.
     :raises SchemaMismatch: the tables are not usable.
-    :raises LeaseBusy: another sync of the agreement runs; the new sync's row stays open for :func:`wait` or :func:`close`.
-    :raises AgreementMismatch: the connection suddenly reaches another agreement.
+    :raises LeaseBusy: another sync of the agreement runs; the new sync's row stays open.
+    :raises AgreementMismatch: the connection reaches another agreement than before.
     """
     schema.migrate(connection)
     before = runs.sync_run_of(connection, request.owner)
@@ -97,7 +97,7 @@ def begin(
 
 
 def _yield_to_waiting_full_sync(connection: Connection, conn_id: str, sync_id: int) -> None:
-    """Let a full sync go first that waits for its turn: a backfill's many runs would leave it none.
+    """Let a waiting full sync go first: a backfill's many runs would leave it no turn.
 
     :raises LeaseBusy: one waits.
     """
@@ -117,9 +117,9 @@ def _yield_to_waiting_full_sync(connection: Connection, conn_id: str, sync_id: i
 
 
 def _was_displaced(before: SyncRun, request: SyncRequest) -> bool:
-    """Whether a newer sync displaced a forced one before Airflow tried it again; a person who clears the run means to force.
+    """Return whether a newer sync displaced a forced one before this retry of it.
 
-    A try after that one finds its row instead, which was not forced any more.
+    The row of a further retry was not forced any more. A person who clears the run means to force.
     """
     displaced = before.status == "superseded" or not before.force
     return request.force and displaced and before.clear_number == request.clear_number
@@ -135,7 +135,7 @@ def _renewal(connection: Connection, lease: Lease | None) -> Callable[[], None]:
 
 
 def open_row(connection: Connection, request: SyncRequest) -> int:
-    """Open the row of a new sync, and close those of its connection that a crash left open."""
+    """Open the row of a new sync, and close those that a crash left open."""
     with transaction(connection):
         sync_id = runs.open_sync_run(
             connection,
@@ -163,7 +163,7 @@ def open_row(connection: Connection, request: SyncRequest) -> int:
 
 
 def _resume(connection: Connection, before: SyncRun, request: SyncRequest) -> Lease | None:
-    """The lease of the sync that an earlier attempt left in its scan, when that scan may be gone on with."""
+    """Enter the lease of the sync that an earlier attempt left, if its scan can be resumed."""
     if before.status != "running" or before.phase == "waiting":
         return None
     same = (before.scope, before.date_from, before.date_to) == (
@@ -208,11 +208,11 @@ def join(
     client: Client | None = None,
     reopen: Callable[[], Connection] | None = None,
 ) -> Attempt:
-    """Go on with a sync in one of its later tasks.
+    """Resume a sync in one of its later tasks.
 
-    :param owner: the DAG run that asks, and its connection.
-    :param reopen: gives another connection when this one is lost.
-    :raises SyncEnded: the sync is over, or not this DAG run's; nothing may be written on its behalf.
+    :param owner: the DAG run and its connection.
+    :param reopen: opens another connection when this one is lost.
+    :raises SyncEnded: the sync is over, or not this DAG run's.
     :raises LeaseLost: another sync took over.
     """
     found = runs.sync_run(connection, sync_id)
@@ -238,19 +238,19 @@ def _attempt(
 
 
 def latest(connection: Connection, owner: Owner) -> int | None:
-    """Return the newest sync that a DAG run began with its connection, None when it has begun none."""
+    """Return the newest sync that a DAG run began with its connection, None without one."""
     found = runs.sync_run_of(connection, owner)
     return None if found is None else found.sync_id
 
 
 def note_failure(connection: Connection, sync_id: int, message: str) -> None:
-    """Note on a running sync why an attempt failed that will be tried again."""
+    """Note on a running sync why an attempt failed that will be retried."""
     with transaction(connection):
         run(connection, "update_sync_run_message", sync_id=sync_id, message=message)
 
 
 def wait(connection: Connection, sync_id: int, message: str) -> float:
-    """Note that a sync waits for the one that holds the lease; for how many seconds it has waited."""
+    """Note that a sync waits for the lease; return for how many seconds it has waited."""
     with transaction(connection):
         run(connection, "update_sync_run_waiting", sync_id=sync_id, message=message)
     return runs.age_seconds(connection, sync_id)
@@ -259,7 +259,7 @@ def wait(connection: Connection, sync_id: int, message: str) -> float:
 def close(
     connection: Connection, sync_id: int, status: str, message: str, lease: Lease | None = None
 ) -> None:
-    """Close a sync that will not be tried again, and free its lease in the same transaction.
+    """Close a sync that will not be retried, and free its lease in the same transaction.
 
     :param lease: the lease of the attempt that closes, if it had one.
     :raises LeaseLost: another attempt or sync took that lease over; nothing was closed.
@@ -269,7 +269,7 @@ def close(
         return
     with transaction(connection) if lease is None else leases.fenced(connection, lease):
         if lease is None and found.agreement_number is not None:
-            # The lease's row before the sync's, as everywhere: two that lock them crosswise deadlock.
+            # The lease's row before the sync's, as everywhere, to avoid deadlocks.
             leases.lock(connection, found.agreement_number)
         runs.close_sync_run(connection, found.sync_id, status, message)
         if found.agreement_number is not None:

@@ -1,8 +1,9 @@
-"""How a complete scan of the booked invoices goes.
+"""A complete scan of the booked invoices.
 
-Key-set paging: each request asks for the lowest numbers above the highest one seen (``sort=bookedInvoiceNumber``,
-``filter=bookedInvoiceNumber$gt:LAST``). So every invoice that exists during the whole scan is delivered exactly once, whatever is
-booked or removed meanwhile; paging by offset skips or repeats then.
+Key-set paging: each request asks for the lowest numbers above the highest one seen
+(``sort=bookedInvoiceNumber``, ``filter=bookedInvoiceNumber$gt:LAST``). So every invoice that exists
+during the whole scan is delivered exactly once. Paging by offset skips or repeats invoices when
+others are booked or removed meanwhile.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from economic.records.invoice import invoice_number
 log = logging.getLogger(__name__)
 
 _MOST_BOOKED_MEANWHILE = 1000
-"""A scan may meet twice as many invoices as were announced at its start, and so many more; beyond that it would never end."""
+"""A scan may meet twice as many invoices as announced at its start, and this many more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanPosition:
-    """How far a scan has come: what a later attempt needs to go on from here.
+    """How far a scan has come.
 
     :param cursor: the highest invoice number seen; None before the first page.
     :param pages: pages read.
-    :param seen: distinct items read, those without a usable number included.
+    :param seen: distinct items read, with those without a usable number.
     """
 
     cursor: int | None = None
@@ -43,8 +44,8 @@ class Page:
     :param numbered: those of them that have a number, by it.
     :param duplicates: items left out because their number came more than once.
     :param position: where the scan stands after this page.
-    :param results: how many invoices the whole scan will deliver, as e-conomic says now.
-    :param changed_during_scan: whether something was booked below the cursor or removed since the scan began.
+    :param results: how many invoices the whole scan will deliver, as e-conomic counts now.
+    :param changed_during_scan: whether an invoice below the cursor was booked or removed.
     """
 
     number: int
@@ -62,11 +63,12 @@ def scan_pages(
 ) -> Iterator[Page]:
     """Read page after page until e-conomic has no more.
 
-    :param get: asks for the page above a cursor (None for the first).
-    :param page_size: how many items were asked for.
+    :param get: returns the page above a cursor (None for the first).
+    :param page_size: how many items are requested.
     :param start: where an earlier attempt stopped; ``ScanPosition()`` for a new scan.
-    :param whole: whether the scan covers all booked invoices: then each page's ``resultsWithoutFilter`` is checked against what was seen.
-    :raises ContractChanged: the answers are not sorted or filtered as asked, so the scan could miss invoices or never end.
+    :param whole: whether the scan covers all booked invoices: then each page's
+        ``resultsWithoutFilter`` is checked against what was seen.
+    :raises ContractChanged: the items are not sorted or filtered, so the scan could miss some.
     """
     position = start
     most: int | None = None
@@ -96,7 +98,7 @@ def scan_pages(
         if not more:
             return
         position = page.position
-        # A page is some hundred thousand objects: it must not be there still while the next one is read.
+        # Free the page's many objects before the next page is read.
         del envelope, page
 
 
@@ -104,7 +106,7 @@ def _page(envelope: CollectionPage, before: ScanPosition, *, whole: bool, more: 
     number = before.pages + 1
     items = envelope.items
     if more:
-        # Above the cursor, the next page shows items at the end without a number again: they are taken there.
+        # The next page shows trailing items without a number again: they are taken there.
         end = len(items)
         while end and invoice_number(items[end - 1]) is None:
             end -= 1
@@ -132,7 +134,7 @@ def _page(envelope: CollectionPage, before: ScanPosition, *, whole: bool, more: 
         kept[key] = item
         highest = key if highest is None else max(highest, key)
     seen = before.seen + len(kept) + len(unnumbered)
-    # Both counts are of one moment: what the filter hides is what lies at or below the cursor, and that we have seen.
+    # The filter hides what lies at or below the cursor: exactly the invoices seen so far.
     hidden = (
         None
         if envelope.results_without_filter is None

@@ -1,4 +1,4 @@
-"""The end of phase two: what is gone from e-conomic is marked, and the copy is compared with e-conomic's own totals."""
+"""The end of phase two: mark missing invoices, and compare the copy with e-conomic's totals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOLERATED_REJECTIONS = 50
 _TOLERATED_SHARE = 0.01
 _FEWEST_GONE = 10
 _SHARE_GONE = Decimal("0.005")
-"""If more invoices than this disappear at once, assume a bad answer and mark none: booked invoices do not vanish."""
+"""If more invoices than this disappear at once, assume a bad response and mark none."""
 _MOST_LOGGED = 100
 _CENT = Decimal("0.01")
 _ALL_DIGITS = Context(prec=150_000)
@@ -34,7 +34,7 @@ _IN_THE_LOG = {
 
 
 def reconcile(attempt: Attempt) -> None:
-    """Mark what a proven complete full scan did not show, compare with e-conomic's totals, and note both, in one transaction."""
+    """Mark missing invoices and compare with e-conomic's totals, in one transaction."""
     counts, reconciled, verdict, warning = attempt.write(lambda: _write(attempt))
     attempt.apply_commit(counts, reconciled=reconciled, verdict=verdict, warning=warning)
     # The verdict holds sums, and who may read a task's log need not be allowed to read sums.
@@ -88,17 +88,17 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
 
 
 def too_many_rejected(rejected: int, of: int) -> bool:
-    """Return whether so many of a sync's invoices were rejected that what it did not see is not proof of anything."""
+    """Return whether so many invoices were rejected that the scan proves nothing."""
     return rejected > max(_TOLERATED_REJECTIONS, int(of * _TOLERATED_SHARE))
 
 
 def _holds_what_was_shown(attempt: Attempt, held: StoredTotals) -> bool:
-    """Whether the counts alone prove that nothing is gone: each invoice that was shown is stored, and no more are held than were shown."""
+    """Return whether the counts alone prove that nothing is gone."""
     return not attempt.counts.failed and held.invoice_count == sum(attempt.run.staged_rows)
 
 
 def holdings_json(held: StoredTotals) -> dict[str, int | str | dict[str, int] | None]:
-    """What is held, as the sync's row keeps it: amounts as text."""
+    """Return the stored totals for the sync's row: amounts as text."""
     return {key: str(value) if isinstance(value, Decimal) else value for key, value in asdict(held).items()}
 
 
@@ -128,12 +128,14 @@ def _mark_missing(attempt: Attempt, held: StoredTotals) -> tuple[int, str | None
 
 
 def most_missing(held: int) -> int:
-    """Return how many of the invoices held may be marked missing at once unless a person accepts it: never most of them."""
+    """Return how many invoices may be marked missing at once unless a person accepts more."""
     return min(max(_FEWEST_GONE, int(held * _SHARE_GONE)), held // 2)
 
 
 def _obstacle(gone: MissingCandidates, most: int, held: StoredTotals, totals: Totals | None) -> str | None:
-    """Return the evidence against marking the invoices that are gone from the list, None when there is none."""
+    """Return the evidence against marking the invoices that are gone from the list, None without
+    any.
+    """
     expected = held.invoice_count + held.unheld_count - gone.count
     if totals is not None and totals.invoice_count > expected:
         return f"but its totals still count {totals.invoice_count:,}"
@@ -153,13 +155,14 @@ def _verdict(attempt: Attempt, held: StoredTotals, warning: str | None) -> tuple
 
 
 def compare(theirs: Totals, ours: StoredTotals, *, complete: bool, unmarked: bool) -> tuple[bool, str]:
-    """Whether the copy agrees with e-conomic's totals, and how it stands, in words.
+    """Return whether the copy agrees with e-conomic's totals, and the verdict in words.
 
-    An invoice that was refused and never stored counts as known by number, but its amount is not in the copy's sum: while one is open, the copy is
-    not called reconciled. What is unpaid is told, but decides nothing: it moves with every payment.
+    A rejected invoice that was never stored is known by number only, so a copy with one is not
+    reconciled. What is unpaid is shown and decides nothing: it changes with every payment.
 
     :param complete: whether the scan is proven to have seen every invoice.
-    :param unmarked: whether invoices are gone from e-conomic's list that were not marked missing: then nothing agrees.
+    :param unmarked: whether invoices are gone from the list and not marked missing: nothing agrees
+        then.
     """
     count = theirs.invoice_count - ours.invoice_count - ours.unheld_count
     net = _cents(theirs.net_amount_base) - _cents(ours.net_amount_base)

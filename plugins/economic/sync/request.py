@@ -20,13 +20,14 @@ KNOWN_CONF = frozenset({"force", "accept_missing", "date_from", "date_to"})
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """What is to be synced, for which DAG run.
+    """What to sync, for which DAG run.
 
     :param run_key: see :class:`economic.db.runs.Owner`.
     :param clear_number: how often the DAG run was cleared.
-    :param attempt: which task attempt asks, for people: task and try.
-    :param date_from: only invoices dated this day or later; with neither date the sync is a full one.
-    :param force: take the lease from a live sync, and do not trust the employee cache.
+    :param attempt: task and try, for people.
+    :param date_from: sync only invoices dated this day or later; without dates the sync is a full
+        one.
+    :param force: take the lease from a live sync, and do not use the employee cache.
     :param accept_missing: mark invoices missing however many are gone from e-conomic's list.
     """
 
@@ -55,13 +56,14 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class DagRunInfo:
-    """A DAG run, as far as it matters here.
+    """The facts of a DAG run that a request depends on.
 
-    :param run_key: random text that Airflow keeps for this DAG run.
+    :param run_key: random text kept by Airflow for this DAG run.
     :param clear_number: how often the DAG run was cleared.
-    :param run_type: ``scheduled``, ``manual``, ``backfill``, ...; never told from the run id, which a repeated run keeps.
-    :param due: its logical date; when it has none, the moment after which it may run.
-    :param conf: what was given when it was triggered.
+    :param run_type: ``scheduled``, ``manual``, ``backfill``; a repeated run keeps its id but not
+        its type.
+    :param due: its logical date, or else the moment after which it may run.
+    :param conf: the configuration it was triggered with.
     :param params: the same on top of the defaults.
     """
 
@@ -76,12 +78,12 @@ class DagRunInfo:
 
 
 def build_request(dag_run: DagRunInfo, *, conn_id: str, schedule: str | None, attempt: str) -> SyncRequest:
-    """The request for a sync.
+    """Return the request for a sync.
 
-    A backfill's run reads the invoices dated from the day of the tick before its own to the day of its own: days overlap, which does no harm, and
-    none is left out. Dates in its conf go before that.
+    A backfill's run reads the invoices dated from the day of the previous tick to the day of its
+    own. The overlap does no harm, and no day is left out. Dates in the conf take precedence.
 
-    :raises ConfigurationError: the conf has an unknown key, or dates that make no range.
+    :raises ConfigurationError: the conf has an unknown key, or dates that do not form a range.
     """
     unknown = sorted(set(dag_run.conf) - KNOWN_CONF)
     if unknown:

@@ -1,4 +1,4 @@
-"""One page into staging: what came unchanged, what is parsed, which fields are left out, what is rejected."""
+"""One page into staging: its items are unchanged, parsed or rejected."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _MOST_LOGGED = 20
 class _TriagedPage:
     """The items of a page.
 
-    :param unchanged: numbers of those that came exactly as they are stored.
-    :param others: those that must be parsed.
-    :param degraded: of those, by number, the fields that were left out.
-    :param rejected: of those, the ones that cannot be stored.
+    :param unchanged: numbers of the items that are stored exactly so.
+    :param others: items that must be parsed.
+    :param degraded: by number, the fields that parsing left out.
+    :param rejected: those that cannot be stored.
     """
 
     unchanged: list[int]
@@ -38,7 +38,7 @@ class _TriagedPage:
     rejected: list[Rejection] = field(default_factory=list)
 
     def parse(self) -> Iterator[Invoice]:
-        """Parse the others, one after the other; what cannot be an invoice is rejected."""
+        """Yield the others as invoices; what cannot be one is rejected."""
         self.degraded.clear()
         self.rejected.clear()
         for item in self.others:
@@ -58,7 +58,9 @@ class _TriagedPage:
 
 
 def stage(attempt: Attempt, page: Page) -> None:
-    """Validate one page and commit it: invoices, rejections, position, counts and progress together."""
+    """Validate one page and commit it: invoices, rejections, position, counts and progress
+    together.
+    """
     counts, triaged = attempt.write(lambda: _write_page(attempt, page))
     attempt.apply_commit(
         counts,
@@ -141,7 +143,7 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
 
 
 def _triage(attempt: Attempt, page: Page) -> _TriagedPage:
-    """Separate the items that came as they are stored from those that must be parsed; a forced sync parses all."""
+    """Separate unchanged items from those that must be parsed; a forced sync parses all."""
     stored = (
         {}
         if attempt.run.force

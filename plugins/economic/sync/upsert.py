@@ -1,4 +1,4 @@
-"""Phase two: staging into ``invoice``, a transaction a page, around single rows that the database refuses."""
+"""Phase two: staging into ``invoice``, one transaction a page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 _WRONG_TABLE = "Look for a constraint or trigger on economic.invoice that is not this package's."
 MOST_PAGES_TOGETHER = 100
-"""Pages that hold nothing but invoices known again are taken together, up to so many."""
+"""How many pages of unchanged invoices are counted in one transaction at most."""
 
 
 @dataclass(slots=True)
@@ -43,14 +43,15 @@ class _PageResult:
 
 
 def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
-    """Take every staged page over into ``invoice``, then compare the copy with e-conomic's totals.
+    """Store every staged page in ``invoice``, then compare the copy with e-conomic's totals.
 
-    Only rows that differ are written. A row the database refuses is found by halving its page and set aside; the others go on.
+    Only rows that differ are written. A row that PostgreSQL rejects is found by bisection of its
+    page and kept aside; the others are stored.
 
     :return: the task's XCom: created, updated, unchanged, failed, missing, reconciled.
-    :raises FatalError: staging is not whole any more (PostgreSQL crashed meanwhile).
+    :raises FatalError: staged rows are missing (PostgreSQL crashed meanwhile).
     """
-    to_compare = {page for page, staged in attempt.check_staging().items() if staged.known < staged.rows}
+    to_compare = {page for page, staged in attempt.check_staging().items() if staged.unchanged < staged.rows}
     while (page := attempt.run.stored_pages + 1) <= len(attempt.run.staged_rows):
         if page in to_compare:
             _store_page(attempt, page)
@@ -111,7 +112,7 @@ def _stop_if_nothing_usable(refused: list[Rejection], rows: int) -> None:
 
 
 def _pass_known_pages(attempt: Attempt, first: int, to_compare: set[int]) -> None:
-    """Count a stretch of pages as stored that hold nothing but invoices known again: there is nothing to write."""
+    """Count a range of pages of unchanged invoices as stored: there is nothing to write."""
     last = first
     most = min(first + MOST_PAGES_TOGETHER - 1, len(attempt.run.staged_rows))
     while last < most and last + 1 not in to_compare:
@@ -148,9 +149,9 @@ def _note_stored(attempt: Attempt, page: int, stored: Counts) -> Counts:
 
 
 def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _PageResult) -> None:
-    """Store a stretch of a page in one statement; when the database refuses it, its halves, down to the row that is to blame.
+    """Store a range of a page in one statement; bisect it when PostgreSQL rejects a row.
 
-    A whole page that takes too long is halved too, once: that leaves each half the time that all had.
+    A whole page that takes too long is halved once, so that each half has the whole time limit.
     """
     try:
         with attempt.connection.transaction():
