@@ -72,9 +72,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("ECONOMIC_TEST_DSN"),
         help="superuser connection string of a PostgreSQL to test on; default: one is started from the wheel",
     )
-    parser.addoption(
-        "--stress-seconds", default="8", help="how long the processes of the lease's stress test fight"
-    )
 
 
 @pytest.fixture(scope="session")

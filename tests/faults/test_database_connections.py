@@ -63,7 +63,7 @@ def away(case: Case, retries: int = 0) -> None:
 
 
 @pytest.mark.fault("D01")
-def test_a_server_that_is_down_is_waited_for_then_given_up(case: Case, proxy: PostgresProxy) -> None:
+def test_server_that_stays_down_fails_the_try(case: Case, proxy: PostgresProxy) -> None:
     proxy.down()
     away(case, retries=1)
     proxy.heal()
@@ -71,7 +71,7 @@ def test_a_server_that_is_down_is_waited_for_then_given_up(case: Case, proxy: Po
 
 
 @pytest.mark.fault("D01")
-def test_a_server_that_comes_back_in_time_costs_nothing_but_time(case: Case, proxy: PostgresProxy) -> None:
+def test_server_back_in_time_fails_nothing(case: Case, proxy: PostgresProxy) -> None:
     proxy.down()
     threading.Timer(0.4, proxy.heal).start()
     unnoticed(case.run())
@@ -89,7 +89,7 @@ def test_a_restart_in_mid_scan(own: Cluster, case_on: CaseOn) -> None:
 
 
 @pytest.mark.fault("D02")
-def test_a_restart_in_mid_store_and_a_slow_start(own: Cluster, case_on: CaseOn) -> None:
+def test_restart_in_mid_store_with_slow_start(own: Cluster, case_on: CaseOn) -> None:
     case = case_on(own.dsn)
     with PostgresProxy(own.server.port) as proxy:
         case.reach_database_at(psycopg.conninfo.make_conninfo(own.dsn, port=proxy.port))
@@ -152,9 +152,7 @@ def test_a_backend_ended_in_mid_page(case: Case, proxy: PostgresProxy, statement
 
 
 @pytest.mark.fault("D03")
-def test_a_backend_ended_each_time_is_given_up_and_the_next_try_goes_on(
-    case: Case, proxy: PostgresProxy
-) -> None:
+def test_backend_ended_each_time_fails_the_try(case: Case, proxy: PostgresProxy) -> None:
     for _ in range(retry.REPEATS + 1):
         proxy.trip(STORED, lambda: terminate_backends(case.database), at=1)
     outcome = case.run()
@@ -164,9 +162,7 @@ def test_a_backend_ended_each_time_is_given_up_and_the_next_try_goes_on(
 
 
 @pytest.mark.fault("D03")
-def test_whoever_was_overtaken_meanwhile_writes_nothing_on_the_new_connection(
-    case: Case, proxy: PostgresProxy
-) -> None:
+def test_overtaken_writer_writes_nothing_on_a_new_connection(case: Case, proxy: PostgresProxy) -> None:
     def overtaken() -> None:
         terminate_backends(case.database)
         with case.witness.connect() as connection:
@@ -216,7 +212,7 @@ def test_the_connection_breaks_at_any_commit(case: Case, proxy: PostgresProxy, f
 
 
 @pytest.mark.fault("D05")
-def test_a_cable_that_is_cut_is_noticed_after_a_minute_at_most(case: Case) -> None:
+def test_cut_cable_is_noticed_within_a_minute(case: Case) -> None:
     case.synced()
     with (
         connection.connect("economic_postgres") as opened,
@@ -238,9 +234,7 @@ def test_a_cable_that_is_cut_is_noticed_after_a_minute_at_most(case: Case) -> No
 
 
 @pytest.mark.fault("D05")
-def test_a_connection_that_takes_no_more_bytes_is_given_up_and_made_anew(
-    case: Case, proxy: PostgresProxy
-) -> None:
+def test_stalled_connection_is_replaced(case: Case, proxy: PostgresProxy) -> None:
     """The same with a second instead of a minute: the kernel ends the connection, the page is staged on another one."""
     dsn = psycopg.conninfo.make_conninfo(case.database, port=proxy.port)
     case.reach_database_at(dsn, tcp_user_timeout=500)
@@ -267,7 +261,7 @@ def test_a_transaction_that_stood_still_too_long(
 
 
 @pytest.mark.fault("D12")
-def test_a_server_that_only_reads_is_waited_for_then_given_up(case: Case) -> None:
+def test_read_only_server_fails_the_try(case: Case) -> None:
     name = psycopg.conninfo.conninfo_to_dict(case.database)["dbname"]
     with case.witness.connect() as admin:
         admin.execute(f"alter database {name} set default_transaction_read_only = on".encode())
@@ -279,7 +273,7 @@ def test_a_server_that_only_reads_is_waited_for_then_given_up(case: Case) -> Non
 
 
 @pytest.mark.fault("D12")
-def test_of_two_servers_the_one_that_writes_is_taken(case: Case, own: Cluster) -> None:
+def test_primary_of_two_servers_is_used(case: Case, own: Cluster) -> None:
     theirs = psycopg.conninfo.conninfo_to_dict(case.database)
     # To the role both are the same server: its name, its password, the database's name.
     own.execute(f"create database {theirs['dbname']}")
@@ -316,7 +310,7 @@ def test_a_failover_in_mid_scan(own: Cluster, case_on: CaseOn) -> None:
 
 
 @pytest.mark.fault("D12")
-def test_a_server_that_turns_to_only_reading_under_an_open_connection(own: Cluster, case_on: CaseOn) -> None:
+def test_server_turns_read_only_under_an_open_connection(own: Cluster, case_on: CaseOn) -> None:
     """As after a switch-over that leaves the connections open: another one is needed to find the server that writes."""
     case = case_on(own.dsn)
 

@@ -151,7 +151,7 @@ MOMENTS = (
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
 @pytest.mark.fault("R01")
-def test_a_task_that_dies_is_tried_again_and_the_sync_is_whole(
+def test_killed_task_is_retried_and_completes_the_sync(
     case: Case, runs: ProcessRuns, proxy: PostgresProxy, moment: Moment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "0")
@@ -174,7 +174,7 @@ def test_a_task_that_dies_is_tried_again_and_the_sync_is_whole(
 
 
 @pytest.mark.fault("R01")
-def test_a_task_that_dies_when_all_is_stored_has_stored_it(
+def test_task_killed_after_its_end_announces_on_retry(
     case: Case, runs: ProcessRuns, proxy: PostgresProxy
 ) -> None:
     """The sync has ended and Airflow has not heard of it: the next try finds nothing left to do, and raises the event."""
@@ -189,7 +189,7 @@ def test_a_task_that_dies_when_all_is_stored_has_stored_it(
 
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.fault("R02")
-def test_an_attempt_that_never_had_the_lease_does_not_end_the_one_in_its_place(
+def test_attempt_without_lease_does_not_close_its_successor(
     case: Case, runs: ProcessRuns, force: bool
 ) -> None:
     """Its supervisor is gone while it waits for e-conomic's first answer; it goes on when the next try is in mid-scan."""
@@ -213,9 +213,7 @@ def test_an_attempt_that_never_had_the_lease_does_not_end_the_one_in_its_place(
 
 
 @pytest.mark.fault("R12")
-def test_a_try_after_a_partial_commit_goes_on_after_the_last_committed_page(
-    case: Case, runs: ProcessRuns
-) -> None:
+def test_retry_resumes_after_the_last_committed_page(case: Case, runs: ProcessRuns) -> None:
     case.runs.page_size(50)
 
     def kill() -> None:
@@ -241,9 +239,7 @@ def written(case: Case) -> list[dict[str, Any]]:
 
 
 @pytest.mark.fault("R10")
-def test_a_finished_run_that_is_cleared_as_a_whole_syncs_again_and_changes_nothing(
-    case: Case, runs: ProcessRuns
-) -> None:
+def test_cleared_run_syncs_again_and_changes_nothing(case: Case, runs: ProcessRuns) -> None:
     assert runs.run(Asked("manual__1")).state == "success"
     before = written(case)
     outcome = runs.run(Asked("manual__1", cleared=1))
@@ -257,7 +253,7 @@ def test_a_finished_run_that_is_cleared_as_a_whole_syncs_again_and_changes_nothi
 
 @pytest.mark.parametrize("task", [UPSERT, NAMES])
 @pytest.mark.fault("R11")
-def test_a_later_task_that_is_cleared_alone_says_what_to_clear_and_writes_nothing(
+def test_later_task_cleared_alone_writes_nothing(
     case: Case, runs: ProcessRuns, task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "0")
@@ -274,7 +270,7 @@ def test_a_later_task_that_is_cleared_alone_says_what_to_clear_and_writes_nothin
 
 
 @pytest.mark.fault("R17")
-def test_a_lease_left_behind_runs_out_and_the_next_sync_takes_it(case: Case, runs: ProcessRuns) -> None:
+def test_abandoned_lease_expires_for_the_next_sync(case: Case, runs: ProcessRuns) -> None:
     case.books.when(2, runs.kill)
     (died,) = runs.start(Asked("manual__1")).wait()
     assert died.state == "again"
@@ -302,7 +298,7 @@ def test_a_lease_left_behind_runs_out_and_the_next_sync_takes_it(case: Case, run
 
 
 @pytest.mark.fault("R05")
-def test_a_process_that_sleeps_through_its_lease_wakes_up_shut_out(case: Case, runs: ProcessRuns) -> None:
+def test_process_frozen_past_its_lease_is_shut_out(case: Case, runs: ProcessRuns) -> None:
     """It is frozen with a page in its hands that is older than what the other sync stores meanwhile."""
     case.books.when(3, lambda: sleeper.freeze())
     sleeper = runs.start(Asked("manual__1"))
@@ -334,7 +330,7 @@ A_TENTH = {
 
 @pytest.mark.parametrize("where", ["in the middle of a page", "between two statements"])
 @pytest.mark.fault("R06")
-def test_a_forced_sync_gets_past_a_frozen_transaction_within_a_minute(
+def test_force_gets_past_a_frozen_transaction(
     case: Case, runs: ProcessRuns, proxy: PostgresProxy, where: str
 ) -> None:
     """PostgreSQL waits half a minute for the next statement; and for the rest of a page, until the statement takes too long."""
@@ -378,7 +374,7 @@ def test_a_forced_sync_gets_past_a_frozen_transaction_within_a_minute(
 
 
 @pytest.mark.fault("R08")
-def test_a_process_without_memory_fails_and_is_tried_again(case: Case, runs: ProcessRuns) -> None:
+def test_process_without_memory_is_retried(case: Case, runs: ProcessRuns) -> None:
     case.synced()
     case.books.spoil(min(case.books.ledger.items()), "notes.textLine1", value="long " * 4_000_000)
     outcome = runs.run(Asked("manual__1"), again=lambda one: False, memory_mb=24)
@@ -392,7 +388,7 @@ def test_a_process_without_memory_fails_and_is_tried_again(case: Case, runs: Pro
 
 
 @pytest.mark.fault("R01")
-def test_a_sample_of_the_sweep_is_healed_by_the_next_sync_alone(tmp_path: Path) -> None:
+def test_sample_of_the_sweep_is_healed_afterwards(tmp_path: Path) -> None:
     """A request, a commit that never arrives, one that nobody hears of, and the last one; all of them: ``./run test --soak --sweep``."""
 
     def some(points: list[Point]) -> list[Point]:
@@ -409,7 +405,7 @@ def test_a_sample_of_the_sweep_is_healed_by_the_next_sync_alone(tmp_path: Path) 
 
 
 @pytest.mark.fault("R14")
-def test_all_kinds_of_runs_at_once_in_any_order(case: Case, runs: ProcessRuns) -> None:
+def test_all_kinds_of_runs_at_once(case: Case, runs: ProcessRuns) -> None:
     dice = random.Random(20261125)
     case.synced()
     for number in range(OFTEN):
@@ -450,9 +446,7 @@ def at_once(runs: ProcessRuns, number: int, dice: random.Random) -> dict[str, Ou
 
 
 @pytest.mark.fault("R13")
-def test_of_two_manual_runs_in_the_same_moment_one_syncs_and_one_says_who_does(
-    case: Case, runs: ProcessRuns
-) -> None:
+def test_one_of_two_simultaneous_manual_runs_syncs(case: Case, runs: ProcessRuns) -> None:
     """Of two Airflows, that is: one Airflow runs them one after the other, which is tested under a real scheduler."""
     both = [runs.start(Asked(f"manual__{number}"), number=1) for number in (1, 2)]
     tries = [one for process in both for one in process.wait()]
@@ -480,7 +474,7 @@ def woken(process: TaskProcess) -> Try:
 
 
 @pytest.mark.fault("R15")
-def test_force_works_whether_nothing_runs_or_something_stale_or_live(case: Case, runs: ProcessRuns) -> None:
+def test_force_displaces_stale_and_live_syncs(case: Case, runs: ProcessRuns) -> None:
     def forced(number: int) -> Outcome:
         return runs.run(Asked(f"forced__{number}", conf={"force": True}))
 
@@ -566,9 +560,7 @@ def test_a_wrong_clock_of_the_worker_changes_nothing(
 
 @needs_faketime
 @pytest.mark.fault("R19")
-def test_a_clock_of_postgresql_that_steps_costs_time_and_nothing_else(
-    own: Cluster, case_on: CaseOn, runs_on: RunsOn
-) -> None:
+def test_stepping_clock_of_postgresql_costs_only_time(own: Cluster, case_on: CaseOn, runs_on: RunsOn) -> None:
     clock = Clock(own)
     case = case_on(own.dsn)
     runs = runs_on(case)

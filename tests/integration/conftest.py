@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from economic.client.hook import EconomicHook
 from economic.client.transport import Limits
+from economic.db import runs
 from economic.db.runs import Owner
 from economic.sync import employee_names, fetch, lifecycle, upsert
 from economic.sync.attempt import Attempt
@@ -68,8 +69,9 @@ class Company:
 
     def owner(self, sync_id: int) -> Owner:
         """The DAG run of a sync."""
-        query = "select dag_id, run_id, run_key, conn_id from economic.sync_run where sync_id = %s"
-        return Owner(**self.rows(query, sync_id)[0])
+        found = runs.sync_run(self.connection, sync_id)
+        assert found is not None
+        return found.owner
 
     def sync(self, **chosen: Any) -> dict[str, Any]:
         """A whole sync; its statistics."""

@@ -103,7 +103,7 @@ def test_undoing_the_history_gives_every_earlier_state(small: Company, rounds: l
         assert undone(small, sync_id) == then
 
 
-def test_a_first_sync_and_an_unchanged_one_make_no_history(company: Company) -> None:
+def test_first_and_unchanged_syncs_make_no_history(company: Company) -> None:
     company.sync()
     company.sync()
     assert company.value("select count(*) from economic.invoice_history") == 0
@@ -125,7 +125,7 @@ def test_a_payment_can_be_read(company: Company) -> None:
     assert paid[0]["seen_at"] < paid[1]["seen_at"]
 
 
-def test_neither_a_name_nor_the_raw_item_alone_makes_history(company: Company) -> None:
+def test_name_or_raw_item_alone_makes_no_history(company: Company) -> None:
     company.sync()
     company.books.control("rename_employee", number=1, name="Ny Navnesen")
     number = sorted(company.books.ledger.items())[3]

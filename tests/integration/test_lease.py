@@ -60,7 +60,7 @@ def take(connection: psycopg.Connection, *, force: bool = False, ttl: float = 30
 
 
 @pytest.mark.parametrize("before", ["never held", "held before"])
-def test_only_one_of_many_that_ask_at_once_gets_it(
+def test_one_of_many_concurrent_syncs_gets_the_lease(
     connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
     """A row that is there already lets all come in at once; one that must be made first lets them in one by one."""
@@ -98,7 +98,7 @@ def test_only_one_of_many_that_ask_at_once_gets_it(
     assert all(f"Sync {taken[0].sync_id} " in error.message for error in busy)
 
 
-def test_first_syncs_of_an_agreement_that_begin_together_all_bind_it(
+def test_concurrent_first_syncs_all_bind_the_agreement(
     connect: Callable[[], psycopg.Connection],
 ) -> None:
     """Each agreement is new to all of them. Where the insert named one key, some 10 of 400 rounds ended in a duplicate of the other."""
@@ -127,67 +127,7 @@ def test_first_syncs_of_an_agreement_that_begin_together_all_bind_it(
     assert len(bound.fetchall()) == rounds
 
 
-def test_a_token_is_never_given_twice(connect: Callable[[], psycopg.Connection]) -> None:
-    connection = connect()
-    first = take(connection)
-    second = leases.enter(connection, AGREEMENT, first.sync_id, "try 2")
-    with leases.fenced(connection, second):
-        leases.release(connection, second)
-    third = take(connection)
-    assert first.token < second.token < third.token
-
-
-def test_nothing_is_written_after_release(connect: Callable[[], psycopg.Connection]) -> None:
-    connection = connect()
-    held = take(connection)
-    with leases.fenced(connection, held):
-        leases.release(connection, held)
-    with pytest.raises(LeaseLost), leases.fenced(connection, held):
-        pytest.fail("a writer came in after release")
-    with pytest.raises(LeaseLost):
-        leases.enter(connection, AGREEMENT, held.sync_id, "try 2")
-
-
-def test_releasing_twice_or_anothers_does_no_harm(connect: Callable[[], psycopg.Connection]) -> None:
-    connection = connect()
-    old = take(connection)
-    new = take(connection, force=True)
-    with transaction(connection):
-        leases.release(connection, old)
-        leases.release(connection, old)
-    with leases.fenced(connection, new):
-        pass
-
-
-def test_an_expired_lease_that_nobody_took_is_still_ours(connect: Callable[[], psycopg.Connection]) -> None:
-    connection = connect()
-    held = take(connection, ttl=0.01)
-    time.sleep(0.05)
-    with leases.fenced(connection, held):
-        pass
-    assert leases.enter(connection, AGREEMENT, held.sync_id, "try 2").token == held.token + 1
-
-
-def test_an_expired_lease_is_free_for_the_next(connect: Callable[[], psycopg.Connection]) -> None:
-    connection = connect()
-    old = take(connection, ttl=0.01)
-    time.sleep(0.05)
-    new = take(connection)
-    assert new.token > old.token
-    with pytest.raises(LeaseLost), leases.fenced(connection, old):
-        pytest.fail("the old holder got to write")
-
-
-def test_each_write_renews_the_lease(connect: Callable[[], psycopg.Connection]) -> None:
-    connection = connect()
-    held = take(connection, ttl=1)
-    with leases.fenced(connection, held, ttl_seconds=300):
-        pass
-    with pytest.raises(LeaseBusy):
-        take(connection)
-
-
-def test_force_waits_for_the_write_that_is_under_way_and_then_shuts_it_out(
+def test_force_waits_for_the_write_under_way(
     connect: Callable[[], psycopg.Connection],
 ) -> None:
     """The row lock makes the two serial: either the old write is whole before the new holder begins, or it fails."""
@@ -210,7 +150,20 @@ def test_force_waits_for_the_write_that_is_under_way_and_then_shuts_it_out(
         pytest.fail("the displaced holder got to write")
 
 
-def test_who_had_to_wait_for_the_lock_is_told_who_took_the_lease_meanwhile(
+def test_unanswered_commit_is_judged_once_it_is_decided(
+    connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from economic.db import sql
+
+    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "200ms")
+    writer, asking = connect(), connect()
+    held = take(writer)
+    with leases.fenced(writer, held) as heartbeat, pytest.raises(psycopg.errors.LockNotAvailable):
+        leases.was_committed(asking, held, heartbeat)
+    assert leases.was_committed(asking, held, heartbeat)
+
+
+def test_waiting_sync_learns_who_took_the_lease(
     connect: Callable[[], psycopg.Connection],
 ) -> None:
     """A full sync waits for a range and skips itself for a full one, so it must know which it is."""
@@ -238,45 +191,6 @@ def test_who_had_to_wait_for_the_lock_is_told_who_took_the_lease_meanwhile(
     assert f"Sync {scan} (range) has" in busy.message
     assert "run r of d" in busy.log_text
     assert "run r" not in str(busy)
-
-
-def test_a_sync_whose_row_is_closed_gets_no_lease_even_by_force(
-    connect: Callable[[], psycopg.Connection],
-) -> None:
-    connection = connect()
-    held, late = take(connection), new_sync(connection)
-    with transaction(connection):
-        runs.close_sync_run(connection, late, "abandoned", "begun again")
-    with pytest.raises(LeaseLost, match="a later attempt began again"):
-        leases.acquire(connection, AGREEMENT, late, "try 1", force=True)
-    with leases.fenced(connection, held):
-        pass
-
-
-def test_force_gets_past_a_frozen_writer(
-    connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A client that stopped in the middle of a transaction is thrown out by PostgreSQL itself."""
-    from economic.db import sql
-
-    monkeypatch.setattr(sql, "IDLE_TIMEOUT", "500ms")
-    frozen, rival = connect(), connect()
-    held = take(frozen)
-    stopped = leases.fenced(frozen, held)
-    stopped.__enter__()
-    taken = take(rival, force=True)
-    assert taken.token > held.token
-    with pytest.raises(psycopg.Error):
-        frozen.execute("select 1")
-
-
-def test_a_writer_that_fails_leaves_the_lease_as_it_was(connect: Callable[[], psycopg.Connection]) -> None:
-    connection = connect()
-    held = take(connection)
-    with pytest.raises(ZeroDivisionError), leases.fenced(connection, held):
-        raise ZeroDivisionError
-    with leases.fenced(connection, held):
-        pass
 
 
 # -- who is in the way of force ---------------------------------------------------------------------------------------
@@ -342,7 +256,7 @@ def outlives(connection: psycopg.Connection, query: str) -> None:
         connection.execute(query.encode())
 
 
-def test_force_without_the_right_to_end_a_session_fails(
+def test_force_needs_the_right_to_end_a_session(
     connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, database: str
 ) -> None:
     """The session in the way is a superuser's; the sync's own role may not end it."""
@@ -373,7 +287,7 @@ def test_force_without_the_right_to_end_a_session_fails(
         owner.execute(f"drop role {name}")
 
 
-def test_close_waits_for_the_lease_before_it_locks_its_row(
+def test_close_locks_the_lease_before_its_row(
     connect: Callable[[], psycopg.Connection],
 ) -> None:
     """Whoever takes the lease locks its row first and the displaced sync's after; the other way round the two deadlock."""

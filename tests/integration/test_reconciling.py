@@ -54,7 +54,7 @@ def remove(company: Company, count: int, start: int = 100) -> list[int]:
     return numbers
 
 
-def test_an_invoice_that_is_gone_is_marked_and_never_deleted(company: Company) -> None:
+def test_missing_invoice_is_marked_and_not_deleted(company: Company) -> None:
     company.sync()
     gone = remove(company, 10)
     statistics = company.sync()
@@ -65,7 +65,7 @@ def test_an_invoice_that_is_gone_is_marked_and_never_deleted(company: Company) -
     assert missing(company) == gone
 
 
-def test_one_that_is_gone_is_found_though_the_counts_hide_it(company: Company) -> None:
+def test_missing_invoice_is_found_although_counts_agree(company: Company) -> None:
     """One is gone and a new one cannot be stored: as many are held as were shown, but not the same."""
     company.sync()
     (gone,) = remove(company, 1)
@@ -89,7 +89,7 @@ def test_one_that_comes_back_is_no_longer_missing(company: Company) -> None:
     assert company.sync()["returned"] == 0
 
 
-def test_an_invoice_that_comes_back_and_is_refused_is_not_missing_either(company: Company) -> None:
+def test_returned_invoice_is_not_missing_when_rejected(company: Company) -> None:
     company.sync()
     (number,) = remove(company, 1)
     company.sync()
@@ -100,7 +100,7 @@ def test_an_invoice_that_comes_back_and_is_refused_is_not_missing_either(company
     assert (statistics["failed"], statistics["returned"], statistics["complete"]) == (1, 1, True)
 
 
-def test_more_gone_at_once_than_is_believable_marks_nothing_and_says_so(company: Company) -> None:
+def test_too_many_missing_at_once_mark_nothing(company: Company) -> None:
     company.sync()
     remove(company, 11)
     statistics = company.sync()
@@ -175,7 +175,7 @@ def test_a_shrink_is_accepted_for_one_run_only(company: Company) -> None:
     assert company.sync()["missing"] == 0
 
 
-def test_a_scan_that_is_not_proven_complete_marks_nothing(company: Company) -> None:
+def test_incomplete_scan_marks_nothing(company: Company) -> None:
     company.sync()
     remove(company, 3)
     for request, number in ((2, 9000), (6, 9001)):
@@ -194,7 +194,7 @@ def test_a_range_marks_nothing(company: Company) -> None:
     assert missing(company) == []
 
 
-def test_an_invoice_that_is_refused_now_is_not_gone(company: Company) -> None:
+def test_rejected_invoice_is_not_missing(company: Company) -> None:
     company.sync()
     number = sorted(company.books.ledger.items())[7]
     company.books.spoil(number, "date", value="2026-02-30")
@@ -204,7 +204,7 @@ def test_an_invoice_that_is_refused_now_is_not_gone(company: Company) -> None:
     assert last_sync(company)["verdict"] == "Differs from e-conomic: 1 invoice refused and kept aside."
 
 
-def test_what_is_refused_and_was_never_held_is_named_as_the_reason_of_a_difference(company: Company) -> None:
+def test_rejected_invoice_is_the_reason_of_a_difference(company: Company) -> None:
     number = sorted(company.books.ledger.items())[7]
     net = company.books.ledger.item(number)["netAmountInBaseCurrency"]
     company.books.spoil(number, "date", value="2026-02-30")
@@ -215,7 +215,7 @@ def test_what_is_refused_and_was_never_held_is_named_as_the_reason_of_a_differen
     )
 
 
-def test_an_item_without_a_number_may_be_the_one_that_is_gone(company: Company) -> None:
+def test_unnumbered_item_prevents_marking(company: Company) -> None:
     company.sync()
     number = sorted(company.books.ledger.items())[7]
     company.books.spoil(number, "bookedInvoiceNumber", raw='"no number"')
@@ -231,7 +231,7 @@ def test_an_item_without_a_number_may_be_the_one_that_is_gone(company: Company) 
     assert company.sync()["status"] == "completed"
 
 
-def test_a_refusal_that_a_complete_scan_no_longer_shows_is_resolved(company: Company) -> None:
+def test_rejection_resolves_when_its_item_is_gone(company: Company) -> None:
     number = sorted(company.books.ledger.items())[7]
     company.books.spoil(number, "date", value="2026-02-30")
     company.sync()
@@ -264,14 +264,14 @@ def test_books_that_never_stop_growing_end_the_reading(company: Company) -> None
     assert company.sync()["fetched"] > 256
 
 
-def test_an_invoice_booked_below_the_end_before_the_totals_is_read(company: Company) -> None:
+def test_invoice_booked_below_before_the_totals_is_read(company: Company) -> None:
     company.books.when(4, {"action": "book", "number": 9000})
     statistics = company.sync()
     assert (statistics["complete"], statistics["reconciled"]) == (True, True)
     assert statistics["discarded"] == 250
 
 
-def test_totals_that_always_count_more_cost_one_more_reading(company: Company) -> None:
+def test_totals_that_always_count_more_cost_one_reading(company: Company) -> None:
     counting(company, 300)
     statistics = company.sync()
     paths = [entry["path"] for entry in company.books.requests()]

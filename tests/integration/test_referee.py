@@ -86,7 +86,7 @@ def test_a_write_beside_the_lease_is_an_offence(
     ("change", "said"),
     [("token = token - 1", "the token shrank"), ("holder = null, expires_at = null", "changed hands")],
 )
-def test_a_lease_changed_by_its_owner_is_an_offence(
+def test_lease_changed_by_its_owner_is_an_offence(
     watched: Company, database: str, connection: psycopg.Connection, change: str, said: str
 ) -> None:
     begun(watched)

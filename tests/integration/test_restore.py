@@ -37,9 +37,7 @@ def restored(company: Company, postgres: str, database: str) -> Iterator[Company
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def test_no_token_and_no_number_of_before_the_restore_is_handed_out_again(
-    company: Company, restored: Company
-) -> None:
+def test_restore_reuses_no_token_and_no_number(company: Company, restored: Company) -> None:
     before = [company.fetch(company.order(force=True)) for _ in range(3)]
     restored.connection.execute(AFTER_RESTORE.read_bytes())
     for number in range(3):
@@ -50,7 +48,7 @@ def test_no_token_and_no_number_of_before_the_restore_is_handed_out_again(
                 pass
 
 
-def test_what_the_dump_shows_as_running_is_closed_and_a_sync_goes_through(restored: Company) -> None:
+def test_restore_closes_running_syncs_of_the_dump(restored: Company) -> None:
     restored.connection.execute(AFTER_RESTORE.read_bytes())
     assert restored.value("select count(*) from economic.sync_run where status = 'running'") == 0
     assert restored.value("select count(*) from economic.sync_lease where holder is not null") == 0

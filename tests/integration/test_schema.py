@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from economic.db import schema, sql
-from economic.db.sql import migrations, one, prepare, sql_folder, translate_errors
-from economic.errors import ConfigurationError, DatabaseUnavailable, SchemaMismatch
+from economic.db.sql import migrations, one, prepare, sql_folder
+from economic.errors import SchemaMismatch
 
 PARAMETER = re.compile(r"%\((\w+)\)s")
 
@@ -53,9 +53,7 @@ def test_a_current_schema_is_only_read(database: str, plain_user: str) -> None:
             owner.execute("drop owned by economic_writer; drop role economic_writer")
 
 
-def test_a_user_who_may_not_create_tables_is_told_what_the_owner_must_do(
-    empty_database: str, plain_user: str
-) -> None:
+def test_role_without_rights_is_referred_to_the_owner(empty_database: str, plain_user: str) -> None:
     with (
         as_user(empty_database, plain_user) as connection,
         pytest.raises(SchemaMismatch, match="economic migrate"),
@@ -82,7 +80,7 @@ def test_names_need_a_database_in_utf8(postgres: str) -> None:
         admin.execute("drop database plain_ascii with (force)")
 
 
-def test_two_first_syncs_at_once_make_the_tables_once(empty_database: str) -> None:
+def test_concurrent_first_migrations_create_the_tables_once(empty_database: str) -> None:
     command = [sys.executable, "-m", "economic", "migrate", "--dsn", empty_database]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = sorted(process.communicate(timeout=60)[0].strip() for process in both)
@@ -103,7 +101,7 @@ def printed() -> str:
 
 
 @pytest.mark.skipif(not shutil.which("psql"), reason="psql is not installed")
-def test_printed_migration_is_applied_by_psql_or_not_at_all(empty_database: str) -> None:
+def test_printed_migration_is_atomic_in_psql(empty_database: str) -> None:
     script = printed()
     with prepare(psycopg.connect(empty_database)) as connection:
         for broken in (
@@ -219,24 +217,6 @@ def test_role_without_rights_cannot_hold_up_a_migration(
         assert schema.migrate(connection)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             stranger.execute("begin; lock table economic.schema_version in access share mode")
-
-
-@pytest.mark.parametrize(
-    ("change", "kind"),
-    [
-        ({"port": "1"}, DatabaseUnavailable),
-        ({"password": "wrong"}, ConfigurationError),
-        ({"dbname": "no_such_database"}, ConfigurationError),
-        ({"user": "no_such_user"}, ConfigurationError),
-    ],
-)
-def test_a_refused_connection_says_whether_trying_again_helps(
-    postgres: str, change: dict[str, str], kind: type[Exception]
-) -> None:
-    dsn = psycopg.conninfo.make_conninfo(postgres, **change)
-    with pytest.raises(kind) as caught, translate_errors():
-        psycopg.connect(dsn)
-    assert "wrong" not in str(caught.value)
 
 
 def test_invoices_leave_room_for_payments(connection: psycopg.Connection) -> None:

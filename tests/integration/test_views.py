@@ -34,7 +34,7 @@ OLD_COLUMNS = [
 ]
 
 
-def test_every_table_view_and_column_says_what_it_is(connection: psycopg.Connection) -> None:
+def test_every_table_view_and_column_has_a_comment(connection: psycopg.Connection) -> None:
     silent = connection.execute(
         """
         select class.relname, attribute.attname
@@ -52,7 +52,7 @@ def test_every_table_view_and_column_says_what_it_is(connection: psycopg.Connect
     assert silent == []
 
 
-def test_the_old_reports_go_on_under_the_old_names(company: Company) -> None:
+def test_old_reports_keep_their_names(company: Company) -> None:
     statistics = company.sync()
     found = company.rows("select * from economic.invoices order by invoice_number")
     assert [column for column in found[0] if column != "agreement_number"] == OLD_COLUMNS
@@ -63,7 +63,7 @@ def test_the_old_reports_go_on_under_the_old_names(company: Company) -> None:
     assert {row["last_synced_at"] for row in found} == {began}
 
 
-def test_the_old_reports_do_not_count_what_is_gone(company: Company) -> None:
+def test_old_reports_do_not_count_missing_invoices(company: Company) -> None:
     company.sync()
     company.books.control("remove", number=min(company.books.ledger.items()))
     company.sync()
@@ -82,7 +82,7 @@ def test_the_old_reports_do_not_count_what_is_gone(company: Company) -> None:
         ("5", None, "open", None),
     ],
 )
-def test_the_status_is_derived_as_of_today_in_copenhagen(
+def test_status_is_as_of_today_in_copenhagen(
     company: Company, remainder: str, due_in: int | None, status: str, days: int | None
 ) -> None:
     company.sync()
@@ -184,7 +184,7 @@ def test_base_amounts_are_computed_where_they_are_absent(
     assert owed == (Decimal(base) if base else paid and Decimal(paid))
 
 
-def test_sync_status_says_who_runs_and_who_has_stalled(company: Company) -> None:
+def test_sync_status_shows_running_and_stalled_syncs(company: Company) -> None:
     company.sync()
     (status,) = company.rows("select * from economic.sync_status")
     assert (status["running"], status["stalled"], status["invoices"], status["rejected"]) == (

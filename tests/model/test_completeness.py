@@ -221,7 +221,7 @@ def test_paging_by_offset_would_be_caught(connection: psycopg.Connection) -> Non
     assert caught(connection, "existed throughout and were not fetched (complete=True)", OffsetClient)
 
 
-def test_a_claim_without_the_closing_count_would_be_caught(
+def test_claim_without_the_closing_count_is_caught(
     connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = fetch._count

@@ -102,7 +102,7 @@ def test_no_order_of_events_breaks_a_property(attempts: tuple[str, ...]) -> None
     ],
     ids=str,
 )
-def test_a_broken_rule_is_found_by_a_shortest_trace(
+def test_broken_rule_is_found_by_a_shortest_trace(
     broken: dict[str, object], property_: str, trace: str
 ) -> None:
     found = explored(mutant(**broken))
@@ -110,7 +110,7 @@ def test_a_broken_rule_is_found_by_a_shortest_trace(
 
 
 @pytest.mark.parametrize("wall", ["release_grows", "fence_asks_for_a_holder"])
-def test_of_the_two_walls_behind_a_release_one_is_enough(wall: str) -> None:
+def test_release_needs_one_of_its_two_walls(wall: str) -> None:
     """Both are kept, and the pair of mutants above shows that at least one is needed."""
     found = explored(mutant(**{wall: False}))
     assert not found.traces, told(found)

@@ -21,7 +21,7 @@ def test_every_fetched_item_has_exactly_one_outcome() -> None:
     assert not Counts(fetched=7, created=6).add_up
 
 
-def test_counts_come_back_from_the_database_as_they_went() -> None:
+def test_counts_survive_the_database() -> None:
     counts = Counts(fetched=3, unchanged=3, upsert_seconds=1.2345)
     stored = json.loads(json.dumps(counts.to_json()))
     assert Counts.from_json(stored | {"of_a_newer_version": 1}) == Counts(

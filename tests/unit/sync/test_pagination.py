@@ -50,7 +50,7 @@ def test_every_invoice_is_seen_once_in_order(count: int, requests: int) -> None:
     assert not any(page.changed_during_scan for page in pages)
 
 
-def test_a_scan_goes_on_where_an_earlier_one_stopped() -> None:
+def test_scan_resumes_after_the_last_page() -> None:
     get = books(set(range(1, 26)), 10)
     first = next(scan_pages(get, page_size=10, start=ScanPosition(), whole=True))
     rest = list(scan_pages(get, page_size=10, start=first.position, whole=True))
@@ -98,12 +98,12 @@ def test_a_booking_below_the_cursor_is_noticed() -> None:
     assert [page.changed_during_scan for page in pages] == [False, True, True, True]
 
 
-def test_a_page_size_that_is_not_honoured_is_followed_all_the_same() -> None:
+def test_scan_follows_a_page_size_not_honoured() -> None:
     pages = list(scan_pages(books(set(range(1, 51)), 20), page_size=1000, start=ScanPosition(), whole=True))
     assert numbers(pages) == list(range(1, 51))
 
 
-def test_a_number_that_comes_twice_is_one_invoice_and_the_last_one_wins() -> None:
+def test_scan_keeps_the_last_of_two_equal_numbers() -> None:
     twice = [numbered(n, more) for n, more in [(1, "a"), (2, "b"), (2, "c"), (3, "d")]]
     (page,) = scan_pages(
         lambda _: CollectionPage(twice, 4, 4, False, 0), page_size=10, start=ScanPosition(), whole=False
@@ -112,7 +112,7 @@ def test_a_number_that_comes_twice_is_one_invoice_and_the_last_one_wins() -> Non
     assert (page.duplicates, page.position.seen) == (1, 3)
 
 
-def test_a_number_seen_on_an_earlier_page_is_left_out() -> None:
+def test_scan_drops_numbers_of_earlier_pages() -> None:
     answers = iter(
         [CollectionPage(items([1, 2]), 4, None, True, 0), CollectionPage(items([2, 3, 4]), 3, None, False, 0)]
     )
@@ -121,7 +121,7 @@ def test_a_number_seen_on_an_earlier_page_is_left_out() -> None:
     assert pages[1].duplicates == 1
 
 
-def test_an_item_without_a_number_neither_stops_the_scan_nor_moves_it() -> None:
+def test_unnumbered_item_does_not_move_the_cursor() -> None:
     nameless = [NAMELESS, *items([1]), numbered("no")]
     (page,) = scan_pages(
         lambda _: CollectionPage(nameless, 3, None, False, 0), page_size=10, start=ScanPosition(), whole=True
@@ -130,7 +130,7 @@ def test_an_item_without_a_number_neither_stops_the_scan_nor_moves_it() -> None:
     assert page.position == ScanPosition(1, 1, 3)
 
 
-def test_items_without_a_number_at_the_end_of_a_page_are_taken_from_the_next() -> None:
+def test_trailing_unnumbered_items_come_from_the_next_page() -> None:
     nameless = [NAMELESS, numbered(None)]
     answers = iter(
         [
@@ -144,7 +144,7 @@ def test_items_without_a_number_at_the_end_of_a_page_are_taken_from_the_next() -
     assert not any(page.changed_during_scan for page in pages)
 
 
-def test_a_last_page_of_nothing_but_unnumbered_items_ends_the_scan() -> None:
+def test_scan_ends_on_a_page_of_unnumbered_items() -> None:
     pages = list(
         scan_pages(
             lambda _: CollectionPage([NAMELESS], 1, None, False, 0),
@@ -182,7 +182,7 @@ def test_answers_that_are_not_sorted_are_refused() -> None:
         )
 
 
-def test_an_empty_page_with_results_to_come_is_not_believed() -> None:
+def test_empty_page_before_the_end_is_an_error() -> None:
     with pytest.raises(BrokenResponse):
         list(
             scan_pages(
@@ -191,7 +191,7 @@ def test_an_empty_page_with_results_to_come_is_not_believed() -> None:
         )
 
 
-def test_a_server_that_never_runs_out_of_new_numbers_is_stopped() -> None:
+def test_endless_scan_is_stopped() -> None:
     asked = 0
 
     def get(cursor: int | None) -> CollectionPage:
@@ -205,7 +205,7 @@ def test_a_server_that_never_runs_out_of_new_numbers_is_stopped() -> None:
     assert asked == 16  # twice what was announced and a thousand more: 1500
 
 
-def test_another_page_size_than_was_asked_for_is_followed_and_told_once(
+def test_other_page_size_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     pages = list(scan_pages(books(set(range(1, 96)), 20), page_size=1000, start=ScanPosition(), whole=True))
@@ -213,7 +213,7 @@ def test_another_page_size_than_was_asked_for_is_followed_and_told_once(
     assert caplog.text.count("20 invoices; 1000 were asked for") == 1
 
 
-def test_an_invoice_that_comes_twice_and_differs_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_scan_logs_two_different_items_of_one_number(caplog: pytest.LogCaptureFixture) -> None:
     twice = [*items([1, 2]), numbered(2, "another"), *items([3, 3])]
     (page,) = scan_pages(
         lambda cursor: CollectionPage(twice, 3, 3, False, 0), page_size=10, start=ScanPosition(), whole=True
