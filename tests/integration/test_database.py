@@ -13,7 +13,7 @@ import pytest
 
 from economic.db import agreements, invoices, lease, runs, sql
 from economic.db.connection import connect
-from economic.web import queries as reading
+from economic.web import queries
 from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company
 
@@ -76,7 +76,7 @@ def test_odd_settings_change_no_value(
         company.books.pay(number + 1, 1)
         second = company.sync()
     assert (second["created"], second["updated"], second["unchanged"]) == (1, 1, 248)
-    (standing,) = reading.standings("economic_postgres", [company.conn_id])
+    (standing,) = queries.agreement_statuses("economic_postgres", [company.conn_id])
     assert standing["company_name"] == "Prøvefirmaet Æble & Ørsted ApS"
     assert (standing["complete"], standing["reconciled"], standing["held"]["invoice_count"]) == (
         True,
@@ -85,10 +85,10 @@ def test_odd_settings_change_no_value(
     )
     assert 0 <= standing["age_seconds"] < 60
     assert standing["last_synced_at"].utcoffset() == timedelta(0)
-    assert [sync["seconds"] < 60 for sync in reading.syncs("economic_postgres", company.conn_id)] == [
+    assert [sync["seconds"] < 60 for sync in queries.latest_syncs("economic_postgres", company.conn_id)] == [
         True
     ] * 2
-    (healed,) = reading.rejections("economic_postgres", company.conn_id)
+    (healed,) = queries.rejections("economic_postgres", company.conn_id)
     assert healed["resolved_at"].astimezone(UTC) > healed["first_seen_at"]
     for command, words in (("check", "OK: agreement 1234567 (Prøvefirmaet Æble"), ("status", "250 invoices")):
         done = subprocess.run(
