@@ -56,6 +56,24 @@ def test_every_error_has_a_row_of_what_to_do() -> None:
         assert error.__name__ in (errors.__doc__ or "")
 
 
+def test_every_message_in_the_tables_is_one_of_the_product() -> None:
+    source = "\n".join(
+        path.read_text()
+        for folder, pattern in (("plugins", "*.py"), ("plugins", "*.js"), ("dags", "*.py"))
+        for path in (ROOT / folder).rglob(pattern)
+    )
+    source = re.sub(r'"\s*\n\s*f?"', "", source)
+    tables = OPERATIONS[OPERATIONS.index("## What to do") : OPERATIONS.index("## It does not run")]
+    messages = [
+        message for row in re.findall(r"(?m)^\| (.*?) \| ", tables) for message in re.findall("`(.+?)`", row)
+    ]
+    assert len(messages) > 60
+    for message in messages:
+        # Names and numbers differ: the longest literal piece has to be in the source.
+        piece = max(re.split(r"\.\.\.|\b[NMP]\b|\d+|[:/]", message), key=len).strip(" .")
+        assert piece in source, message
+
+
 def test_every_status_of_a_sync_is_explained() -> None:
     schema = (sql_folder() / "schema" / "0001_invoice_copy.sql").read_text()
     statuses = re.findall(r"status in \(([^)]+)\)", schema)[0]
