@@ -249,3 +249,12 @@ def test_architecture_names_the_modules_that_import_airflow() -> None:
         name for name, text in modules().items() if re.search(r"(?m)^\s*(from|import) airflow\b", text)
     }
     assert set(re.findall(r"`([\w.]+)`", listed)) == importing
+
+
+def test_architecture_sends_lines_to_existing_places() -> None:
+    (table,) = re.findall(r"\| I am writing \|.*?\n\n", ARCHITECTURE, re.S)
+    places = re.findall(r"`([\w./]+(?:\.\w+|/))`", table)
+    assert len(places) > 30
+    for place in places:
+        roots = [ROOT, ROOT / "plugins" / "economic", ROOT / "docs", *(ROOT / "include" / "sql").iterdir()]
+        assert any((root / place).exists() for root in roots), place
