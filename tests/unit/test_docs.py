@@ -258,3 +258,9 @@ def test_architecture_sends_lines_to_existing_places() -> None:
     for place in places:
         roots = [ROOT, ROOT / "plugins" / "economic", ROOT / "docs", *(ROOT / "include" / "sql").iterdir()]
         assert any((root / place).exists() for root in roots), place
+
+
+def test_architecture_names_every_statement_with_the_columns() -> None:
+    (row,) = re.findall(r"(?m)^\| a new column of an invoice \|.*$", ARCHITECTURE)
+    statements = {path.name for path in SQL_FILES if "rounding_amount" in path.read_text()}
+    assert set(re.findall(r"`(\w+\.sql)`", row)) == statements - {"0001_invoice_copy.sql"}
