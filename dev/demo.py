@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from dev import embedded_postgres, options
-from dev.account import account
-from dev.airflow_settings import (
+from dev.local import embedded_postgres, options
+from dev.local.account import account
+from dev.local.airflow_settings import (
     AIRFLOW,
     DAG_ID,
     HOME,
@@ -25,12 +25,12 @@ from dev.airflow_settings import (
     configuration,
     invoice_connections,
 )
-from dev.embedded_postgres import Server
-from dev.interruption import Interrupted, Interruption
-from dev.keys import keys
-from dev.local_airflow import prepare
-from dev.parts import PartFailed, Parts
-from dev.terminal import say
+from dev.local.embedded_postgres import Server
+from dev.local.interruption import Interrupted, Interruption
+from dev.local.keys import keys
+from dev.local.local_airflow import prepare
+from dev.local.parts import PartFailed, Parts
+from dev.local.terminal import say
 from economic.config.settings import Settings
 from economic.errors import ConfigurationError
 

@@ -13,24 +13,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dev import embedded_postgres, options, started
-from dev.account import account
-from dev.airflow_settings import (
+from dev import ROOT
+from dev.local import embedded_postgres, options, started
+from dev.local.account import account
+from dev.local.airflow_settings import (
     DAG_ID,
     HOME,
     INVOICES,
     METADATA,
-    ROOT,
     configuration,
     invoice_connections,
     serving,
 )
-from dev.interruption import Interrupted, Interruption
-from dev.keys import ADMIN, Keys, keys
-from dev.local_airflow import LocalAirflow, prepare
-from dev.parts import PartFailed, Parts
-from dev.ports import free_port, is_free
-from dev.terminal import say
+from dev.local.interruption import Interrupted, Interruption
+from dev.local.keys import ADMIN, Keys, keys
+from dev.local.local_airflow import LocalAirflow, prepare
+from dev.local.parts import PartFailed, Parts
+from dev.local.ports import free_port, is_free
+from dev.local.terminal import say
 
 USUAL_PORT = 8080
 _WATCH_SECONDS = 1.0

@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import IO
 
-from dev import environment_file
-from dev.installation import BIN, ROOT, call, hand_over, install, lock, passing_on, start
+from dev import ROOT
+from dev.installation import BIN, call, hand_over, install, lock, passing_on, start
+from dev.release import environment_file
 
 Step = tuple[str, Sequence[str]]
 Result = tuple[str, int, float]
@@ -173,12 +174,8 @@ VERBS: dict[str, Verb] = {
     "airflow": Verb(
         "Airflow's command line, against the started one", python("dev.airflow_command"), words="dags list"
     ),
-    "psql": Verb(
-        "psql on the invoices of demo and start", python("dev.database_command", "psql"), words="-c '...'"
-    ),
-    "economic": Verb(
-        "`python -m economic` on them", python("dev.database_command", "economic"), words="status"
-    ),
+    "psql": Verb("psql on the invoices of demo and start", python("dev.psql", "psql"), words="-c '...'"),
+    "economic": Verb("`python -m economic` on them", python("dev.psql", "economic"), words="status"),
     "check": Verb(
         "lint, types, layers, SQL, unit and integration tests (two minutes)",
         lambda words: steps(CHECKS, QUICK_TESTS),
@@ -191,7 +188,7 @@ VERBS: dict[str, Verb] = {
             "--soak": python("tests.soak"),
             "--backfill": python("pytest", "-q", "-s", "-m", "long", "tests/dags/backfill"),
             "--compose": python("pytest", "-v", "-s", "tests/containers"),
-            "--matrix": python("dev.matrix"),
+            "--matrix": python("dev.release.matrix"),
             "--pictures": python("pytest", "-q", "-rs", "tests/web/browser/pictures.py"),
         },
     ),
@@ -202,11 +199,13 @@ VERBS: dict[str, Verb] = {
             "sync": python("dev.bench"),
             "growth": python("dev.bench.growth"),
             "airflow": python("dev.bench.airflow"),
-            "scale": python("dev.bench.scale"),
+            "scale": python(
+                *["dev.bench.airflow", "5000", "--agreements", "200", "--workers", "2", "--repetitions", "1"]
+            ),
         },
     ),
     "env": Verb("write .env for docker-compose.yaml, with fresh random secrets", write_environment),
-    "dist": Verb("build the wheel and the source archive, and try both", python("dev.distribution")),
+    "dist": Verb("build the wheel and the source archive, and try both", python("dev.release.distribution")),
     "install": Verb(
         "make .venv with everything pinned (the other verbs do it by themselves)",
         lambda words: install(),

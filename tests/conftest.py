@@ -20,7 +20,7 @@ import pytest
 from psycopg import sql
 
 import simulator
-from dev import embedded_postgres
+from dev.local import embedded_postgres
 from simulator import InProcess
 from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET, CanaryWatch
 

@@ -1,208 +1,182 @@
-"""`make bench`: the sync against the limit and against what it replaces, in one run, interleaved; prints a table for docs/benchmarks.md."""
+"""`./run bench`: the sync against the limit and against what it replaces, interleaved in one run.
+
+It prints the table of docs/benchmarks.md.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
-from dev import embedded_postgres
-from dev.bench import limit, report
-from dev.bench.measure import Cost, as_json
-from dev.embedded_postgres import Server
+from dev import ROOT
+from dev.bench import ways
+from dev.bench.measure import MB, Cost, circumstances, median, options, save
+from dev.local import embedded_postgres
+from dev.local.account import Account
+from dev.local.embedded_postgres import Server
+from dev.local.terminal import say
 
-ROOT = Path(__file__).resolve().parents[2]
 ROW_BY_ROW_UP_TO = 50_000
-"""More invoices than this take the old way minutes, and tell nothing new."""
+"""Above this number of invoices, *row by row* takes minutes and shows nothing new."""
 ROW_BY_ROW_ROUNDS = 3
-"""It is so slow that more rounds of it tell nothing new either; the others are close to each other, and a machine's speed wanders."""
+"""*Row by row* is so slow that more rounds show nothing new; the others are close to each other."""
 
 Costs = dict[str, dict[str, list[Cost]]]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and keep the figures."""
-    parser = report.options("sync", __doc__)
+    parser = options("sync", __doc__)
     parser.add_argument("--repetitions", type=int, default=0, help="default: 9, with many invoices fewer")
     given = parser.parse_args(arguments)
     repetitions = given.repetitions or (9 if given.n <= 50_000 else 2 if given.n <= 500_000 else 1)
-    ways = ["limit", "ours"] + (["row by row"] if given.n <= ROW_BY_ROW_UP_TO else [])
-    costs: Costs = {way: {} for way in ways}
+    names = ["limit", "ours"] + (["row by row"] if given.n <= ROW_BY_ROW_UP_TO else [])
+    costs: Costs = {way: {} for way in names}
     began = time.monotonic()
     with embedded_postgres.server([], durable=True) as server, simulated(given.n) as books:
         for repetition in range(repetitions):
-            for way in ways[repetition % len(ways) :] + ways[: repetition % len(ways)]:
+            for way in names[repetition % len(names) :] + names[: repetition % len(names)]:
                 if way == "row by row" and repetition >= ROW_BY_ROW_ROUNDS:
                     continue
-                one_round(Bench(server, books, given.n), way, costs[way])
+                Bench(server, books, given.n).one_round(way, costs[way])
                 say(f"round {repetition + 1} of {repetitions}: {way} ({time.monotonic() - began:.0f} s)")
-    result = describe(given.n, repetitions, costs)
-    report.save(result, str(given.n), keep=given.keep)
-    say(report.table(result))
+    kept = {
+        way: {load: [cost.as_json() for cost in each] for load, each in loads.items()}
+        for way, loads in costs.items()
+    }
+    result = {"invoices": given.n, "repetitions": repetitions, **circumstances(), "costs": kept}
+    save(result, str(given.n), keep=given.keep)
+    say(table(costs))
     return 0
 
 
-def describe(invoices: int, repetitions: int, costs: Costs) -> dict[str, Any]:
-    """What was measured, where and when, as it is kept."""
-    return {
-        "invoices": invoices,
-        "repetitions": repetitions,
-        "when": f"{datetime.now(UTC):%Y-%m-%d}",
-        "machine": machine(),
-        "costs": {
-            way: {load: [as_json(cost) for cost in found] for load, found in loads.items()}
-            for way, loads in costs.items()
-        },
-    }
-
-
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def machine() -> str:
-    """The machine, in a few words."""
-    cpus = os.cpu_count()
-    model = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.machine(),
-    )
-    return f"{cpus} cores ({model}), Python {platform.python_version()}, load {os.getloadavg()[0]:.1f} at the end"
+def table(costs: Costs) -> str:
+    """Return a table in Markdown: medians, and their ratio to the limit's."""
+    lines = [
+        "| load | way | wall s | CPU s: client + PostgreSQL | of limit: wall, CPU | peak MB above start | WAL MB | spread of CPU |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for load in ("first", "unchanged", "1 % changed", "one bad row"):
+        for way, loads in costs.items():
+            if load not in loads:
+                continue
+            cost, ratio = median(loads[load]), ""
+            if way != "limit" and load in costs["limit"]:
+                limit = median(costs["limit"][load])
+                ratio = f"{cost.wall / limit.wall:.2f}, {cost.cpu / limit.cpu:.2f}"
+            clients = [one.client for one in loads[load]]
+            lines.append(
+                f"| {load} | {way} | {cost.wall:.2f} | {cost.client:.2f} + {cost.postgres:.2f} | {ratio} "
+                f"| {cost.peak_mb - cost.base_mb:.0f} | {cost.wal / MB:.2f} "
+                f"| {100 * (max(clients) - min(clients)) / (cost.client or 1):.0f} % |"
+            )
+    return "\n".join(lines)
 
 
 @contextmanager
 def simulated(invoices: int) -> Iterator[Any]:
+    """Run a simulator that has its answers ready."""
     sys.path.insert(0, str(ROOT / "tests"))
     import simulator
 
-    with simulator.process(invoices=invoices) as found:
-        # It writes its answers when they are first asked for: that is nobody's work here.
-        for _ in limit.pages(found.base_url, found.headers):
+    with simulator.process(invoices=invoices) as books:
+        # It writes its answers when they are first requested: that work is not measured.
+        for _ in ways.pages(books.base_url, books.headers):
             pass
-        yield found
+        yield books
 
 
 class Bench:
     """A server, a simulator, and a fresh database."""
 
     def __init__(self, server: Server, books: Any, invoices: int) -> None:
-        self.server, self.books, self.invoices = server, books, invoices
-        self.offset = 0
+        self.books, self.invoices, self.dsn = books, invoices, server.dsn("bench")
+        self._offset = 0
         with psycopg.connect(server.dsn("postgres"), autocommit=True) as admin:
             admin.execute("drop database if exists bench with (force)")
             admin.execute("create database bench")
             # The checkpoint of the database before is not this one's work.
             admin.execute("checkpoint")
-            found = admin.execute("select pg_backend_pid()").fetchone()
-            status = Path(f"/proc/{found[0] if found else 0}/stat").read_text().rpartition(")")[2]
-            self.postmaster = int(status.split()[1])
-        with psycopg.connect(server.dsn("bench"), autocommit=True) as connection:
-            limit.table(connection)
         subprocess.run(
-            [sys.executable, "-m", "economic", "migrate", "--dsn", server.dsn("bench")],
+            [sys.executable, "-m", "economic", "migrate", "--dsn", self.dsn],
             check=True,
             stdout=subprocess.DEVNULL,
         )
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            ways.create_table(connection)
+            self._postmaster = _parent(connection.info.backend_pid)
 
     def environment(self) -> dict[str, str]:
-        """What a program that loads these books is told."""
-        connection = {
-            "conn_type": "economic",
-            "host": self.books.base_url,
-            "extra": {
-                "app_secret_token": self.books.app_secret_token,
-                "agreement_grant_token": self.books.agreement_grant_token,
-            },
-        }
+        """Return what a program that loads these books must know."""
+        tokens = self.books.app_secret_token, self.books.agreement_grant_token
+        account = Account(ways.CONN_ID, self.books.base_url, *tokens, "the simulator")
         return {
-            "BENCH_DSN": self.server.dsn("bench"),
+            "BENCH_DSN": self.dsn,
             "BENCH_URL": self.books.base_url,
             "BENCH_HEADERS": json.dumps(self.books.headers),
-            "BENCH_POSTMASTER": str(self.postmaster),
-            "AIRFLOW_CONN_ECONOMIC_DEFAULT": json.dumps(connection),
+            "BENCH_POSTMASTER": str(self._postmaster),
+            "AIRFLOW_CONN_ECONOMIC_DEFAULT": json.dumps(account.connection),
         }
 
-    def load(self, way: str) -> dict[str, Any]:
-        """One load in a process of its own; what it cost."""
+    def one_round(self, way: str, costs: dict[str, list[Cost]]) -> None:
+        """Load everything, again unchanged, and with one per cent changed; ours also with one bad row."""
+        costs.setdefault("first", []).append(self._load(way, created=self.invoices))
+        costs.setdefault("unchanged", []).append(self._load(way, unchanged=self.invoices))
+        changed = self.change(way)
+        costs.setdefault("1 % changed", []).append(self._load(way, updated=changed))
+        if way == "ours":
+            number = self._numbers(way)[self.invoices // 2]
+            self.books.spoil(number, "date", value="2026-02-30")
+            costs.setdefault("one bad row", []).append(self._load(way, failed=1))
+            self.books.heal(number)
+
+    def change(self, way: str = "ours") -> int:
+        """Book a payment of one on every hundredth invoice; return their number."""
+        numbers = self._numbers(way)[self._offset :: 100]
+        for number in numbers:
+            self.books.pay(number, 1)
+        self._offset += 1
+        return len(numbers)
+
+    def _load(self, way: str, **expected: int) -> Cost:
+        """Load once in a process.
+
+        :raises RuntimeError: it did not do the work it is measured for.
+        """
         done = subprocess.run(
-            [sys.executable, "-m", "dev.bench.contestant", way],
+            [sys.executable, "-m", "dev.bench.ways", way],
             env=os.environ | self.environment(),
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
+        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        statistics = figures.pop("statistics", {})
+        if way == "ours" and any(statistics[key] != value for key, value in expected.items()):
+            raise RuntimeError(f"The sync did {statistics}, expected {expected}.")
+        if len(self._numbers(way)) != self.invoices:
+            raise RuntimeError(f"{way} did not store {self.invoices} invoices.")
+        return Cost(**figures)
 
-    def change(self) -> None:
-        """A payment of one on every hundredth invoice."""
-        numbers = self.numbers()
-        for number in numbers[self.offset :: 100]:
-            self.books.pay(number, 1)
-        self.offset += 1
-
-    def numbers(self) -> list[int]:
-        with psycopg.connect(self.server.dsn("bench")) as connection:
-            held = "economic.invoice" if self.holds("economic.invoice") else "bare_invoice"
-            query = sql.SQL("select invoice_number from {} order by 1").format(
-                sql.Identifier(*held.split("."))
-            )
-            return [row[0] for row in connection.execute(query)]
-
-    def holds(self, table: str) -> bool:
-        with psycopg.connect(self.server.dsn("bench")) as connection:
-            found = connection.execute(f"select exists (select 1 from {table})".encode()).fetchone()
-            return bool(found and found[0])
+    def _numbers(self, way: str) -> list[int]:
+        name = "economic.invoice" if way == "ours" else "bare_invoice"
+        with psycopg.connect(self.dsn) as connection:
+            rows = connection.execute(f"select invoice_number from {name} order by 1".encode())
+            return [number for (number,) in rows]
 
 
-def one_round(bench: Bench, way: str, costs: dict[str, list[Cost]]) -> None:
-    """First load, unchanged load, one per cent changed; for ours also one bad row among all."""
-    check(bench, way, note(costs, "first", bench.load(way)), created=bench.invoices)
-    check(bench, way, note(costs, "unchanged", bench.load(way)), unchanged=bench.invoices)
-    bench.change()
-    changed = len(range(0, bench.invoices, 100))
-    check(bench, way, note(costs, "1 % changed", bench.load(way)), updated=changed)
-    if way == "ours":
-        number = bench.numbers()[bench.invoices // 2]
-        bench.books.spoil(number, "date", value="2026-02-30")
-        check(bench, way, note(costs, "one bad row", bench.load(way)), failed=1)
-        bench.books.heal(number)
-
-
-def note(costs: dict[str, list[Cost]], load: str, found: dict[str, Any]) -> dict[str, Any]:
-    statistics: dict[str, Any] = found.pop("statistics", {})
-    costs.setdefault(load, []).append(Cost(**found))
-    return statistics
-
-
-def check(bench: Bench, way: str, statistics: dict[str, Any], **expected: int) -> None:
-    """What was measured did the work it is measured for."""
-    if way == "ours":
-        seen = {key: statistics[key] for key in expected}
-        if seen != expected:
-            raise RuntimeError(f"The sync did {statistics}, where {expected} was expected.")
-        return
-    with psycopg.connect(bench.server.dsn("bench")) as connection:
-        found = connection.execute("select count(*) from bare_invoice").fetchone()
-    if not found or found[0] != bench.invoices:
-        raise RuntimeError(f"{way} stored {found} of {bench.invoices} invoices.")
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 if __name__ == "__main__":

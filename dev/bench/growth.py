@@ -1,4 +1,4 @@
-"""`./run bench growth`: tables, indexes and write-ahead log over 100 syncs in which nothing changes and 100 in which one per cent does."""
+"""`./run bench growth`: tables, indexes and write-ahead log over 100 unchanged syncs and 100 in which one per cent changes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from typing import Any
 
 import psycopg
 
-from dev import embedded_postgres
-from dev.bench import ours, report
-from dev.bench.__main__ import Bench, machine, say, simulated
-from dev.bench.measure import wal_bytes
+from dev.bench import ways
+from dev.bench.__main__ import Bench, simulated
+from dev.bench.measure import MB, circumstances, options, save, wal_bytes
+from dev.local import embedded_postgres
+from dev.local.terminal import say
 
-TABLES = ("invoice", "invoice_history", "staged_invoice", "sync_run")
 _SIZES = """
-    select relname, pg_table_size(relid), pg_indexes_size(relid), n_tup_upd, n_tup_hot_upd, n_dead_tup
-    from pg_stat_user_tables where schemaname = 'economic' and relname = any(%s)
+    select relname, pg_table_size(relid) as table, pg_indexes_size(relid) as indexes, n_tup_upd as updates,
+        n_tup_hot_upd as hot, n_dead_tup as dead
+    from pg_stat_user_tables where schemaname = 'economic'
+        and relname in ('invoice', 'invoice_history', 'staged_invoice', 'sync_run') order by relname
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and keep the figures."""
-    parser = report.options("growth", __doc__)
+    parser = options("growth", __doc__)
     parser.add_argument("--syncs", type=int, default=100, help="of each kind")
     given = parser.parse_args(arguments)
     steps: list[dict[str, Any]] = []
@@ -31,43 +33,50 @@ def main(arguments: list[str] | None = None) -> int:
         bench = Bench(server, books, given.n)
         os.environ |= bench.environment()
         logging.disable(logging.INFO)
-        sync(bench, 1)
-        steps.append(look(bench, "first load", 1))
-        if given.syncs:
-            sync(bench, given.syncs)
-            steps.append(look(bench, "unchanged", given.syncs))
-            sync(bench, given.syncs, changing=True)
-            steps.append(look(bench, "1 % changed", given.syncs))
-    result = {"invoices": given.n, "machine": machine(), "steps": steps}
-    report.save(result, f"growth-{given.n}", keep=given.keep)
-    say(report.growth_table(result))
+        for after, syncs in (("first load", 1), ("unchanged", given.syncs), ("1 % changed", given.syncs)):
+            for _ in range(syncs):
+                if after == "1 % changed":
+                    bench.change()
+                statistics = ways.ours(bench.dsn)
+                if not statistics["complete"]:
+                    raise RuntimeError(f"The sync did {statistics}.")
+            steps.append({"after": after, "syncs": syncs, **sizes(bench.dsn)})
+    save({"invoices": given.n, **circumstances(), "steps": steps}, f"growth-{given.n}", keep=given.keep)
+    say(table(steps))
     return 0
 
 
-def sync(bench: Bench, times: int, *, changing: bool = False) -> None:
-    """So many syncs, one after the other, each after a payment on every hundredth invoice or after nothing."""
-    for _ in range(times):
-        if changing:
-            bench.change()
-        done = ours.load(bench.server.dsn("bench"))
-        if not done["complete"]:
-            raise RuntimeError(f"The sync did {done}.")
-
-
-def look(bench: Bench, after: str, syncs: int) -> dict[str, Any]:
-    """Sizes in bytes, and what the tables' statistics count since they were made."""
-    with psycopg.connect(bench.server.dsn("bench"), autocommit=True) as connection:
+def sizes(dsn: str) -> dict[str, Any]:
+    """Return the sizes in bytes, and the tables' statistics since they were created."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("select pg_stat_force_next_flush()")
-        rows = connection.execute(_SIZES, [list(TABLES)]).fetchall()
-        return {
-            "after": after,
-            "syncs": syncs,
-            "wal": wal_bytes(connection),
-            "tables": {
-                name: {"table": table, "indexes": indexes, "updates": updates, "hot": hot, "dead": dead}
-                for name, table, indexes, updates, hot, dead in rows
-            },
-        }
+        rows = connection.execute(_SIZES).fetchall()
+        names = ("table", "indexes", "updates", "hot", "dead")
+        tables = {name: dict(zip(names, figures, strict=True)) for name, *figures in rows}
+        return {"wal": wal_bytes(connection), "tables": tables}
+
+
+def table(steps: list[dict[str, Any]]) -> str:
+    """Return the growth as a table in Markdown."""
+    lines = [
+        "| after | table | size MB | indexes MB | updates, HOT | dead rows | WAL MB a sync |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    before = 0
+    for step in steps:
+        wal = f"{(step['wal'] - before) / MB / step['syncs']:.2f}" if before and step["syncs"] else ""
+        before = step["wal"]
+        for name, size in step["tables"].items():
+            share = (
+                f"{size['updates']:,}, {100 * size['hot'] / size['updates']:.0f} %"
+                if size["updates"]
+                else "none"
+            )
+            lines.append(
+                f"| {step['syncs']} {step['after']} | `{name}` | {size['table'] / MB:.1f} | {size['indexes'] / MB:.1f} "
+                f"| {share} | {size['dead']:,} | {wal if name == 'invoice' else ''} |"
+            )
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,35 @@
-"""What a piece of work costs: wall time, CPU of the client and of PostgreSQL, memory, write-ahead log."""
+"""The cost of a piece of work: wall time, CPU of the client and of PostgreSQL, memory, write-ahead log."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
+from dev import ROOT
+from dev.local.options import positive
+
+MB = 1024**2
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds, bytes and MB. ``client`` and ``postgres`` are CPU seconds; ``peak_mb`` is the client process's, ``base_mb`` before the work."""
+    """Seconds, bytes and MB. ``client`` and ``postgres`` are CPU seconds.
+
+    ``peak_mb`` is the client process's, ``base_mb`` before the work.
+    """
 
     wall: float = 0.0
     client: float = 0.0
@@ -31,79 +43,88 @@ class Cost:
         """CPU seconds of client and PostgreSQL together."""
         return self.client + self.postgres
 
+    def as_json(self) -> dict[str, float]:
+        """Return the figures, rounded."""
+        return {key: round(value, 4) for key, value in asdict(self).items()}
 
-def settled_postgres_cpu(watching: psycopg.Connection, postmaster: int) -> float:
-    """The same as :func:`postgres_cpu`, once all other sessions have ended: one that ends while it is looked at is easily missed."""
-    while (
-        watching.execute(
-            "select 1 from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
-        ).fetchone()
-        is not None
-    ):
-        time.sleep(0.01)
-    time.sleep(0.1)
-    return postgres_cpu(postmaster)
+
+def options(name: str, description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the options that every bench has."""
+    parser = argparse.ArgumentParser(prog=f"./run bench {name}", description=description)
+    parser.add_argument("n", nargs="?", type=positive, default=22_500, help="number of invoices")
+    parser.add_argument("--keep", action="store_true", help="keep the figures in docs/benchmarks")
+    return parser
+
+
+def save(result: dict[str, Any], name: str, *, keep: bool) -> None:
+    """Keep one run's figures beside those of others, if that is wanted."""
+    if keep:
+        (ROOT / "docs" / "benchmarks" / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def circumstances() -> dict[str, str]:
+    """Return the machine and the day, for the record."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(
+        (line.split(":", 1)[1].strip() for line in lines if "model name" in line), platform.machine()
+    )
+    machine = f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}"
+    load = f"load {os.getloadavg()[0]:.1f} at the end"
+    return {"when": f"{datetime.now(UTC):%Y-%m-%d}", "machine": f"{machine}, {load}"}
 
 
 def postgres_cpu(postmaster: int) -> float:
-    """CPU seconds that a PostgreSQL server has used so far, in all its processes, ended ones included."""
+    """Return the CPU seconds of a PostgreSQL server so far, all its processes and the ended ones included."""
     total = _ticks(postmaster, ended=True)
     for child in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
         try:
             total += _ticks(int(child), ended=False)
         except FileNotFoundError:
-            continue  # ended just now: counted with the postmaster at the next look
+            continue  # ended just now: counted with the postmaster next time
     return total / _TICKS
 
 
 def _ticks(pid: int, *, ended: bool) -> int:
-    # After the name in brackets: state is field 3, utime and stime 14 and 15, those of ended children 16 and 17.
-    found = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(value) for value in found[11 : 15 if ended else 13])
+    # After the name in brackets: state is field 3, utime and stime 14 and 15, of ended children 16 and 17.
+    values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(value) for value in values[11 : 15 if ended else 13])
+
+
+def _settled_postgres_cpu(connection: psycopg.Connection, postmaster: int) -> float:
+    # A session that ends while it is measured is easily missed: wait until all others have ended.
+    others = (
+        "select 1 from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+    )
+    while connection.execute(others).fetchone() is not None:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    return postgres_cpu(postmaster)
 
 
 def wal_bytes(connection: psycopg.Connection) -> int:
-    """Bytes of write-ahead log since the cluster was made."""
-    found = connection.execute("select pg_current_wal_insert_lsn() - '0/0'").fetchone()
-    return int(found[0]) if found else 0
+    """Return the bytes of write-ahead log since the cluster was created."""
+    row = connection.execute("select pg_current_wal_insert_lsn() - '0/0'").fetchone()
+    return int(row[0]) if row else 0
 
 
-def peak_mb() -> float:
-    """The most memory this program has had; `ru_maxrss` would begin with what its parent had."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
-
-
-def _resident_mb() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
+def _memory_mb(field: str) -> float:
+    # `ru_maxrss` would begin with the parent's memory.
+    return int(Path("/proc/self/status").read_text().split(f"{field}:")[1].split()[0]) / 1024
 
 
 @contextmanager
 def measured(dsn: str, postmaster: int, done: Callable[[Cost], None]) -> Iterator[None]:
-    """Measure the work of this process in the block, whose imports are done: what a process needs to start is not in it."""
-    with psycopg.connect(dsn, autocommit=True) as watching:
-        base, wal = _resident_mb(), wal_bytes(watching)
-        server = settled_postgres_cpu(watching, postmaster)
+    """Measure the work of this process in the block; imports before it do not count."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        base, wal = _memory_mb("VmRSS"), wal_bytes(connection)
+        server = _settled_postgres_cpu(connection, postmaster)
         client, clock = time.process_time(), time.perf_counter()
         yield
         wall, used = time.perf_counter() - clock, time.process_time() - client
-        served, written = settled_postgres_cpu(watching, postmaster) - server, wal_bytes(watching) - wal
-        peak = peak_mb()
-    done(Cost(wall, used, served, written, peak, base))
+        served = _settled_postgres_cpu(connection, postmaster) - server
+        done(Cost(wall, used, served, wal_bytes(connection) - wal, _memory_mb("VmHWM"), base))
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """The middle value of each figure."""
+    """Return the middle value of each figure."""
     return Cost(**{f.name: statistics.median(getattr(cost, f.name) for cost in costs) for f in fields(Cost)})
-
-
-def spread(costs: Sequence[Cost], name: str) -> float:
-    """Largest less smallest of a figure, as a share of its median."""
-    values = [getattr(cost, name) for cost in costs]
-    middle = statistics.median(values)
-    return (max(values) - min(values)) / middle if middle else 0.0
-
-
-def as_json(cost: Cost) -> dict[str, float]:
-    return {key: round(value, 4) for key, value in asdict(cost).items()}

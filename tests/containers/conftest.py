@@ -10,7 +10,7 @@ import pytest
 from containers import images
 from containers.engine import CACHE, Engine, running
 from containers.stand import Stack
-from dev import environment_file
+from dev.release import environment_file
 
 QUICK = {
     "ECONOMIC_APP_SECRET_TOKEN": "",

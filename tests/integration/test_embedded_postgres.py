@@ -14,7 +14,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dev import database_command, embedded_postgres, ownership
+from dev import psql
+from dev.local import embedded_postgres, ownership
 
 
 @pytest.fixture
@@ -149,9 +150,9 @@ def test_root_runs_every_program_as_the_servers_user(
     for path in (tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)
     monkeypatch.setenv("ECONOMIC_PG_BIN", str(tmp_path))
-    monkeypatch.setattr(database_command, "HOME", folder)
-    with embedded_postgres.server([database_command.INVOICES], data=folder / "postgres", durable=False):
-        assert database_command.main(["psql", "-Atc", "select 1"]) == 0
+    monkeypatch.setattr(psql, "HOME", folder)
+    with embedded_postgres.server([psql.INVOICES], data=folder / "postgres", durable=False):
+        assert psql.main(["psql", "-Atc", "select 1"]) == 0
     assert set(log.read_text().splitlines()) == {"initdb nobody", "pg_ctl nobody", "psql nobody"}
 
 

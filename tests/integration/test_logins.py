@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from deploy.container import logins
-from dev import embedded_postgres
+from dev.local import embedded_postgres
 from economic.db import agreements
 from economic.db.sql import prepare, transaction
 

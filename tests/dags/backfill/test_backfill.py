@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from croniter import croniter
 
-from dev.airflow_settings import DAG_ID
+from dev.local.airflow_settings import DAG_ID
 from tests.dags.scheduler.live import Live, at, now
 from tests.support import write_auditor as referee
 

@@ -17,9 +17,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 import simulator
-from dev import embedded_postgres
-from dev.account import Account
-from dev.airflow_settings import (
+from dev.local import embedded_postgres
+from dev.local.account import Account
+from dev.local.airflow_settings import (
     AIRFLOW,
     DAG_ID,
     INVOICES,
@@ -28,11 +28,11 @@ from dev.airflow_settings import (
     invoice_connections,
     serving,
 )
-from dev.interruption import Interruption
-from dev.keys import keys
-from dev.local_airflow import LocalAirflow, prepare
-from dev.parts import Parts
-from dev.ports import free_port
+from dev.local.interruption import Interruption
+from dev.local.keys import keys
+from dev.local.local_airflow import LocalAirflow, prepare
+from dev.local.parts import Parts
+from dev.local.ports import free_port
 from tests.support import invariants as oracle
 from tests.support.invariants import Witness
 from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET

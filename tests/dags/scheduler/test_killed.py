@@ -8,9 +8,9 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from dev.airflow_settings import DAG_ID
-from dev.local_airflow import API_SERVER, SCHEDULER
-from dev.parts import Part
+from dev.local.airflow_settings import DAG_ID
+from dev.local.local_airflow import API_SERVER, SCHEDULER
+from dev.local.parts import Part
 from tests.dags.scheduler.live import HEARTBEAT_TIMEOUT, PAGE_SIZE, PAGES, TASKS, Live
 
 INVOICES = PAGE_SIZE * PAGES

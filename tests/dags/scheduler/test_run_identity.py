@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dev.airflow_settings import DAG_ID
+from dev.local.airflow_settings import DAG_ID
 from tests.dags.scheduler.live import PAGE_SIZE, PAGES, TASKS, Live
 from tests.dags.scheduler.test_killed import CAUGHT_AT, gone
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dev.airflow_settings import DAG_ID
+from dev.local.airflow_settings import DAG_ID
 from tests.dags.scheduler.live import PAGE_SIZE, PAGES, TASKS, Live, at, now
 
 DAYS = 2

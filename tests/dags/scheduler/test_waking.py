@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dev.airflow_settings import ROOT
+from dev import ROOT
 from tests.dags.scheduler.live import Live
 
 WAITING = "economic_reminders"

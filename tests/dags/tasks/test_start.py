@@ -21,8 +21,8 @@ import pytest
 import requests
 
 from dev import clean
-from dev.airflow_api import AirflowApi
-from dev.ports import free_port
+from dev.local.airflow_api import AirflowApi
+from dev.local.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 DAG_ID = "economic_invoice_sync"
@@ -201,9 +201,9 @@ def test_a_started_airflow_can_be_used_as_it_says_and_stopped(
     (run,) = api.get(f"dags/{DAG_ID}/dagRuns", run_type="manual")["dag_runs"]
     waited = api.lines(f"dags/{DAG_ID}/dagRuns/{run['dag_run_id']}/wait", interval=0.5)
     assert '"state": "success"' in waited[-1]
-    counted = place.command("database_command", "psql", "-Atc", "select count(*) from invoice")
+    counted = place.command("psql", "psql", "-Atc", "select count(*) from invoice")
     assert counted.stdout.strip() == str(INVOICES), counted.stderr
-    status = place.command("database_command", "economic", "status")
+    status = place.command("psql", "economic", "status")
     assert f"holds        {INVOICES} invoices" in status.stdout, status.stderr
 
     monkeypatch.setattr(clean, "ROOT", place.home / "nothing")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psycopg
 
-from dev import embedded_postgres
-from dev.embedded_postgres import Server
+from dev.local import embedded_postgres
+from dev.local.embedded_postgres import Server
 
 DATABASE = "copy"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dev.account import REAL_TOKENS, account
-from dev.interruption import Interruption
-from dev.parts import PartFailed, Parts
+from dev.local.account import REAL_TOKENS, account
+from dev.local.interruption import Interruption
+from dev.local.parts import PartFailed, Parts
 
 
 @pytest.mark.parametrize("given", REAL_TOKENS)

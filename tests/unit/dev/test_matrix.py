@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import matrix
+from dev.release import matrix
 
 
 def test_on_the_oldest_packages_everything_that_touches_airflow_is_tried(

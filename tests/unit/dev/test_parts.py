@@ -14,14 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dev.interruption import Interrupted, Interruption
-from dev.parts import Part, PartFailed, Parts
+from dev.local.interruption import Interrupted, Interruption
+from dev.local.parts import Part, PartFailed, Parts
 
 COMMAND = """
 import json, signal, sys
 from pathlib import Path
-from dev.interruption import Interrupted, Interruption
-from dev.parts import Parts
+from dev.local.interruption import Interrupted, Interruption
+from dev.local.parts import Parts
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests themselves run under nohup
 with Interruption() as interruption:

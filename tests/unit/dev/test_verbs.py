@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from dev import clean, copies, demo, embedded_postgres, installation, options, ports, start
+from dev import clean, demo, installation, start
+from dev.local import copies, embedded_postgres, options, ports
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -17,9 +17,9 @@ import psycopg
 import pytest
 from playwright.sync_api import ConsoleMessage, FrameLocator, Locator, Page, Request, ViewportSize, expect
 
-from dev.chromium import FLAGS, NoChromium, chromium
 from tests.dags.scheduler import live as harness
 from tests.dags.scheduler.live import Live
+from tests.web.browser.chromium import FLAGS, NoChromium, chromium
 from tests.web.page import history
 
 MENU = "e-conomic sync"

@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 from playwright.sync_api import Browser
 
-from dev.airflow_settings import DAG_ID
+from dev.local.airflow_settings import DAG_ID
 from tests.dags.scheduler import live as harness
 from tests.dags.scheduler.live import Live
 from tests.web.browser.conftest import SIZE, invoice_dsn, log_in, passwords

@@ -17,7 +17,7 @@ import psycopg
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 from psycopg.types.json import Jsonb
 
-from dev.airflow_settings import DAG_ID
+from dev.local.airflow_settings import DAG_ID
 from tests.dags.scheduler import live as harness
 from tests.dags.scheduler.live import Live
 from tests.web.browser.conftest import NARROW, invoice_dsn, log_in, passwords

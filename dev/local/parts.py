@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from dev.interruption import Interruption
+from dev.local.interruption import Interruption
 
 _POLL_SECONDS = 0.1
 _LAST_PATIENCE = 3.0

@@ -11,7 +11,7 @@ import secrets
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from dev import ROOT
 
 
 def fresh_secrets() -> dict[str, str]:

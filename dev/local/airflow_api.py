@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from dev.keys import ADMIN
+from dev.local.keys import ADMIN
 
 _TIMEOUT_SECONDS = 30.0
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dev import ownership
-from dev.ports import free_port
+from dev.local import ownership
+from dev.local.ports import free_port
 
 USER = "economic"
 _NOTE = "postmaster.pid"

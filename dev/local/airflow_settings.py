@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from deploy.container import logins
-from dev.account import REAL_TOKENS
-from dev.embedded_postgres import Server
-from dev.keys import ADMIN, Keys
-from dev.ports import LOOPBACK
+from dev import ROOT
+from dev.local.account import REAL_TOKENS
+from dev.local.embedded_postgres import Server
+from dev.local.keys import ADMIN, Keys
+from dev.local.ports import LOOPBACK
 
-ROOT = Path(__file__).resolve().parents[1]
 HOME = Path(os.environ.get("ECONOMIC_DEMO_DATA") or ROOT / ".demo").resolve()
 """Where `make demo` and `make start` keep their data, in common."""
 DAG_ID = "economic_invoice_sync"

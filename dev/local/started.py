@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from dev.keys import write_private
-from dev.parts import Part
+from dev.local.keys import write_private
+from dev.local.parts import Part
 
 _KEPT = ("AIRFLOW", "ECONOMIC_", "AUTO_SYNC_", "no_proxy", "NO_PROXY")
 

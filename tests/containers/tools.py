@@ -11,9 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dev import ROOT
 from dev.installation import environment, uv_settings
 
-ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".tools"
 LOCK = ROOT / "requirements" / "tools.txt"
 

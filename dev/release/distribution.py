@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 import economic
+from dev import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
 UV = Path(sys.executable).with_name("uv")
 

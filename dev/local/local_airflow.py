@@ -8,10 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from dev.airflow_api import AirflowApi, ApiUnreachable
-from dev.airflow_settings import AIRFLOW, DAG_ID, PAGE_CONN_ID
-from dev.keys import Keys
-from dev.parts import Part, PartFailed, Parts
+from dev.local.airflow_api import AirflowApi, ApiUnreachable
+from dev.local.airflow_settings import AIRFLOW, DAG_ID, PAGE_CONN_ID
+from dev.local.keys import Keys
+from dev.local.parts import Part, PartFailed, Parts
 
 API_SERVER, DAG_PROCESSOR, SCHEDULER = "api-server", "dag-processor", "scheduler"
 _START_SECONDS = 180.0

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from typing import Any
 
-from dev import embedded_postgres
-from dev.airflow_settings import HOME, INVOICES
-from dev.embedded_postgres import Server
-from dev.interruption import Interruption
-from dev.terminal import say
+from dev.local import embedded_postgres
+from dev.local.airflow_settings import HOME, INVOICES
+from dev.local.embedded_postgres import Server
+from dev.local.interruption import Interruption
+from dev.local.terminal import say
 
 _OF_THE_TERMINAL = ("EDITOR", "LANG", "LC_", "LESS", "PAGER", "PATH", "PSQL", "TERM", "TZ", "VISUAL")
 

@@ -1,0 +1,1 @@
+"""PostgreSQL, Airflow and the simulator as processes of this machine."""

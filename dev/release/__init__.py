@@ -1,0 +1,1 @@
+"""What is given away: archives, locks, `.env`, and the versions it is tested with."""
