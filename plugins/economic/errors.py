@@ -190,7 +190,8 @@ class LeaseBusy(EconomicError):
 class RecordError(EconomicError):
     """One record cannot be stored.
 
-    :param field: the field of e-conomic's item, as it is spelled there (``customer.customerNumber``).
+    :param field: the field of e-conomic's item, as it is spelled there
+        (``customer.customerNumber``).
     :param reason: a short stable code for counting (``not_a_date``).
     """
 

@@ -1,3 +1,5 @@
-"""Implements `python -m economic` for owners of the database and for monitoring. Works without Airflow."""
+"""Implements `python -m economic` for owners of the database and for monitoring. Works without
+Airflow.
+"""
 
 from __future__ import annotations

@@ -24,7 +24,9 @@ def check_line(verdicts: Sequence[Health]) -> str:
 
 
 def status_lines(row: Row, syncs: Sequence[Row], rejections: Sequence[Row]) -> Iterator[str]:
-    """Yield one agreement's status: its copy, what runs, the latest syncs, the rejected invoices."""
+    """Yield one agreement's status: its copy, what runs, the
+    latest syncs, the rejected invoices.
+    """
     yield _name(row)
     if row["last_synced_at"] is None:
         yield "  never synced"

@@ -89,7 +89,8 @@ class EconomicHook(HttpHook):
         date_from: date | None = None,
         date_to: date | None = None,
     ) -> CollectionPage:
-        """Return a page of ``GET /invoices/booked``: the lowest numbers above ``number``, ascending.
+        """Return a page of ``GET /invoices/booked``: the lowest numbers above ``number``,
+        ascending.
 
         :param number: the highest number read so far; None for the first page.
         :param page_size: 1 to 1000.
@@ -132,7 +133,9 @@ class EconomicHook(HttpHook):
         return self._transport.get("/employees", params, decode_page, attempts)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Return whether the connection works, and the agreement or the reason, for the Test button."""
+        """Return whether the connection works, and the agreement or the reason, for the Test
+        button.
+        """
         self.limits = Limits(attempts=1, page=20.0, read=20.0)
         # Airflow tests a connection that is not stored yet under an id that it makes up.
         self._where = "this connection"

@@ -42,7 +42,9 @@ class PinnedSession(requests.Session):
         return super().send(request, **kwargs)
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return None: otherwise ``requests`` reads a redirect's whole body without following it."""
+        """Return None: otherwise ``requests`` reads a redirect's
+        whole body without following it.
+        """
 
 
 def origin(url: str) -> tuple[str, str, int | None, bool]:

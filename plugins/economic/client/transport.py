@@ -49,8 +49,8 @@ class Limits:
     :param body: bytes of a body after decompression.
     :param attempts: attempts of one request in this process.
     :param budget: for all attempts of one request together.
-    :param longest_wait: the longest ``Retry-After`` to wait here; a longer one is left to the task's
-        retry.
+    :param longest_wait: the longest ``Retry-After`` to wait here; a longer one is left to the
+        task's retry.
     :param first_wait: before the second attempt; doubles each time, with jitter.
     """
 
@@ -79,8 +79,8 @@ class Transport:
 
     :param base_url: scheme, host and port of the API.
     :param traffic: the counters to increase.
-    :param while_waiting: called before each attempt and every 30 seconds of waiting, to keep a lease
-        alive.
+    :param while_waiting: called before each attempt and every 30 seconds of waiting, to keep a
+        lease alive.
     """
 
     def __init__(
@@ -116,7 +116,8 @@ class Transport:
         """Fetch, read and parse one answer, and retry all three when one of them fails.
 
         :param path: a path without a query, such as ``/invoices/booked``.
-        :raises RetriableError: each attempt failed, or e-conomic asks for a longer wait than allowed.
+        :raises RetriableError: each attempt failed, or e-conomic asks for a longer wait than
+            allowed.
         :raises FatalError: the request was rejected.
         """
         most = attempts or self._limits.attempts

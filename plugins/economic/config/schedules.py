@@ -73,7 +73,8 @@ def previous_due_time(schedule: str, moment: datetime) -> datetime:
 
 
 def spread_minutes(schedule: str, name: str) -> str:
-    """Return the schedule moved to minutes that depend on ``name``, so that many do not start at once.
+    """Return the schedule moved to minutes that depend on ``name``, so that many do not start at
+    once.
 
     Only schedules whose minutes are a number, a list or ``*/N`` are moved. A name's minutes are
     stable.

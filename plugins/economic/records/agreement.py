@@ -37,7 +37,8 @@ class _Self(Struct, rename="camel"):
 
 
 def parse_agreement(body: bytes) -> Agreement:
-    """Parse the answer of ``/self``. Only the number identifies the company; the rest may be missing.
+    """Parse the answer of ``/self``. Only the number identifies the company; the rest may be
+    missing.
 
     :raises BrokenResponse: it names no agreement number.
     """

@@ -1,4 +1,5 @@
-"""Decodes e-conomic's JSON: a page of a collection into raw items, or a document with exact numbers.
+"""Decodes e-conomic's JSON: a page of a collection into raw items, or a document with exact
+numbers.
 
 A page looks like ``{"collection": [...], "pagination": {...}, "self": "..."}``. Source: e-conomic's
 REST documentation, "Pagination" and "Collections"; recorded answers show which keys may be missing.
@@ -185,7 +186,9 @@ def _check_marks(body: bytes) -> None:
 
 
 def _decode_odd_page(body: bytes) -> tuple[Any, Any]:
-    """Return collection and pagination of a page that is not strict JSON, the items encoded again."""
+    """Return collection and pagination of a page that is not
+    strict JSON, the items encoded again.
+    """
     try:
         page = _exact.decode(body.decode("utf-8-sig", errors="surrogateescape").strip())
         if type(page) is not dict:

@@ -1,4 +1,6 @@
-"""Fits decoded JSON to a msgspec type: reads equal values equally, and leaves out what does not fit."""
+"""Fits decoded JSON to a msgspec type: reads equal values equally, and leaves out what does not
+fit.
+"""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ from economic.records.fitting import (
 READING = bytes.fromhex("a9ef804b")
 """Stands for how items are read, and begins each digest.
 
-A test derives it from how a set of awkward items is read. A change in reading needs a new value, and
-then every stored invoice is read again.
+A test derives it from how a set of awkward items is read. A change in reading needs a new value,
+and then every stored invoice is read again.
 """
 
 _REQUIRED = frozenset({"bookedInvoiceNumber", "date", "dueDate", "currency"})

@@ -25,7 +25,8 @@ class _Entry:
 
 
 class CoalescedReads:
-    """Run reads in threads, a few at once, and return each outcome to everybody who asks for the same.
+    """Run reads in threads, a few at once, and return each outcome to everybody who asks for the
+    same.
 
     The threads are limited here: those that Airflow's own routes share must not wait for this
     database.

@@ -169,7 +169,9 @@ async def rejections(request: Request, settings: SettingsDep, dag: DagDep) -> Re
 async def _agreements(
     request: Request, user: BaseUser, settings: Settings, dags: Sequence[SyncDag], *, months: bool
 ) -> tuple[list[dict[str, Any]], DatabaseProblem | None]:
-    """Return the DAGs as JSON: with their agreements' status, or with the reason why there is none."""
+    """Return the DAGs as JSON: with their agreements' status, or
+    with the reason why there is none.
+    """
     # In a thread, because Airflow reads its own database for it.
     triggerable = await run_in_threadpool(permissions.may_trigger, user, dags)
     shown = [serializers.dag_to_json(dag, may_trigger=dag.dag_id in triggerable) for dag in dags]

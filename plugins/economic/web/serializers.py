@@ -15,7 +15,9 @@ from economic.config.dags import DAG_ID, SyncDag
 from economic.db.sql import Row
 
 LATE_AFTER = timedelta(hours=1)
-"""How long after a sync fell due the copy counts as late: syncs wait for each other and are retried."""
+"""How long after a sync fell due the copy counts as late: syncs wait for each other and are
+retried.
+"""
 
 MOST_MONTHS_BACK = 35
 MOST_MONTHS_AHEAD = 12
@@ -180,8 +182,8 @@ def _outcome_to_json(row: Row, dag: SyncDag) -> dict[str, Any]:
 def _is_ours(row: Row, dag: SyncDag, prefix: str) -> bool:
     """Return whether this DAG's own connection made the sync.
 
-    Another Airflow may write to the same database. Its run ids and messages are not shown here: they
-    may name its connections and companies.
+    Another Airflow may write to the same database. Its run ids and messages are not shown here:
+    they may name its connections and companies.
     """
     return bool(row[f"{prefix}dag_id"] == dag.dag_id and row[f"{prefix}conn_id"] == dag.conn_id)
 
