@@ -28,8 +28,7 @@ _CREDENTIALS = re.compile(r"\b40[13]\b", re.ASCII)
 _FROM_DATABASE = "sqlstate_"
 _PHASES = ("fetch", "upsert", "names")
 _COUNTS = {"rejected": "failed"} | {
-    name: name
-    for name in ("fetched", "created", "updated", "unchanged", "missing", "duplicates", "discarded")
+    name: name for name in ("fetched", "created", "updated", "unchanged", "missing")
 }
 _HELD = {
     "invoices": "invoice_count",
@@ -156,9 +155,6 @@ def _last_sync_to_json(row: Row, dag: SyncDag) -> dict[str, Any]:
         "current": row["last_current"],
         "total": row["last_total"],
         "seconds": row["running_seconds"],
-        "started": _timestamp(row["last_started_at"]),
-        "updated": _timestamp(row["last_updated_at"]),
-        "finished": _timestamp(row["last_finished_at"]),
     }
 
 
@@ -172,7 +168,6 @@ def _outcome_to_json(row: Row, dag: SyncDag) -> dict[str, Any]:
         "status": row["outcome_status"],
         "message": message,
         "warning": row["outcome_warning"] if ours else None,
-        "finished": _timestamp(row["outcome_finished_at"]),
         "fetched": row["outcome_fetched"],
         "rejected": row["outcome_rejected"],
         "connection": dag.conn_id if at_connection and row["outcome_status"] == "failed" else None,

@@ -1,7 +1,7 @@
-// One agreement: how its copy stands, what runs, what went wrong.
+// One agreement: its status, the running sync, what needs attention.
 
 import { charts } from "./charts.js";
-import { el, fill, pill, say, show, speak } from "./elements.js";
+import { el, fill, pill, setText, show, announce } from "./elements.js";
 import { ago, amount, moment, number, until } from "./format.js";
 import { progress } from "./progress.js";
 import * as server from "./server.js";
@@ -29,7 +29,7 @@ function finding({ level, text, todo, connection }) {
   );
 }
 
-// `fresh` is what has just been told of it, if anything has: it is shown before more is asked. `name` is what it was called last.
+// `fresh` is the agreement's data if it has just arrived; `name` is its last known name.
 export function agreementView(dagId, { several, fresh, name }) {
   const title = el("h1", { tabindex: "-1" });
   const badge = el("span");
@@ -40,14 +40,14 @@ export function agreementView(dagId, { several, fresh, name }) {
   const working = progress();
   const buttons = starting(dagId, (run) => {
     queued = run;
-    // At once, for the buttons: the next answer may be long in coming, and a second run is not to be started meanwhile.
+    // At once: a second run must not be started before the next answer arrives.
     draw();
     poll.soon();
   });
-  const drawn = charts();
+  const graphs = charts();
   const syncs = syncTable(dagId);
   const rejected = rejectionTable();
-  const ready = el("div", { hidden: true }, el("section", { class: "card" }, el("dl", { class: "facts" }, Object.values(facts).map((one) => one.element)), held), drawn.element, syncs.element, rejected.element);
+  const ready = el("div", { hidden: true }, el("section", { class: "card" }, el("dl", { class: "facts" }, Object.values(facts).map((one) => one.element)), held), graphs.element, syncs.element, rejected.element);
   const element = el(
     "div",
     {},
@@ -58,24 +58,24 @@ export function agreementView(dagId, { several, fresh, name }) {
     ready,
   );
 
-  let asked = Boolean(fresh);
-  let told = fresh ?? { dag_id: dagId, name: "", may_trigger: false };
-  let over = false;
+  let loaded = Boolean(fresh);
+  let agreement = fresh ?? { dag_id: dagId, name: "", may_trigger: false };
+  let ended = false;
   let dag;
-  let dagAsked = 0;
+  let dagRead = 0;
   let queued = null;
-  let listed = "";
+  let listedKey = "";
   let wasRunning = null;
   const poll = { soon: () => {} };
 
   function head(words) {
-    say(title, words);
+    setText(title, words);
     document.title = several ? `${words} – e-conomic sync` : "e-conomic sync";
   }
 
   async function askAirflow() {
-    if (performance.now() - dagAsked < AIRFLOW_EVERY && dag !== undefined) return;
-    dagAsked = performance.now();
+    if (performance.now() - dagRead < AIRFLOW_EVERY && dag !== undefined) return;
+    dagRead = performance.now();
     dag = await server.dag(dagId).catch(() => dag);
     draw();
   }
@@ -90,23 +90,23 @@ export function agreementView(dagId, { several, fresh, name }) {
   async function lists(standing) {
     const { sync, outcome } = standing;
     const key = JSON.stringify([sync?.sync_id, sync?.status, sync?.phase, outcome?.sync_id, standing.rejected, standing.degraded]);
-    if (key === listed) return;
-    const [latest, aside] = await Promise.all([server.page(`agreements/${dagId}/syncs`), server.page(`agreements/${dagId}/rejections`)]);
-    listed = key;
+    if (key === listedKey) return;
+    const [latest, rejections] = await Promise.all([server.page(`agreements/${dagId}/syncs`), server.page(`agreements/${dagId}/rejections`)]);
+    listedKey = key;
     syncs.update(latest.syncs);
-    drawn.update(latest.syncs);
-    rejected.update(aside);
+    graphs.update(latest.syncs);
+    rejected.update(rejections);
   }
 
-  // Asks and shows; resolves to the milliseconds until it should be asked again, and what is wrong if something is.
+  // Reads and shows. Resolves to the milliseconds until the next time and the problem, if any.
   async function refresh() {
     askAirflow();
     const answer = await server.page(`agreements/${dagId}`);
-    // What was known stays in sight while the database cannot be asked; the page says above that it is old.
-    if (!answer.agreement.standing && answer.problem?.code !== "no_tables") answer.agreement.standing = told.standing;
-    told = answer.agreement;
-    asked = true;
-    const standing = told.standing;
+    // The last known status stays visible while the database cannot be read; the page shows why.
+    if (!answer.agreement.standing && answer.problem?.code !== "no_tables") answer.agreement.standing = agreement.standing;
+    agreement = answer.agreement;
+    loaded = true;
+    const standing = agreement.standing;
     await followQueued(standing?.sync);
     draw();
     if (standing && !answer.problem) await lists(standing);
@@ -115,38 +115,38 @@ export function agreementView(dagId, { several, fresh, name }) {
   }
 
   function draw() {
-    if (over) return;
-    const standing = told.standing;
+    if (ended) return;
+    const standing = agreement.standing;
     const sync = standing?.sync?.running ? standing.sync : null;
-    // Airflow's answer may come before the first one of the page.
-    if (asked) head(called(told));
-    const { level, text } = state(told);
+    // Airflow's answer may arrive before the page's own.
+    if (loaded) head(called(agreement));
+    const { level, text } = state(agreement);
     fill(badge, [level, text], () => pill(level, text));
     fill(under, [standing?.agreement, dagId], () => [
       standing?.agreement ? `Agreement ${standing.agreement} · ` : "",
       el("a", { href: server.dagAddress(dagId), onclick: server.leave }, dagId),
     ]);
-    buttons.update({ told, dag, waits: sync && !sync.stalled ? (sync.phase === "waiting" ? "A sync is waiting." : "A sync is running.") : queued ? "A sync is queued." : "" });
+    buttons.update({ agreement, dag, waits: sync && !sync.stalled ? (sync.phase === "waiting" ? "A sync is waiting." : "A sync is running.") : queued ? "A sync is queued." : "" });
     working.update(sync, queued);
     show(ready, Boolean(standing));
     if (!standing) return;
-    // Before the first sync there is nothing to draw or to list.
-    for (const part of [drawn, rejected]) show(part.element, Boolean(standing.sync));
+    // Before the first sync there is nothing to list.
+    for (const part of [graphs, rejected]) show(part.element, Boolean(standing.sync));
     announceEnd(standing, sync);
-    const shown = findings(told);
+    const shown = findings(agreement);
     fill(look, shown, () => shown.map(finding));
     drawHeld(standing);
-    if (standing.held?.months) drawn.updateMonths(standing.held.months);
+    if (standing.held?.months) graphs.updateMonths(standing.held.months);
     for (const [where, words] of [[facts.complete, completeness(standing)], [facts.source, agreementWithSource(standing)]]) {
-      say(where.main, words.text);
+      setText(where.main, words.text);
       where.main.className = `value ${words.level}-text`;
-      say(where.more, words.more);
+      setText(where.more, words.more);
     }
     tick();
   }
 
   function announceEnd(standing, sync) {
-    if (wasRunning !== null && !sync && standing.outcome?.sync_id >= wasRunning) speak(`Sync ${standing.outcome.sync_id}: ${status(standing.outcome).text}. ${result(standing.outcome)}`);
+    if (wasRunning !== null && !sync && standing.outcome?.sync_id >= wasRunning) announce(`Sync ${standing.outcome.sync_id}: ${status(standing.outcome).text}. ${result(standing.outcome)}`);
     wasRunning = sync ? sync.sync_id : null;
   }
 
@@ -164,25 +164,25 @@ export function agreementView(dagId, { several, fresh, name }) {
     });
   }
 
-  // What moves with the clock alone.
+  // Updates what changes with the clock.
   function tick() {
     working.tick();
-    const standing = told.standing;
+    const standing = agreement.standing;
     if (!standing) return;
     const { last_synced: synced } = standing;
-    say(facts.synced.main, synced ? ago(age(standing)) : "Never");
-    say(facts.synced.more, synced ? `read from ${moment(synced)}` : "no full sync has ended yet");
-    const next = nextDue(told, dag);
-    say(facts.next.main, next.due ? until(next.due) : next.text);
-    say(facts.next.more, [next.due ? moment(next.due) : next.more, next.schedule].filter(Boolean).join(" · "));
+    setText(facts.synced.main, synced ? ago(age(standing)) : "Never");
+    setText(facts.synced.more, synced ? `read from ${moment(synced)}` : "no full sync has ended yet");
+    const next = nextDue(agreement, dag);
+    setText(facts.next.main, next.due ? until(next.due) : next.text);
+    setText(facts.next.more, [next.due ? moment(next.due) : next.more, next.schedule].filter(Boolean).join(" · "));
   }
 
   function end() {
-    over = true;
-    drawn.end();
+    ended = true;
+    graphs.end();
   }
 
   head(name);
-  if (told.standing) draw();
+  if (agreement.standing) draw();
   return { element, refresh, tick, redraw: draw, end, poll };
 }

@@ -1,6 +1,6 @@
-// The charts. The library is fetched when the first one is drawn, so that it never delays the rest of the page.
+// The charts. The library is fetched when the first one is drawn, so it does not delay the page.
 
-import { el, say, show } from "./elements.js";
+import { el, setText, show } from "./elements.js";
 import { month, number, roundSeconds, seconds, shortMoment } from "./format.js";
 import { PHASES } from "./words.js";
 
@@ -16,7 +16,8 @@ function chartLibrary() {
 const TOO_TALL = 10;
 const STEPS = 4;
 
-// The scale ends with a step. One bar that dwarfs all others, as the first sync's does, goes beyond it: which one that is.
+// Returns a scale that ends with a step. A bar that dwarfs all others, as the first sync's does,
+// goes beyond the scale and is named in `beyond`.
 function scale(series, least) {
   const heights = (series[0]?.[2] ?? []).map((_, place) => series.reduce((sum, [, , values]) => sum + values[place], 0));
   const tallest = heights.indexOf(Math.max(...heights));
@@ -46,7 +47,7 @@ function card(title, empty) {
     if (!data.labels.length) return;
     const { beyond: tall, ...axis } = scale(data.series, data.least);
     show(beyond, Boolean(tall));
-    if (tall) say(beyond, `${data.names[tall.place]} goes beyond the scale: ${data.format(tall.height)}`);
+    if (tall) setText(beyond, `${data.names[tall.place]} goes beyond the scale: ${data.format(tall.height)}`);
     canvas.setAttribute("aria-label", `${title}. ${data.summary}`);
     const Chart = await chartLibrary();
     if (data !== last) return;

@@ -1,17 +1,17 @@
-// Elements from words and numbers. Text only ever becomes text: nothing here, or anywhere on this page, parses HTML.
+// Creates and changes elements. Text stays text: no script of this page parses HTML.
 
-export function el(tag, given = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(given)) {
+export function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else made.setAttribute(name, value === true ? "" : value);
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  return made;
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
 }
 
-export function say(element, text) {
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
@@ -19,19 +19,21 @@ export function show(element, shown) {
   element.hidden = !shown;
 }
 
-// Replaces what is inside, unless it was made from the same data: a screen reader or a selection is not disturbed for nothing.
-export function fill(element, data, make) {
+// Replaces the contents, but not when the data is the same: that would disturb a screen reader.
+export function fill(element, data, create) {
   const key = JSON.stringify(data);
   if (element.filledWith === key) return;
   element.filledWith = key;
-  element.replaceChildren(...[make()].flat().filter(Boolean));
+  element.replaceChildren(...[create()].flat().filter(Boolean));
 }
 
 export function pill(level, text) {
   return el("span", { class: `pill ${level}` }, text);
 }
 
-// For those who hear the page: what changed, in one sentence.
-export function speak(text) {
-  say(document.getElementById("spoken"), text);
+// Tells screen readers what has changed, in one sentence.
+export function announce(text) {
+  setText(document.getElementById("spoken"), text);
 }
+
+export const time = (datetime, title, text) => el("time", { datetime, title }, text);

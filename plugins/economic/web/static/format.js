@@ -1,5 +1,5 @@
-// Numbers and times as the viewer reads them: in the browser's language, with 24 hours as everywhere in Airflow, and in the
-// time zone chosen in Airflow, else the browser's.
+// Formats numbers and times: in the browser's language, with 24 hours as everywhere in Airflow, and
+// in the time zone chosen in Airflow, else the browser's.
 
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -33,25 +33,23 @@ readTimeZone();
 export const number = (value) => (value === null || value === undefined ? "–" : whole.format(value));
 export const share = (value) => `${tenth.format(value)} %`;
 export const amount = (text, currency) => `${cents.format(text)} ${currency ?? ""}`.trim();
-// To the second, for whoever points at a time; to the minute with the zone, where a time stands alone; to the minute, in lists.
+// exactMoment is for tooltips, moment for a time that stands alone, shortMoment for lists.
 export const exactMoment = (text) => exactly.format(new Date(text));
 export const moment = (text) => zoned.format(new Date(text));
 export const shortMoment = (text) => shortly.format(new Date(text));
-// From one day to another; one date when they are the same.
+// Returns a range of days, or one date when both are the same.
 export const dates = (from, to) => day.formatRange(new Date(`${from}T00:00:00Z`), new Date(`${to}T00:00:00Z`));
 export const month = (text) =>
   new Intl.DateTimeFormat(undefined, { month: "short", year: "2-digit", timeZone: "UTC" }).format(new Date(`${text}-01T00:00:00Z`));
 
-export function seconds(value) {
-  return tenth.format(value);
-}
+export const seconds = (value) => tenth.format(value);
 
-// On a scale, where every number is a round one.
+// For the scale of a chart, where every number is round.
 export const roundSeconds = (value) => upToTenth.format(value);
 
 const units = [[86400, "day"], [3600, "h"], [60, "min"], [1, "s"]];
 
-// A length of time to two units: 2 h 3 min.
+// Returns a length of time with two units: 2 h 3 min.
 export function length(value) {
   let left = Math.max(0, Math.round(value));
   const parts = [];
@@ -66,7 +64,7 @@ export function length(value) {
   return parts.join(" ");
 }
 
-// Rounded to minutes from the second one on: seconds would only flicker.
+// Rounded to minutes above two minutes: seconds would only flicker.
 const calmly = (value) => length(value < 120 ? value : Math.floor(value / 60) * 60);
 
 export const ago = (value) => (value < 5 ? "just now" : `${calmly(value)} ago`);
@@ -79,10 +77,10 @@ export function until(text) {
 const ENGLISH_NUMBER = /(?<![\d.,])\d{1,3}(?:,\d{3})+(\.\d+)?(?![\d,])/g;
 const UTC_TIME = /\b(\d{4}-\d\d-\d\d) (\d\d:\d\d(?::\d\d)?) UTC\b/g;
 
-// A stored sentence, with its numbers and times as the viewer reads them: "22,540" is 22 and a half in Danish.
+// Localises numbers and times within a stored sentence: Danes read "22,540" as 22 and a half.
 export const localised = (text) =>
   text
-    .replace(ENGLISH_NUMBER, (found, decimals) => (decimals ? cents : whole).format(found.replaceAll(",", "")))
+    .replace(ENGLISH_NUMBER, (digits, decimals) => (decimals ? cents : whole).format(digits.replaceAll(",", "")))
     .replace(UTC_TIME, (_, on, at) => zoned.format(new Date(`${on}T${at}Z`)));
 
 export const many = (count, one, more = `${one}s`) => `${number(count)} ${count === 1 ? one : more}`;

@@ -1,18 +1,18 @@
-// All agreements that the viewer may see, one a row.
+// All agreements that the user may see, one a row.
 
-import { el, fill, pill, say, show } from "./elements.js";
+import { el, fill, pill, setText, show, time } from "./elements.js";
 import { ago, exactMoment, many, moment, number, share, until } from "./format.js";
 import * as server from "./server.js";
 import { age, nextDue, state } from "./words.js";
 
-// Seldomer than one company alone: this is what everybody leaves open, and it reads all of them.
+// Less often than for one company: many leave this view open, and it reads all of them.
 const QUICK = 5000;
 const SLOW = 30000;
 const AIRFLOW_EVERY = 60000;
 const ENOUGH_TO_SEARCH = 8;
 const ORDER = { bad: 0, warn: 1, quiet: 2, good: 3 };
 
-// `fresh` is an answer that has just come, if one has.
+// `fresh` is an answer that has just arrived, if there is one.
 export function overview(fresh) {
   const counts = el("p", { class: "muted" });
   const search = el("input", { type: "search", id: "search", placeholder: "Company, agreement or DAG", oninput: () => draw() });
@@ -39,13 +39,13 @@ export function overview(fresh) {
   let unused = fresh;
   let all = fresh?.agreements ?? [];
   let dags;
-  let dagsAsked = 0;
+  let dagsRead = 0;
   const rows = new Map();
   document.title = "e-conomic sync";
 
   async function askAirflow() {
-    if (dags && performance.now() - dagsAsked < AIRFLOW_EVERY) return;
-    dagsAsked = performance.now();
+    if (dags && performance.now() - dagsRead < AIRFLOW_EVERY) return;
+    dagsRead = performance.now();
     dags = await server.dags("economic_invoice_sync").catch(() => dags);
     draw();
   }
@@ -55,7 +55,7 @@ export function overview(fresh) {
     const answer = unused ?? (await everyAgreement());
     unused = null;
     const known = new Map(all.map((one) => [one.dag_id, one.standing]));
-    // What was known stays in sight while the database cannot be asked; the page says above that it is old.
+    // The last known status stays visible while the database cannot be read; the page shows why.
     if (answer.problem && answer.problem.code !== "no_tables") answer.agreements.forEach((one) => (one.standing ??= known.get(one.dag_id)));
     all = answer.agreements;
     draw();
@@ -65,15 +65,15 @@ export function overview(fresh) {
 
   function draw() {
     const wanted = search.value.trim().toLowerCase();
-    const named = all.map((told) => ({ told, name: told.standing?.company ?? told.name, state: state(told) }));
-    const found = named.filter(({ told, name }) => !wanted || `${name} ${told.standing?.agreement ?? ""} ${told.dag_id}`.toLowerCase().includes(wanted));
+    const named = all.map((agreement) => ({ agreement, name: agreement.standing?.company ?? agreement.name, state: state(agreement) }));
+    const found = named.filter(({ agreement, name }) => !wanted || `${name} ${agreement.standing?.agreement ?? ""} ${agreement.dag_id}`.toLowerCase().includes(wanted));
     found.sort((a, b) => ORDER[a.state.level] - ORDER[b.state.level] || a.name.localeCompare(b.name));
-    const amiss = named.filter((one) => one.state.level === "bad" || one.state.level === "warn").length;
-    say(counts, [many(all.length, "company", "companies"), amiss ? `${number(amiss)} need${amiss === 1 ? "s" : ""} attention` : "", wanted ? `${number(found.length)} shown` : ""].filter(Boolean).join(" · "));
+    const attention = named.filter((one) => one.state.level === "bad" || one.state.level === "warn").length;
+    setText(counts, [many(all.length, "company", "companies"), attention ? `${number(attention)} need${attention === 1 ? "s" : ""} attention` : "", wanted ? `${number(found.length)} shown` : ""].filter(Boolean).join(" · "));
     show(searching, all.length > ENOUGH_TO_SEARCH);
     show(none, found.length === 0);
-    for (const one of found) rowOf(one.told.dag_id).update(one);
-    arrange(found.map((one) => rowOf(one.told.dag_id).element));
+    for (const one of found) rowOf(one.agreement.dag_id).update(one);
+    arrange(found.map((one) => rowOf(one.agreement.dag_id).element));
     tick();
   }
 
@@ -82,7 +82,7 @@ export function overview(fresh) {
     return rows.get(dagId);
   }
 
-  // A row that moves loses the focus that was in it.
+  // Moving a row takes the focus away from its link.
   function arrange(wanted) {
     if (wanted.length === body.children.length && wanted.every((one, place) => body.children[place] === one)) return;
     const focused = document.activeElement;
@@ -90,15 +90,15 @@ export function overview(fresh) {
     if (body.contains(focused)) focused.focus({ preventScroll: true });
   }
 
-  // What moves with the clock alone.
+  // Updates what changes with the clock.
   function tick() {
-    for (const told of all) rowOf(told.dag_id).tick(told, dags ? (dags.get(told.dag_id) ?? null) : undefined);
+    for (const agreement of all) rowOf(agreement.dag_id).tick(agreement, dags ? (dags.get(agreement.dag_id) ?? null) : undefined);
   }
 
   return { element, refresh, tick, redraw: draw, end: () => {}, poll: { soon: () => {} } };
 }
 
-// One row, which stays the same while what it says changes: whoever has come to its link keeps it.
+// One row. Its element stays the same when its data changes, so that its link keeps the focus.
 function companyRow(dagId) {
   const link = el("a", { href: `#${dagId}` });
   const under = el("span", { class: "muted small block" });
@@ -106,13 +106,14 @@ function companyRow(dagId) {
   const figures = [0, 1, 2].map(() => el("td", { class: "figure" }));
   const element = el("tr", {}, el("td", {}, link, under), how, synced, next, figures);
 
-  function update({ told, name, state: { level, text } }) {
-    const standing = told.standing;
+  function update({ agreement, name, state: { level, text } }) {
+    const standing = agreement.standing;
     const sync = standing?.sync?.running && !standing.sync.stalled ? standing.sync : null;
-    say(link, name || "e-conomic");
-    say(under, standing?.agreement ? `Agreement ${standing.agreement}` : dagId);
-    fill(how, [level, text, sync?.percentage], () => [pill(level, text), sync && " ", sync && pill("info", `Syncing ${share(sync.percentage)}`)]);
-    [standing?.held?.invoices, standing?.held?.overdue, standing?.rejected].forEach((count, place) => say(figures[place], number(count)));
+    setText(link, name || "e-conomic");
+    setText(under, standing?.agreement ? `Agreement ${standing.agreement}` : dagId);
+    const progress = sync && (sync.phase === "waiting" ? pill("quiet", "Waiting") : pill("info", `Syncing ${share(sync.percentage)}`));
+    fill(how, [level, text, progress?.textContent], () => [pill(level, text), progress && " ", progress]);
+    [standing?.held?.invoices, standing?.held?.overdue, standing?.rejected].forEach((count, place) => setText(figures[place], number(count)));
   }
 
   function tick({ standing, scheduled }, dag) {
@@ -127,9 +128,7 @@ function companyRow(dagId) {
   return { element, update, tick };
 }
 
-const time = (datetime, title, words) => el("time", { datetime, title }, words);
-
-// The agreements, also when there are more than one answer holds.
+// Returns all agreements, also when there are more than fit into one answer.
 export async function everyAgreement() {
   const answer = await server.page("agreements");
   for (let after = answer.next; after; ) {

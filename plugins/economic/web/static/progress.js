@@ -1,10 +1,10 @@
-// The sync that is at work: how far it is, for how long, and how long still.
+// The card of the running sync: progress, elapsed time, time left.
 
-import { el, fill, pill, say, show, speak } from "./elements.js";
+import { el, fill, pill, setText, show, announce } from "./elements.js";
 import { length, localised, many, number, share } from "./format.js";
 import { PHASES, range, timeLeft, trigger } from "./words.js";
 
-const SPOKEN_EVERY = 25;
+const ANNOUNCED_EVERY = 25; // percent
 
 export function progress() {
   const title = el("h2");
@@ -25,63 +25,64 @@ export function progress() {
     el("div", { class: "row" }, message, others, times),
   );
   let shown = null;
-  let seen = 0;
-  let spoken = "";
+  let updatedAt = 0;
+  let announced = "";
 
-  function tell(sync) {
-    const step = `${sync.sync_id} ${sync.phase} ${sync.stalled} ${Math.floor(sync.percentage / SPOKEN_EVERY)}`;
-    if (step !== spoken) speak(sync.stalled ? "The sync has stalled." : `${share(sync.percentage)}: ${words(sync)}`);
-    spoken = step;
+  // Announces every quarter, not every step.
+  function announceProgress(sync) {
+    const step = `${sync.sync_id} ${sync.phase} ${sync.stalled} ${Math.floor(sync.percentage / ANNOUNCED_EVERY)}`;
+    if (step !== announced) announce(sync.stalled ? "The sync has stalled." : `${share(sync.percentage)}: ${activity(sync)}`);
+    announced = step;
   }
 
-  // What it does, in the words it left; a sync of another Airflow is known by its phase only.
-  function words(sync) {
-    const { phase, message: told } = sync;
+  // The sync's message; only its phase where another Airflow runs it, whose messages are not shown.
+  function activity(sync) {
+    const { phase, message } = sync;
     if (phase === "waiting") return `Waits for its turn: one sync of a company runs at a time.${sync.waiting > 1 ? ` ${many(sync.waiting, "sync")} wait.` : ""}`;
-    if (told !== null) return localised(told);
+    if (message !== null) return localised(message);
     return PHASES.find(([name]) => name === phase)?.[1] ?? "Starting";
   }
 
   function tick() {
     if (!shown?.sync_id || shown.stalled) return;
-    const elapsed = shown.seconds + (performance.now() - seen) / 1000;
-    say(times, [`${length(elapsed)} elapsed`, timeLeft(shown, elapsed)].filter(Boolean).join(" · "));
+    const elapsed = shown.seconds + (performance.now() - updatedAt) / 1000;
+    setText(times, [`${length(elapsed)} elapsed`, timeLeft(shown, elapsed)].filter(Boolean).join(" · "));
   }
 
-  // A run that Airflow has made and that has not begun yet, or the sync that is at work; null when there is neither.
+  // Shows the running sync, else the run that Airflow has queued, else nothing.
   function update(sync, queued) {
     show(element, Boolean(sync || queued));
     shown = sync;
-    seen = performance.now();
+    updatedAt = performance.now();
     if (!sync && queued) {
-      say(title, "Waiting to start");
+      setText(title, "Waiting to start");
       fill(badge, "queued", () => pill("quiet", "Queued"));
-      say(by, "Airflow has made the run; it starts in a moment, or when the run before it has ended.");
+      setText(by, "Airflow has made the run; it starts in a moment, or when the run before it has ended.");
       bar.removeAttribute("value");
-      for (const part of [percent, message, others, counted, times]) say(part, "");
+      for (const part of [percent, message, others, counted, times]) setText(part, "");
       fill(phases, null, () => []);
     }
     if (!sync) return;
     const waiting = sync.phase === "waiting";
-    say(title, `Sync ${sync.sync_id}`);
+    setText(title, `Sync ${sync.sync_id}`);
     fill(badge, [sync.stalled, waiting], () =>
       sync.stalled ? pill("warn", "Stalled") : waiting ? pill("quiet", "Waiting") : pill("info", "Running"),
     );
-    say(by, [trigger(sync), range(sync)].filter(Boolean).join(", "));
+    setText(by, [trigger(sync), range(sync)].filter(Boolean).join(", "));
     bar.value = sync.percentage;
-    say(percent, share(sync.percentage));
-    say(message, words(sync));
-    say(others, !waiting && sync.waiting ? `${many(sync.waiting, "more sync")} ${sync.waiting === 1 ? "waits" : "wait"}` : "");
-    say(counted, sync.total && !waiting ? `${number(sync.current)} / ${number(sync.total)}` : "");
+    setText(percent, share(sync.percentage));
+    setText(message, activity(sync));
+    setText(others, !waiting && sync.waiting ? `${many(sync.waiting, "more sync")} ${sync.waiting === 1 ? "waits" : "wait"}` : "");
+    setText(counted, sync.total && !waiting ? `${number(sync.current)} / ${number(sync.total)}` : "");
     fill(phases, [sync.phase, sync.stalled], () => {
       const at = PHASES.findIndex(([name]) => name === sync.phase);
       return PHASES.map(([, words], place) =>
         el("li", { class: place < at ? "done" : place === at ? "now" : "", "aria-current": place === at ? "step" : null }, words),
       );
     });
-    if (sync.stalled) say(times, "No sign of life since its lease ran out");
+    if (sync.stalled) setText(times, "No progress since its lease expired");
     tick();
-    tell(sync);
+    announceProgress(sync);
   }
 
   return { element, update, tick };

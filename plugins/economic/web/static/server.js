@@ -1,6 +1,6 @@
-// Questions to this page's own routes, and to Airflow's REST API with the rights of whoever looks at it.
+// Requests to this page's own routes, and to Airflow's REST API with the rights of the user.
 
-export class Refused extends Error {
+export class RequestError extends Error {
   constructor(status, problem) {
     super(problem.text);
     this.status = status;
@@ -8,8 +8,8 @@ export class Refused extends Error {
   }
 }
 
-const WORDS = {
-  0: { text: "Airflow cannot be reached.", todo: "The page asks again by itself." },
+const ERRORS = {
+  0: { text: "Airflow cannot be reached.", todo: "The page retries automatically." },
   401: { text: "You are not logged in to Airflow any more.", todo: "Log in, then load this page again." },
   403: {
     text: "Your Airflow role may not read the runs of the e-conomic sync.",
@@ -17,71 +17,72 @@ const WORDS = {
   },
   404: { text: "There is no such agreement, or your Airflow role may not read its runs.", todo: "" },
 };
-const OTHER = { text: "The page failed because of an unexpected error.", todo: "It asks again by itself. The log of Airflow's API server says where it happened." };
-const PATIENCE = 20000;
+const UNEXPECTED = { text: "The page failed because of an unexpected error.", todo: "It retries automatically. The log of Airflow's API server shows where it happened." };
+const TIMEOUT = 20000;
 
-async function ask(path, options = {}) {
-  let answer;
+async function request(path, options = {}) {
+  let response;
   try {
-    answer = await fetch(path, { ...options, signal: AbortSignal.timeout(PATIENCE), headers: { Accept: "application/json", ...options.headers } });
+    response = await fetch(path, { ...options, signal: AbortSignal.timeout(TIMEOUT), headers: { Accept: "application/json", ...options.headers } });
   } catch {
-    throw new Refused(0, WORDS[0]);
+    throw new RequestError(0, ERRORS[0]);
   }
   let body = null;
   try {
-    body = await answer.json();
+    body = await response.json();
   } catch {
-    // an answer of something else on the way: its status says enough
+    // Not JSON, so a proxy's answer: its status is enough.
   }
-  return { status: answer.status, body };
+  return { status: response.status, body };
 }
 
-// An answer of this page's own routes. One that could not be read still says who asks and what may be done.
+// Returns an answer of the page's own routes. One without a status, because the database cannot be
+// read, still has the agreements and what the user may do.
 export async function page(path) {
-  const { status, body } = await ask(`api/${path}`);
+  const { status, body } = await request(`api/${path}`);
   for (const { standing } of body?.agreements ?? [body?.agreement ?? {}]) {
     if (standing) standing.arrived = performance.now();
   }
   if (status === 200 && body) return body;
   if (body?.problem && (body.agreement || body.agreements)) return body;
-  throw new Refused(status, body?.problem ?? WORDS[status] ?? OTHER);
+  throw new RequestError(status, body?.problem ?? ERRORS[status] ?? UNEXPECTED);
 }
 
 const dagPath = (dagId) => `../api/v2/dags/${encodeURIComponent(dagId)}`;
 
-// What Airflow knows of a DAG; null when it does not know it, or does not tell this user.
+// Returns Airflow's DAG; null when there is none, or this user may not read it.
 export async function dag(dagId) {
-  const { status, body } = await ask(dagPath(dagId));
+  const { status, body } = await request(dagPath(dagId));
   return status === 200 ? body : null;
 }
 
-// The same for all that begin with a name, by id.
+// Returns all DAGs whose ids begin with the prefix, by id.
 export async function dags(prefix) {
-  const found = new Map();
+  const byId = new Map();
   for (let offset = 0; ; ) {
-    const { status, body } = await ask(`../api/v2/dags?dag_id_pattern=${encodeURIComponent(prefix)}&limit=100&offset=${offset}`);
-    if (status !== 200 || !body.dags.length) return found;
-    for (const one of body.dags) found.set(one.dag_id, one);
+    const { status, body } = await request(`../api/v2/dags?dag_id_pattern=${encodeURIComponent(prefix)}&limit=100&offset=${offset}`);
+    if (status !== 200 || !body.dags.length) return byId;
+    for (const one of body.dags) byId.set(one.dag_id, one);
     offset += body.dags.length;
-    if (offset >= body.total_entries) return found;
+    if (offset >= body.total_entries) return byId;
   }
 }
 
 export async function trigger(dagId, conf) {
-  const { status, body } = await ask(`${dagPath(dagId)}/dagRuns`, {
+  const { status, body } = await request(`${dagPath(dagId)}/dagRuns`, {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ logical_date: null, conf }),
   });
   if (status === 200 || status === 201) return body;
-  if (status === 403) throw new Refused(status, { text: "Your Airflow role may not trigger this DAG.", todo: "" });
-  if (status === 404) throw new Refused(status, { text: "Airflow does not know this DAG.", todo: "Look at its list of import errors." });
-  const said = typeof body?.detail === "string" ? body.detail : "";
-  throw new Refused(status, WORDS[status] ?? { text: `Airflow did not start a run (${status}). ${said}`.trim(), todo: "" });
+  if (status === 403) throw new RequestError(status, { text: "Your Airflow role may not trigger this DAG.", todo: "" });
+  if (status === 404) throw new RequestError(status, { text: "Airflow does not know this DAG.", todo: "Look at its list of import errors." });
+  const detail = typeof body?.detail === "string" ? body.detail : "";
+  throw new RequestError(status, ERRORS[status] ?? { text: `Airflow did not start a run (${status}). ${detail}`.trim(), todo: "" });
 }
 
 export async function dagRun(dagId, runId) {
-  const { status, body } = await ask(`${dagPath(dagId)}/dagRuns/${encodeURIComponent(runId)}`);
+  const { status, body } = await request(`${dagPath(dagId)}/dagRuns/${encodeURIComponent(runId)}`);
   return status === 200 ? body : null;
 }
 
@@ -91,7 +92,8 @@ export const runAddress = (dagId, runId) =>
 
 export const connectionAddress = (connId) => new URL(`../connections?name_pattern=${encodeURIComponent(connId)}`, document.baseURI).href;
 
-// Follows a link out of Airflow's frame: its sandbox lets nothing inside lead the page around it elsewhere, but that page's own links may.
+// Follows a link out of Airflow's frame. The frame's sandbox may not navigate the page around it,
+// but a link inside that page may.
 export function leave(event) {
   if (window.parent === window || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();

@@ -1,9 +1,9 @@
-// The buttons that start a sync: through Airflow's own REST API, with the rights of whoever presses them.
+// The buttons that start a sync: through Airflow's own REST API, with the rights of the user.
 
-import { el, say, show, speak } from "./elements.js";
+import { el, setText, show, announce } from "./elements.js";
 import * as server from "./server.js";
 
-// Makes the buttons for one DAG. `started` is called with the run that Airflow has made.
+// Creates the buttons for one DAG. `started` is called with the run that Airflow has created.
 export function starting(dagId, started) {
   const now = el("button", { type: "button", class: "first", "aria-disabled": "true", onclick: () => may(now) && start({}) }, "Sync now");
   const force = el("button", { type: "button", "aria-haspopup": "dialog", "aria-disabled": "true", onclick: () => may(force) && dialog.showModal() }, "Force sync…");
@@ -16,20 +16,20 @@ export function starting(dagId, started) {
     if (busy) return;
     busy = true;
     update(state);
-    say(failed, "");
+    setText(failed, "");
     try {
       const run = await server.trigger(dagId, conf);
-      speak(conf.force ? "A forced sync was asked for." : "A sync was asked for.");
+      announce(conf.force ? "A forced sync was requested." : "A sync was requested.");
       started(run);
     } catch (error) {
-      say(failed, `${error.message} ${error.problem?.todo ?? ""}`.trim());
+      setText(failed, `${error.message} ${error.problem?.todo ?? ""}`.trim());
     } finally {
       busy = false;
       update(state);
     }
   }
 
-  let state = { told: { may_trigger: false }, dag: undefined, waits: "" };
+  let state = { agreement: { may_trigger: false }, dag: undefined, waits: "" };
 
   function update(next) {
     state = next;
@@ -37,23 +37,24 @@ export function starting(dagId, started) {
     allow(now, !busy && !never && !next.waits);
     allow(force, !busy && !never);
     for (const button of [now, force]) button.setAttribute("aria-describedby", "why-not");
-    say(why, never || next.waits);
+    setText(why, never || next.waits);
     show(why, Boolean(never || next.waits));
   }
 
   return { element: el("div", { class: "starting" }, el("div", { class: "buttons" }, now, force), why, failed, dialog), update };
 }
 
-// By the attribute, not by the property: a button that has been pressed keeps the focus, and one that cannot be pressed is reached and says why.
+// The attribute, not the property: a disabled button stays reachable, keeps the focus and gives its
+// reason.
 function allow(button, allowed) {
   button.setAttribute("aria-disabled", String(!allowed));
 }
 
 const may = (button) => button.getAttribute("aria-disabled") === "false";
 
-function reason({ told, dag }) {
-  if (!told.may_trigger) return "Your Airflow role may not trigger syncs.";
-  if (dag === null) return "Airflow does not show this DAG: it is not read yet, or has an import error.";
+function reason({ agreement, dag }) {
+  if (!agreement.may_trigger) return "Your Airflow role may not trigger syncs.";
+  if (dag === null) return "Airflow does not show this DAG: it is not parsed yet, or has an import error.";
   if (dag?.is_paused) return "The DAG is switched off in Airflow: a run would wait until it is on.";
   return "";
 }

@@ -1,6 +1,6 @@
 // The latest syncs, and the rejected invoices.
 
-import { el, fill, pill, show } from "./elements.js";
+import { el, fill, pill, show, time } from "./elements.js";
 import { exactMoment, number, seconds, shortMoment } from "./format.js";
 import { leave, runAddress } from "./server.js";
 import { PHASES, range, result, status, trigger, waited } from "./words.js";
@@ -18,21 +18,21 @@ function table(name, head, body) {
   );
 }
 
-const head = (words, given = {}) => el("th", { scope: "col", ...given }, words);
-const group = (words, columns) => el("th", { colspan: columns, scope: "colgroup", class: "group" }, el("span", {}, words));
-const figure = (value, given = {}) => el("td", { class: "figure", ...given }, value);
+const head = (text, attributes = {}) => el("th", { scope: "col", ...attributes }, text);
+const group = (text, columns) => el("th", { colspan: columns, scope: "colgroup", class: "group" }, el("span", {}, text));
+const figure = (value, attributes = {}) => el("td", { class: "figure", ...attributes }, value);
+const when = (text) => time(text, exactMoment(text), shortMoment(text));
 const nothing = (text) => el("p", { class: "muted" }, text);
 
 export function syncTable(dagId) {
-  const element = el("section", { class: "card" });
   const inside = el("div");
-  element.append(el("h2", {}, "Latest syncs"), inside);
+  const element = el("section", { class: "card" }, el("h2", {}, "Latest syncs"), inside);
   let all = false;
   let last = null;
 
   function row(sync) {
     const { level, text } = status(sync);
-    const began = el("time", { datetime: sync.started, title: exactMoment(sync.started) }, shortMoment(sync.started));
+    const began = when(sync.started);
     const shown = (count) => (count ? number(count) : el("span", { class: "muted" }, number(0)));
     const parts = [...PHASES.map(([name]) => sync.phases[name]), waited(sync)];
     const cells = [
@@ -60,7 +60,7 @@ export function syncTable(dagId) {
           "Latest syncs",
           [
             el("tr", {}, head("Sync", { rowspan: 2, class: "figure edge" }), head("Started", { rowspan: 2 }), head("Status", { rowspan: 2 }), head("Trigger", { rowspan: 2 }), group("Seconds", PHASES.length + 2), group("Invoices", COUNTS.length)),
-            el("tr", {}, PHASES.map(([, words]) => head(words, { class: "figure" })), head("Waiting", { class: "figure", title: "Until another sync ended, Airflow started the next task, or a failed attempt was repeated" }), head("Total", { class: "figure" }), COUNTS.map(([, words], place) => head(words, { class: place === COUNTS.length - 1 ? "figure edge" : "figure" }))),
+            el("tr", {}, PHASES.map(([, words]) => head(words, { class: "figure" })), head("Waiting", { class: "figure", title: "Until another sync ended, Airflow started the next task, or a failed attempt was retried" }), head("Total", { class: "figure" }), COUNTS.map(([, words], place) => head(words, { class: place === COUNTS.length - 1 ? "figure edge" : "figure" }))),
           ],
           shown.flatMap(row),
         ),
@@ -80,7 +80,7 @@ export function syncTable(dagId) {
   return { element, update };
 }
 
-// Invoices that were rejected, and below them, where there are any, the fields that stored invoices lack.
+// The rejected invoices, and below them the fields that stored invoices lack, if there are any.
 export function rejectionTable() {
   const rejected = itemTable("Rejected invoices", "Open", "warn", true);
   const leftOut = itemTable("Stored with a field left out", "Left out", "quiet", false);
@@ -108,8 +108,8 @@ function itemTable(title, openWord, openLevel, counted) {
       figure(item.invoice === null ? el("span", { class: "muted" }, "no number") : String(item.invoice)),
       el("td", {}, el("code", {}, item.field)),
       el("td", { class: "wide" }, item.message ?? item.reason),
-      el("td", {}, el("time", { datetime: item.first_seen, title: exactMoment(item.first_seen) }, shortMoment(item.first_seen))),
-      el("td", {}, el("time", { datetime: item.last_seen, title: exactMoment(item.last_seen) }, shortMoment(item.last_seen))),
+      el("td", {}, when(item.first_seen)),
+      el("td", {}, when(item.last_seen)),
       counted && figure(number(item.seen)),
       el("td", {}, item.resolved ? pill("good", "Resolved") : pill(openLevel, openWord)),
     );

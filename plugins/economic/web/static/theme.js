@@ -1,17 +1,17 @@
-// Airflow's theme, as it is now and as it changes: inside Airflow the class and the colours of the page around this one, else the browser's wish.
-// Loaded before the first paint, so that a dark page never flashes white.
+// Follows Airflow's theme: within Airflow the class and the colours of the page around this one,
+// else the browser's preference. Loaded before the first paint: a dark page must not flash white.
 (() => {
   "use strict";
   const names = ["bg", "bg-subtle", "bg-muted", "bg-emphasized", "fg", "fg-muted", "border", "border-emphasized"];
   const own = document.documentElement;
   const around = window.parent !== window ? window.parent.document.documentElement : null;
-  const wish = window.matchMedia("(prefers-color-scheme: dark)");
+  const preference = window.matchMedia("(prefers-color-scheme: dark)");
 
   function dark() {
     if (around?.classList.contains("dark")) return true;
     if (around?.classList.contains("light")) return false;
     const chosen = window.localStorage.getItem("theme");
-    return chosen === "dark" || (chosen !== "light" && wish.matches);
+    return chosen === "dark" || (chosen !== "light" && preference.matches);
   }
 
   function apply() {
@@ -28,6 +28,6 @@
 
   apply();
   if (around) new MutationObserver(apply).observe(around, { attributes: true, attributeFilter: ["class", "style"] });
-  wish.addEventListener("change", apply);
+  preference.addEventListener("change", apply);
   window.addEventListener("storage", apply);
 })();

@@ -1,34 +1,34 @@
-// What the facts of an agreement mean, in words.
+// The texts for an agreement's facts.
 
 import { amount, dates, length, localised, many, moment, number } from "./format.js";
 
-const NO_WORD = { level: "quiet", text: "Not known" };
+const UNKNOWN = { level: "quiet", text: "Not known" };
 
-// What an agreement is called: by its company as soon as a sync has learned that.
-export const title = (told) => told.standing?.company ?? (told.name ? `e-conomic: ${told.name}` : "e-conomic");
+// Returns an agreement's name: its company as soon as a sync has read that.
+export const title = (agreement) => agreement.standing?.company ?? (agreement.name ? `e-conomic: ${agreement.name}` : "e-conomic");
 
-// How an agreement stands, in two or three words: the worst of what there is to say.
-export function state(told) {
-  const standing = told.standing;
-  if (!standing) return NO_WORD;
-  const worst = findings(told).find(({ level }) => level !== "quiet");
+// Returns an agreement's state in two or three words: its worst finding.
+export function state(agreement) {
+  const standing = agreement.standing;
+  if (!standing) return UNKNOWN;
+  const worst = findings(agreement).find(({ level }) => level !== "quiet");
   if (worst) return { level: worst.level, text: worst.short };
   if (!standing.last_synced) return { level: "quiet", text: "Not synced yet" };
   return { level: "good", text: "Fresh and complete" };
 }
 
-// Everything that somebody should look at, the worst first.
-export function findings(told) {
-  const standing = told.standing;
-  const found = [];
-  const add = (level, short, text, todo) => found.push({ level, short, text, todo });
+// Returns everything that needs attention, the worst first.
+export function findings(agreement) {
+  const standing = agreement.standing;
+  const all = [];
+  const add = (level, short, text, todo) => all.push({ level, short, text, todo });
   const { sync, outcome } = standing;
   if (outcome?.status === "failed") {
     add("bad", "Last sync failed", `Sync ${outcome.sync_id} failed.`, reason(outcome));
-    found.at(-1).connection = outcome.connection;
+    all.at(-1).connection = outcome.connection;
   }
   if (sync?.stalled) {
-    add("warn", "Stalled", `Sync ${sync.sync_id} has stalled: its process is gone.`, "The next sync takes over by itself; a forced one at once.");
+    add("warn", "Stalled", `Sync ${sync.sync_id} has stalled: its process is gone.`, "The next sync takes over; a forced one at once.");
   }
   if (outcome?.status === "abandoned") add("warn", "Cut off", `Sync ${outcome.sync_id} was cut off.`, "Its process ended without a result. The next sync reads everything again.");
   if (standing.missed_due) {
@@ -39,20 +39,20 @@ export function findings(told) {
   }
   if (standing.rejected) {
     const differs = standing.reconciled === false ? ` ${difference(standing)}`.trimEnd() : "";
-    add("warn", `${number(standing.rejected)} rejected`, `${many(standing.rejected, "invoice")} ${standing.rejected === 1 ? "was" : "were"} rejected.`, `The list below has the reasons. An invoice is stored as soon as e-conomic delivers it right.${differs}`);
+    add("warn", `${number(standing.rejected)} rejected`, `${many(standing.rejected, "invoice")} ${standing.rejected === 1 ? "was" : "were"} rejected.`, `The list below has the reasons. An invoice is stored as soon as e-conomic delivers it correctly.${differs}`);
   }
   if (standing.reconciled === false && !explained(standing)) add("warn", "Differs from e-conomic", difference(standing));
   if (standing.warning) add("warn", "Needs attention", `${localised(standing.warning)}.`);
-  if (standing.degraded) add("quiet", "", `${many(standing.degraded, "invoice")} ${standing.degraded === 1 ? "is" : "are"} stored with a field left out.`, "e-conomic sent something else there than it documents. The list below has the reasons.");
-  return found;
+  if (standing.degraded) add("quiet", "", `${many(standing.degraded, "invoice")} ${standing.degraded === 1 ? "is" : "are"} stored with a field left out.`, "e-conomic sent a value that it does not document. The list below has the reasons.");
+  return all;
 }
 
-// Whether rejected invoices are reason enough for other totals than e-conomic's.
+// Returns whether the rejected invoices explain a difference from e-conomic's totals.
 function explained(standing) {
   return standing.rejected > 0 && Math.abs((standing.booked ?? 0) - (standing.held?.invoices ?? 0)) <= standing.rejected;
 }
 
-// How the copy's totals differ from e-conomic's; the sums only where the page shows amounts.
+// Returns how the copy's totals differ from e-conomic's; sums only where the page shows amounts.
 function difference({ booked, booked_net: net, held, currency, rejected }) {
   const parts = [];
   const here = held?.invoices;
@@ -64,13 +64,13 @@ function difference({ booked, booked_net: net, held, currency, rejected }) {
   return parts.join(" ");
 }
 
-// Why a sync ended as it did, in the words it left. Those of another Airflow are not told here.
+// Returns a sync's own message. Those of another Airflow are not shown.
 export function reason(sync) {
   if (sync.message === null) return "The Airflow that ran it has the reason in its log.";
   return localised(sync.message);
 }
 
-// What came of a sync, from its counts; else the reason why nothing did.
+// Returns a sync's result from its counts, or the reason why there is none.
 export function result(sync) {
   if (sync.status !== "completed" && sync.status !== "completed_with_errors") return reason(sync);
   const { fetched, rejected } = sync.counts ?? sync;
@@ -118,7 +118,7 @@ const STATUSES = {
   abandoned: ["warn", "Abandoned"],
 };
 
-// A sync that waits for another one is open, but is not at work.
+// A sync that waits for another one has the status running, but is not at work.
 export function status({ status: name, phase }) {
   const [level, text] = STATUSES[name === "running" && phase === "waiting" ? "waiting" : name] ?? ["quiet", name];
   return { level, text };
@@ -126,27 +126,28 @@ export function status({ status: name, phase }) {
 
 export const PHASES = [["fetch", "Fetch"], ["upsert", "Store"], ["names", "Names"]];
 
-// What no phase accounts for of the time of a sync that went through. One that failed worked for a part of it.
+// Returns the seconds of a successful sync that belong to no phase. A failed sync is left out: its
+// phases did not report all of their time.
 export function waited(sync) {
   if (!["completed", "completed_with_errors"].includes(sync.status)) return 0;
   return Math.max(0, sync.seconds - PHASES.reduce((sum, [name]) => sum + sync.phases[name], 0));
 }
 
-// How long a sync still takes: as long again for what is left as for what is done. Nothing is said before there is something to judge by.
+// Estimates the time left from the progress so far; empty while there is too little of it.
 export function timeLeft(sync, elapsed) {
   if (sync.percentage < 3 || elapsed < 3 || sync.percentage >= 100) return "";
   return `about ${length(Math.max(1, (elapsed * (100 - sync.percentage)) / sync.percentage))} left`;
 }
 
-// For how many seconds the copy has stood as it is: by the server's clock, for the viewer's may be wrong.
+// Returns the copy's age in seconds by the server's clock: the user's may be wrong.
 export const age = (standing) => standing.age_seconds + (performance.now() - standing.arrived) / 1000;
 
-// When the next sync is due, why none is, and what the schedule is where there is one.
-export function nextDue(told, dag) {
+// Returns when the next sync is due, or why none is, and the schedule if there is one.
+export function nextDue(agreement, dag) {
   if (dag === undefined) return { text: "…", more: "", schedule: "" };
   if (dag === null) return { text: "Not known", more: "Airflow does not show this DAG", schedule: "" };
-  const schedule = told.scheduled ? dag.timetable_description || dag.timetable_summary : "";
+  const schedule = agreement.scheduled ? dag.timetable_description || dag.timetable_summary : "";
   if (dag.is_paused) return { text: "Paused", more: "the DAG is switched off in Airflow", schedule };
   if (dag.next_dagrun_run_after) return { due: dag.next_dagrun_run_after, schedule };
-  return told.scheduled ? { text: "Not planned", more: "Airflow has planned no run yet", schedule } : { text: "Off", more: "no schedule: manual syncs only", schedule };
+  return agreement.scheduled ? { text: "Not planned", more: "Airflow has planned no run yet", schedule } : { text: "Off", more: "no schedule: manual syncs only", schedule };
 }
