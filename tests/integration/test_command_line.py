@@ -37,11 +37,11 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def is_unknown(done: subprocess.CompletedProcess[str]) -> bool:
-    """Whether a check said, as monitoring programs want it, that it has no answer: 3, and a line on standard output."""
+    """Return whether a check is UNKNOWN for monitoring: exit code 3, one line on standard output."""
     return (done.returncode, done.stdout[:9], done.stdout.count("\n"), done.stderr) == (3, "UNKNOWN: ", 1, "")
 
 
-def test_check_tells_a_fresh_and_complete_copy(company: Company, database: str) -> None:
+def test_check_reports_a_fresh_and_complete_copy(company: Company, database: str) -> None:
     company.sync()
     done = economic(database, "check", "--max-age", "7h")
     assert done.returncode == 0
@@ -64,7 +64,7 @@ def test_check_is_critical_without_a_sync_in_time(company: Company, database: st
     assert (never.returncode, "never synced" in never.stdout) == (2, True)
 
 
-def test_check_warns_of_what_a_person_should_look_at(company: Company, database: str) -> None:
+def test_check_warns_of_rejected_and_incomplete_copies(company: Company, database: str) -> None:
     number = min(company.books.ledger.items())
     company.books.spoil(number, "date", value="2026-02-30")
     company.sync()
@@ -77,7 +77,7 @@ def test_check_warns_of_what_a_person_should_look_at(company: Company, database:
     assert "NOT PROVEN COMPLETE" in economic(database, "check").stdout
 
 
-def test_check_tells_a_running_sync_from_a_stalled_one(company: Company, database: str) -> None:
+def test_check_distinguishes_running_from_stalled_syncs(company: Company, database: str) -> None:
     company.sync()
     company.fetch(company.order())
     running = economic(database, "check")
@@ -152,7 +152,7 @@ def test_check_is_unknown_after_unexpected_error(
 
 
 @pytest.mark.parametrize(("command", "code"), [("check", 3), ("status", 1), ("migrate", 1)])
-def test_command_is_quiet_when_its_reader_has_gone(
+def test_command_is_quiet_when_its_pipe_closes(
     company: Company, database: str, command: str, code: int
 ) -> None:
     company.sync()
@@ -249,7 +249,7 @@ def test_no_text_of_malformed_airflow_connection_is_shown(
     assert "Geheim" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_status_shows_what_there_is_to_know(company: Company, database: str) -> None:
+def test_status_shows_copy_syncs_and_rejections(company: Company, database: str) -> None:
     number = min(company.books.ledger.items())
     company.books.spoil(number, "date", value="2026-02-30")
     company.sync()
@@ -270,7 +270,7 @@ def test_status_shows_what_there_is_to_know(company: Company, database: str) -> 
         assert part in shown
 
 
-def test_names_that_were_not_refreshed_are_said_everywhere(company: Company, database: str) -> None:
+def test_names_not_refreshed_are_a_warning(company: Company, database: str) -> None:
     company.books.fault("/employees", "status", at="all", status=500)
     company.sync()
     why = "the employee names could not be refreshed"
@@ -282,7 +282,7 @@ def test_names_that_were_not_refreshed_are_said_everywhere(company: Company, dat
     assert economic(database, "check").returncode == 0
 
 
-def test_a_first_sync_that_was_refused_is_said_with_its_reason(
+def test_failed_first_sync_is_shown_with_its_reason(
     company: Company, simulated: InProcess, database: str
 ) -> None:
     assert economic(database, "status").stdout == "Nothing was ever synced.\n"
@@ -302,9 +302,7 @@ def test_a_first_sync_that_was_refused_is_said_with_its_reason(
     assert "sync 1 failed: e-conomic answered 401" in shown
 
 
-def test_a_connection_that_moved_is_unbound_and_reaches_the_other_company(
-    company: Company, database: str
-) -> None:
+def test_unbind_lets_a_connection_reach_another_company(company: Company, database: str) -> None:
     company.sync()
     company.books.control("agreement", number=7654321, company="En anden ApS")
     done = economic(database, "unbind", "economic_default")
@@ -329,7 +327,7 @@ def test_a_connection_that_moved_is_unbound_and_reaches_the_other_company(
 
 
 def test_printed_migration_holds_missing_steps_only(database: str, empty_database: str) -> None:
-    """The owner of the database may want to see, and to apply, what an upgrade does."""
+    """The owner of the database can read what an upgrade does, and apply it."""
     printed = economic(empty_database, "migrate", "--print").stdout
     with psycopg.connect(empty_database) as older:
         older.execute(printed.removeprefix("\\set ON_ERROR_STOP on\n").encode())  # psql's own command

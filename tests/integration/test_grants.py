@@ -1,4 +1,4 @@
-"""Roles that own nothing: one that syncs, one that watches, one for the page. Each may do its work and no more."""
+"""Roles that own nothing, for syncs, monitoring and the page: each can do its work and no more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PASSWORD = "long enough to be one"
 
 @pytest.fixture(params=["writer", "monitor", "page"])
 def granted(request: pytest.FixtureRequest, company: Company, database: str) -> Iterator[str]:
-    """Connection string of somebody who was given the role of a script."""
+    """Connection string of a login with the role of a grant script."""
     role = f"economic_{request.param}"
     script = (sql_folder() / "grants" / f"grant_{request.param}.sql").read_bytes()
     company.connection.execute("drop role if exists somebody")
@@ -48,7 +48,7 @@ def refused(dsn: str, *statements: str) -> None:
 
 
 @pytest.mark.parametrize("granted", ["writer"], indirect=True)
-def test_a_writer_syncs_and_changes_no_table(company: Company, granted: str) -> None:
+def test_writer_syncs_and_changes_no_table(company: Company, granted: str) -> None:
     company.connection.execute("create table economic.invoice_backup as select * from economic.invoice")
     with prepare(psycopg.connect(granted)) as connection:
         writer = replace(company, connection=connection)

@@ -1,4 +1,4 @@
-"""Reads that are shared by everybody who asks for the same."""
+"""Database reads shared by equal requests."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_fifty_equal_requests_cost_one_read() -> None:
     assert counter.calls == 1
 
 
-def test_result_is_read_anew_after_its_time() -> None:
+def test_result_is_read_again_after_it_expires() -> None:
     async def ask() -> list[int]:
         reads, counter = CoalescedReads(good_for=0.2), Counter()
         first = [await reads.get("status", counter), await reads.get("status", counter)]
@@ -60,7 +60,7 @@ def test_different_keys_are_read_a_few_at_once() -> None:
     assert counter.most == 3
 
 
-def test_failure_is_shared_and_kept_like_a_result() -> None:
+def test_failure_is_shared_and_cached_like_a_result() -> None:
     calls = []
 
     def fail() -> int:

@@ -1,4 +1,4 @@
-"""What of a row the page is told."""
+"""The JSON that rows become."""
 
 from __future__ import annotations
 
@@ -32,20 +32,18 @@ def standing(**changed: Any) -> dict[str, Any]:
         (30, datetime(2026, 3, 10, 12, 0, tzinfo=UTC)),
     ],
 )
-def test_a_copy_is_late_when_it_shows_nothing_of_the_last_due_time(
-    synced_hours_ago: float, expected: datetime | None
-) -> None:
+def test_copy_is_late_without_the_last_due_sync(synced_hours_ago: float, expected: datetime | None) -> None:
     found = standing(last_synced_at=NOW - timedelta(hours=synced_hours_ago))
     assert serializers.missed_due(found, SIX_HOURLY, NOW) == expected
 
 
-def test_a_sync_has_an_hour_before_the_copy_is_late() -> None:
+def test_copy_is_late_an_hour_after_due_time() -> None:
     found = standing(last_synced_at=datetime(2026, 3, 10, 6, 1, tzinfo=UTC))
     assert serializers.missed_due(found, SIX_HOURLY, datetime(2026, 3, 10, 12, 59, tzinfo=UTC)) is None
     assert serializers.missed_due(found, SIX_HOURLY, datetime(2026, 3, 10, 13, 1, tzinfo=UTC)) is not None
 
 
-def test_nothing_is_late_without_a_schedule_before_the_first_sync_or_while_one_is_at_work() -> None:
+def test_copy_is_not_late_without_schedule_or_sync() -> None:
     old = NOW - timedelta(days=3)
     assert serializers.missed_due(standing(last_synced_at=old), None, NOW) is None
     assert serializers.missed_due(standing(last_synced_at=None), SIX_HOURLY, NOW) is None
@@ -67,11 +65,11 @@ def test_nothing_is_late_without_a_schedule_before_the_first_sync_or_while_one_i
         ("sqlstate_23514", "rejected by the database (23514)"),
     ],
 )
-def test_reasons_are_told_in_words(reason: str, words: str) -> None:
+def test_reason_codes_become_text(reason: str, words: str) -> None:
     assert serializers.reason_text(reason) == words
 
 
-def test_a_dag_is_named_after_its_agreement() -> None:
+def test_dag_is_named_after_its_agreement() -> None:
     north = SyncDag("economic_invoice_sync__north", "economic_north", None)
     assert serializers.dag_to_json(north, may_trigger=True) == {
         "dag_id": "economic_invoice_sync__north",

@@ -1,4 +1,4 @@
-"""The page as people meet it: in a real Chromium, inside a real Airflow."""
+"""The page in a real Chromium, inside a real Airflow."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SIZE: ViewportSize = {"width": 1280, "height": 900}
 NARROW: ViewportSize = {"width": 400, "height": 860}
 USERS = "admin:admin,vera:viewer"
 FORGOTTEN_AFTER = 1.1
-"""Seconds, after which the page hands no answer out again that it has given before."""
+"""Seconds after which the page's cached answers have expired."""
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
-    """How Chromium is started; the tests are skipped where there is none, unless that is forbidden."""
+    """Chromium's path and flags. Skip the tests where there is none, unless CI forbids that."""
     try:
         return {"executable_path": chromium(), "args": list(FLAGS)}
     except NoChromium as error:
@@ -61,7 +61,7 @@ def airflow(
 
 @pytest.fixture
 def live(airflow: Live) -> Iterator[Live]:
-    """The running Airflow, with an account that answers well."""
+    """The running Airflow, with a simulator without faults."""
     airflow.books.faults()
     airflow.books.reset()
     yield airflow
@@ -73,8 +73,8 @@ class Browser:
     """A browser that is logged in to Airflow.
 
     :param url: of Airflow, without a slash at the end.
-    :param requests: what it has asked for, in order.
-    :param complaints: what its console said that should not be said.
+    :param requests: in order.
+    :param complaints: unexpected errors on its console.
     """
 
     page: Page
@@ -88,7 +88,7 @@ class Browser:
         return self.page.frame_locator("iframe")
 
     def through_the_menu(self) -> FrameLocator:
-        """Open the page as people do."""
+        """Open the page as users do."""
         if self.page.url == "about:blank":
             self.page.goto(self.url)
         self.page.get_by_role("button", name="Browse").click()
@@ -102,7 +102,7 @@ class Browser:
         return self.page
 
     def look_again(self) -> None:
-        """Come back to the tab, so that the page asks at once, when no answer from before is good any more."""
+        """Return to the tab once cached answers have expired: the page then refreshes at once."""
         self.page.wait_for_timeout(FORGOTTEN_AFTER * 1000)
         self.page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
 
@@ -119,7 +119,7 @@ def log_in(page: Page, url: str, user: str, password: str) -> None:
 
 
 def watched(page: Page, url: str) -> Browser:
-    """A browser whose requests and complaints are kept."""
+    """Return a browser whose requests and complaints are recorded."""
     requests: list[Request] = []
     complaints: list[str] = []
 
@@ -142,7 +142,7 @@ def passwords(airflow: Live) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def sessions(airflow: Live) -> dict[str, Any]:
-    """What the browsers of logged-in users keep, so that each logs in once."""
+    """Cookies of logged-in users, so that each logs in once."""
     return {}
 
 
@@ -154,7 +154,7 @@ def admin(live: Live, page: Page, sessions: dict[str, Any]) -> Iterator[Browser]
 
 @pytest.fixture
 def viewer(live: Live, page: Page, sessions: dict[str, Any]) -> Iterator[Browser]:
-    """The browser of one who may only look."""
+    """The browser of a user who can only read."""
     yield from _of(live, page, sessions, "vera")
 
 
@@ -175,7 +175,10 @@ def invoice_dsn(live: Live) -> str:
 
 @contextmanager
 def another_company(live: Live, number: int) -> Iterator[psycopg.Connection]:
-    """A connection to the database in which the page's connection leads to another agreement, which is to be added; undone at the end."""
+    """Yield a connection to the database in which the page's connection is free for another agreement.
+
+    The caller inserts that agreement; its rows are deleted at the end.
+    """
     with psycopg.connect(invoice_dsn(live), autocommit=True) as connection:
         history.make_schema(connection)
         move = "update economic.agreement set conn_id = %s where conn_id = %s"
@@ -190,7 +193,7 @@ def another_company(live: Live, number: int) -> Iterator[psycopg.Connection]:
 
 
 def cell(frame: FrameLocator | Page, table: str, row: int, column: int) -> Locator:
-    """A cell of one of the page's tables, counted from 0."""
+    """Return a cell of one of the page's tables, counted from 0."""
     return (
         frame.get_by_role("table", name=table)
         .locator("tbody tr:not(.explanation)")
@@ -202,7 +205,7 @@ def cell(frame: FrameLocator | Page, table: str, row: int, column: int) -> Locat
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # What an empty database shows can be seen only once.
-    items.sort(key=lambda item: "tests/web/browser" in str(item.path) and "the_first_sync" not in item.name)
+    items.sort(key=lambda item: "tests/web/browser" in str(item.path) and "first_sync" not in item.name)
     # Airflow and its libraries warn about each other here; what our own modules cause still fails.
     for item in items:
         if "tests/web/browser" in str(item.path):

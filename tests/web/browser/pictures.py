@@ -60,7 +60,7 @@ def size(name: str) -> ViewportSize:
     return {"width": window["width"], "height": HEIGHTS[name]}
 
 
-def test_the_pictures_are_taken(browser: Browser) -> None:
+def test_pictures_are_taken(browser: Browser) -> None:
     """Into docs/pictures; run by name only, for its file is not called as tests are."""
     FOLDER.mkdir(exist_ok=True)
     with (

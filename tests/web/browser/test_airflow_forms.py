@@ -12,9 +12,7 @@ from tests.web.browser.conftest import Browser
 DAG = "dags/economic_invoice_sync"
 
 
-def test_a_connection_is_made_in_the_form_its_tokens_are_hidden_and_its_test_button_works(
-    admin: Browser, live: Live
-) -> None:
+def test_connection_form_hides_tokens_and_tests_them(admin: Browser, live: Live) -> None:
     page = admin.page
     page.goto(f"{live.api.url}/connections")
     page.get_by_role("button", name="Add Connection").click()
@@ -58,7 +56,7 @@ def test_a_connection_is_made_in_the_form_its_tokens_are_hidden_and_its_test_but
         live.api.patch("connections", {"actions": [delete]})
 
 
-def test_a_sync_of_some_days_is_triggered_by_the_form(admin: Browser, live: Live) -> None:
+def test_trigger_form_starts_a_date_range_sync(admin: Browser, live: Live) -> None:
     page = admin.page
     page.goto(f"{live.api.url}/{DAG}")
     page.get_by_role("button", name="Trigger").first.click()
@@ -83,7 +81,7 @@ def test_a_sync_of_some_days_is_triggered_by_the_form(admin: Browser, live: Live
     assert (str(sync["date_from"]), str(sync["date_to"])) == ("2026-01-01", "2026-03-31")
 
 
-def test_the_dag_and_its_tasks_explain_themselves(admin: Browser, live: Live) -> None:
+def test_dag_and_tasks_are_documented(admin: Browser, live: Live) -> None:
     page = admin.page
     page.goto(f"{live.api.url}/{DAG}")
     page.get_by_role("button", name="Dag Docs").click()
@@ -97,7 +95,7 @@ def test_the_dag_and_its_tasks_explain_themselves(admin: Browser, live: Live) ->
     expect(page.get_by_role("dialog")).to_contain_text("reads all booked invoices into staging")
 
 
-def test_the_statistics_are_read_in_the_xcom_tab(admin: Browser, live: Live) -> None:
+def test_xcom_tab_shows_the_statistics(admin: Browser, live: Live) -> None:
     run_id = live.trigger()
     assert live.ended(run_id) == "success"
     page = admin.page

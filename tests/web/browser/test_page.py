@@ -1,4 +1,4 @@
-"""The page at work: a sync is started, watched to its end and found in the list; everything that goes wrong is said."""
+"""The page in use: starting and watching syncs, failures, refreshing, the list of companies."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import dropwhile
 from typing import Any
 
-import psycopg
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.dags.scheduler.live import PAGE_SIZE, PAGES, Live
-from tests.web.browser.conftest import Browser, cell, invoice_dsn
-from tests.web.page import history
+from tests.web.browser.conftest import Browser, cell
 from tests.web.page.servers import Site
 
 INVOICES = PAGE_SIZE * PAGES
@@ -23,7 +21,7 @@ COMPANY = "Prøvefirmaet Æble & Ørsted ApS"
 
 
 # This one comes first: what it begins with is there only once.
-def test_the_first_sync_is_started_watched_to_its_end_and_listed(admin: Browser, live: Live) -> None:
+def test_first_sync_is_started_watched_and_listed(admin: Browser, live: Live) -> None:
     frame = admin.through_the_menu()
     expect(frame.get_by_role("alert").first).to_contain_text("Nothing was synced yet")
     expect(frame.get_by_role("heading", level=1)).to_have_text("e-conomic")
@@ -60,9 +58,7 @@ def test_the_first_sync_is_started_watched_to_its_end_and_listed(admin: Browser,
     ]
 
 
-def test_while_a_sync_runs_it_is_asked_for_every_two_seconds_and_seldom_when_none_does(
-    admin: Browser, live: Live
-) -> None:
+def test_page_polls_often_only_while_sync_runs(admin: Browser, live: Live) -> None:
     live.books.fault("/invoices/booked", "slow", at="all", seconds=4.0)
     run_id = live.trigger()
     live.until(lambda: live.asked_for_pages() > 0, "the sync has begun")
@@ -82,7 +78,7 @@ def test_while_a_sync_runs_it_is_asked_for_every_two_seconds_and_seldom_when_non
     assert len(admin.asked("/economic/api/")) - before == 0
 
 
-def test_whoever_starts_a_sync_by_the_keyboard_keeps_his_place(admin: Browser, live: Live) -> None:
+def test_focus_stays_when_keyboard_starts_a_sync(admin: Browser, live: Live) -> None:
     live.books.fault("/invoices/booked", "slow", at="all", seconds=2.0)
     admin.page.add_init_script(
         "const ask = window.fetch; window.fetch = async (what, how) => {"
@@ -110,7 +106,7 @@ def test_whoever_starts_a_sync_by_the_keyboard_keeps_his_place(admin: Browser, l
     assert len([request for request in admin.requests if request.method == "POST"]) == 1
 
 
-def test_force_says_what_it_does_and_does_it_only_when_confirmed(admin: Browser, live: Live) -> None:
+def test_force_explains_itself_and_wants_confirmation(admin: Browser, live: Live) -> None:
     frame = admin.directly()
     opener = frame.get_by_role("button", name="Force sync…")
     expect(opener).to_be_enabled()
@@ -134,7 +130,7 @@ def test_force_says_what_it_does_and_does_it_only_when_confirmed(admin: Browser,
     assert live.rows("select force from economic.sync_run order by sync_id desc limit 1") == [{"force": True}]
 
 
-def test_it_is_reached_again_by_its_address_and_a_sync_leads_to_its_run_out_of_the_frame(
+def test_sync_links_to_its_run_outside_the_frame(
     admin: Browser,
 ) -> None:
     frame = admin.through_the_menu()
@@ -146,7 +142,7 @@ def test_it_is_reached_again_by_its_address_and_a_sync_leads_to_its_run_out_of_t
     assert admin.page.locator("iframe").count() == 0
 
 
-def test_a_failed_sync_is_said_with_its_reason(admin: Browser, live: Live) -> None:
+def test_failed_sync_is_shown_with_its_reason(admin: Browser, live: Live) -> None:
     live.books.fault("/self", "status", at="all", status=401)
     run_id = live.trigger()
     assert live.ended(run_id) == "failed"
@@ -166,7 +162,7 @@ def test_a_failed_sync_is_said_with_its_reason(admin: Browser, live: Live) -> No
     expect(frame.locator("header .pill")).to_have_text("Fresh and complete")
 
 
-def test_a_refused_invoice_is_shown_until_it_heals_and_after(admin: Browser, live: Live) -> None:
+def test_rejected_invoice_is_shown_until_it_is_resolved(admin: Browser, live: Live) -> None:
     number = min(live.books.ledger.items())
     live.books.spoil(number, "dueDate", value="2026-02-30")
     assert live.ended(live.trigger()) == "success"
@@ -181,30 +177,7 @@ def test_a_refused_invoice_is_shown_until_it_heals_and_after(admin: Browser, liv
     expect(frame.locator("header .pill")).to_have_text("Fresh and complete")
 
 
-def test_a_stalled_sync_is_said(admin: Browser, live: Live) -> None:
-    with psycopg.connect(invoice_dsn(live), autocommit=True) as connection:
-        number = connection.execute("select agreement_number from economic.agreement").fetchone()
-        assert number is not None
-        sync_id = history.add_sync(
-            connection, number[0], ended=None, percentage=12.5, seconds=600, message="Fetched 100"
-        )
-        connection.execute(
-            "update economic.sync_run set updated_at = now() - interval '9 minutes' where sync_id = %s",
-            (sync_id,),
-        )
-        try:
-            frame = admin.directly()
-            # The first answer may be the one that was read for the test before.
-            admin.look_again()
-            expect(frame.locator("header .pill")).to_have_text("Stalled")
-            expect(frame.locator(".progress .pill")).to_have_text("Stalled")
-            expect(frame.locator(".finding").first).to_contain_text("The next sync takes over by itself")
-            expect(frame.get_by_role("button", name="Sync now")).to_be_enabled()
-        finally:
-            connection.execute("delete from economic.sync_run where sync_id = %s", (sync_id,))
-
-
-def test_what_was_known_stays_in_sight_while_the_database_is_away(admin: Browser, live: Live) -> None:
+def test_last_status_stays_visible_when_database_is_down(admin: Browser, live: Live) -> None:
     frame = admin.directly()
     expect(cell(frame, "Latest syncs", 0, 2)).to_be_visible()
     stored = live.api.get("connections/economic_postgres")
@@ -224,7 +197,7 @@ def test_what_was_known_stays_in_sight_while_the_database_is_away(admin: Browser
     expect(frame.locator("#problem")).to_be_empty()
 
 
-def test_a_viewer_sees_everything_and_may_start_nothing(viewer: Browser, live: Live) -> None:
+def test_viewer_sees_everything_and_starts_nothing(viewer: Browser, live: Live) -> None:
     frame = viewer.directly()
     expect(frame.get_by_role("heading", level=1)).to_have_text(COMPANY)
     for name in ("Sync now", "Force sync…"):
@@ -239,7 +212,7 @@ def test_a_viewer_sees_everything_and_may_start_nothing(viewer: Browser, live: L
     assert status == 403
 
 
-def test_a_dag_that_is_switched_off_is_said_and_not_triggered(admin: Browser, live: Live) -> None:
+def test_paused_dag_is_shown_and_not_triggered(admin: Browser, live: Live) -> None:
     live.api.patch("dags/economic_invoice_sync", {"is_paused": True})
     try:
         frame = admin.directly()
@@ -250,27 +223,17 @@ def test_a_dag_that_is_switched_off_is_said_and_not_triggered(admin: Browser, li
         live.api.patch("dags/economic_invoice_sync", {"is_paused": False})
 
 
-def test_numbers_and_dates_are_in_the_browsers_language(live: Live, admin: Browser, page: Page) -> None:
-    browser = page.context.browser
-    assert browser is not None
-    context = browser.new_context(locale="da-DK", timezone_id="Europe/Copenhagen")
-    context.add_cookies(page.context.cookies())  # type: ignore[arg-type]  # what it gave it takes
-    danish = context.new_page()
-    danish.goto(f"{live.api.url}/economic/")
-    expect(danish.locator(".fact").first.locator(".small")).to_contain_text(
-        f"{datetime.now(UTC).astimezone():%Y}"
-    )
-    expect(danish.locator(".fact").first.locator(".small")).to_contain_text(re.compile(r"\d+\. \w+\. \d{4}"))
-    context.close()
-
-
 CALM = 20_000
+RECORD_DELAYS = (
+    "window.delays = []; const plan = window.setTimeout;"
+    "window.setTimeout = (what, delay) => { window.delays.push(delay); return plan(what, delay); };"
+)
 
 
 def planned(page: Page, least: int, *, after_calm: bool = False) -> list[int]:
-    """The milliseconds after which the page has planned to ask again, as soon as it has done so that often.
+    """Return the milliseconds until the page's next refreshes, once it has planned that many.
 
-    :param after_calm: only from the first one on that is not the usual pause.
+    :param after_calm: begin with the first that is not the usual pause.
     """
     until = time.monotonic() + 20
     while time.monotonic() < until:
@@ -283,19 +246,7 @@ def planned(page: Page, least: int, *, after_calm: bool = False) -> list[int]:
     raise AssertionError(f"The page planned nothing more than {delays}.")
 
 
-@pytest.mark.parametrize(("hidden", "expected"), [(False, CALM), (True, 60_000)])
-def test_a_hidden_tab_asks_more_seldom(admin: Browser, hidden: bool, expected: int) -> None:
-    admin.page.add_init_script(
-        f"Object.defineProperty(document, 'hidden', {{get: () => {str(hidden).lower()}}});"
-        "window.delays = []; const plan = window.setTimeout;"
-        "window.setTimeout = (what, delay) => { window.delays.push(delay); return plan(what, delay); };"
-    )
-    page = admin.directly()
-    expect(page.get_by_role("heading", level=1)).to_have_text(COMPANY)
-    assert max(planned(page, 1)) == expected
-
-
-def test_it_asks_ever_more_seldom_while_airflow_does_not_answer(admin: Browser) -> None:
+def test_retries_become_rarer_when_airflow_is_down(admin: Browser) -> None:
     admin.page.add_init_script(
         "window.delays = []; const plan = window.setTimeout;"
         "window.setTimeout = (what, delay) => { window.delays.push(delay); return plan(what, Math.min(delay, 50)); };"
@@ -309,22 +260,48 @@ def test_it_asks_ever_more_seldom_while_airflow_does_not_answer(admin: Browser) 
     expect(page.locator("#problem")).to_be_empty()
 
 
+@pytest.mark.parametrize(
+    ("hidden", "phase", "shown", "expected"),
+    [
+        (False, None, "", 30_000),
+        (True, None, "", 60_000),
+        (False, "fetch", "Syncing 12.5 %", 5_000),
+        (False, "waiting", "Waiting", 5_000),
+    ],
+)
+def test_list_is_refreshed_rarely_unless_a_sync_runs(
+    page: Page, fab_server: Site, hidden: bool, phase: str | None, shown: str, expected: int
+) -> None:
+    page.add_init_script(
+        f"Object.defineProperty(document, 'hidden', {{get: () => {str(hidden).lower()}}});{RECORD_DELAYS}"
+    )
+
+    def at_work(answer: Any) -> None:
+        sync = {"running": phase is not None, "stalled": False, "phase": phase, "percentage": 12.5}
+        answer["agreements"][0]["standing"]["sync"] |= sync
+
+    changed(page, "**/economic/api/agreements", at_work)
+    row = companies(page, fab_server).filter(has_text="Company default")
+    expect(row.locator("td").nth(1)).to_have_text(f"1 rejected {shown}".strip())
+    assert max(planned(page, 1)) == expected
+
+
 def companies(page: Page, fab_server: Site) -> Locator:
-    """Opens the list of the companies; its rows."""
+    """Open the list of the companies and return its rows."""
     page.context.add_cookies([{"name": "_token", "value": fab_server.token("vera"), "url": fab_server.url}])
     page.goto(f"{fab_server.url}/economic/")
     return page.get_by_role("table", name="Companies").locator("tbody tr")
 
 
 def asked_again(page: Page) -> None:
-    """Come back to the tab; the list is asked for once more."""
+    """Return to the tab and wait until the list has been read again."""
     with page.expect_response("**/economic/api/agreements"):
         page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
     page.wait_for_timeout(300)
 
 
 def changed(page: Page, what: str | re.Pattern[str], change: Callable[[Any], None]) -> None:
-    """Changes an answer of the server's on its way."""
+    """Change an answer of the server on its way."""
 
     def answer(route: Route) -> None:
         real = route.fetch()
@@ -335,9 +312,7 @@ def changed(page: Page, what: str | re.Pattern[str], change: Callable[[Any], Non
     page.route(what, answer)
 
 
-def test_the_list_keeps_the_place_of_whoever_reads_it_when_it_is_renewed(
-    page: Page, fab_server: Site
-) -> None:
+def test_list_keeps_the_focus_when_refreshed(page: Page, fab_server: Site) -> None:
     rows = companies(page, fab_server)
     south = page.get_by_role("link", name="Company south")
     south.focus()
@@ -349,7 +324,7 @@ def test_the_list_keeps_the_place_of_whoever_reads_it_when_it_is_renewed(
 
     def failed(told: Any) -> None:
         (one,) = [one for one in told["agreements"] if one["name"] == "south"]
-        one["standing"]["outcome"] = {"sync_id": 1, "status": "failed", "message": "", "finished": None}
+        one["standing"]["outcome"] = {"sync_id": 1, "status": "failed", "message": ""}
 
     expect(rows.first).not_to_contain_text("Company south")
     changed(page, "**/economic/api/agreements", failed)
@@ -359,7 +334,7 @@ def test_the_list_keeps_the_place_of_whoever_reads_it_when_it_is_renewed(
     expect(south).to_be_focused()
 
 
-def test_how_long_ago_is_not_told_by_the_viewers_clock(page: Page, fab_server: Site) -> None:
+def test_age_ignores_the_users_clock(page: Page, fab_server: Site) -> None:
     page.add_init_script("const real = Date.now; Date.now = () => real() + 5 * 3600_000;")
     row = companies(page, fab_server).filter(has_text="Company north")
     (age,) = [
@@ -374,7 +349,7 @@ def test_how_long_ago_is_not_told_by_the_viewers_clock(page: Page, fab_server: S
     expect(page.locator(".fact").first.locator(".value")).to_have_text(ago)
 
 
-def test_the_schedule_is_said_whatever_airflow_has_planned(page: Page, fab_server: Site) -> None:
+def test_schedule_is_shown_whatever_airflow_has_planned(page: Page, fab_server: Site) -> None:
     words = {"timetable_description": "Every quarter of an hour", "timetable_summary": "*/15 * * * *"}
     soon = (datetime.now(UTC) + timedelta(hours=1, minutes=1)).isoformat()
     planned: dict[str, dict[str, Any]] = {
@@ -419,26 +394,7 @@ def test_the_schedule_is_said_whatever_airflow_has_planned(page: Page, fab_serve
         expect(rows).to_have_count(11)
 
 
-def test_while_one_of_many_syncs_the_list_is_asked_for_every_five_seconds(
-    page: Page, fab_server: Site
-) -> None:
-    page.add_init_script(
-        "window.delays = []; const plan = window.setTimeout;"
-        "window.setTimeout = (what, delay) => { window.delays.push(delay); return plan(what, delay); };"
-    )
-
-    def at_work(told: Any) -> None:
-        told["agreements"][0]["standing"]["sync"] |= {"running": True, "stalled": False, "percentage": 12.5}
-
-    changed(page, "**/economic/api/agreements", at_work)
-    companies(page, fab_server)
-    expect(page.get_by_text("Syncing 12.5 %")).to_be_visible()
-    assert planned(page, 1) == [5000]
-
-
-def test_many_companies_are_listed_the_worst_first_and_found_by_their_name(
-    page: Page, fab_server: Site
-) -> None:
+def test_companies_are_listed_worst_first_and_searched(page: Page, fab_server: Site) -> None:
     rows = companies(page, fab_server)
     expect(rows).to_have_count(11)
     expect(page).to_have_title("e-conomic sync")

@@ -7,7 +7,7 @@ import struct
 from tests.web.browser.pictures import FOLDER, HEIGHTS, size
 
 
-def test_every_picture_is_there_in_the_size_that_the_script_gives_it() -> None:
+def test_every_picture_has_the_size_of_its_script() -> None:
     found = {}
     for path in FOLDER.glob("*.png"):
         width, height = struct.unpack(">II", path.read_bytes()[16:24])

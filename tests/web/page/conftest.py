@@ -1,4 +1,7 @@
-"""The page as Airflow's own API server serves it: the real server with its real authentication, in this process; a database for each test."""
+"""The page in Airflow's real API server with its real authentication, in this process.
+
+Each test has its own database.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ USERS = {"admin": "admin", "ursula": "user", "vera": "viewer"}
 
 @contextmanager
 def serving(app: Any) -> Iterator[str]:
-    """An application behind a real HTTP server; its address."""
+    """Serve an application over real HTTP and yield its address."""
     import uvicorn
 
     port = free_port()
@@ -42,7 +45,7 @@ def serving(app: Any) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def api_server(fab_process: object) -> Iterator[Site]:
-    """Airflow's API server with its simple auth manager, for all tests here: it takes its time to start."""
+    """Airflow's API server with its simple auth manager, started once: it takes a while."""
     passwords = Path(AIRFLOW_HOME) / "passwords.json"
     passwords.write_text(json.dumps(dict.fromkeys(USERS, PASSWORD)))
     settings = {
@@ -64,7 +67,7 @@ def api_server(fab_process: object) -> Iterator[Site]:
 
 
 def page_app() -> Any:
-    """The page's application inside the running server."""
+    """Return the page's application inside the running server."""
     from airflow.plugins_manager import get_fastapi_plugins
 
     (found,) = [each["app"] for each in get_fastapi_plugins()[0] if each["url_prefix"] == "/economic"]
@@ -75,13 +78,12 @@ def page_app() -> Any:
 def site(
     api_server: Site, database: str, define_connection: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> Site:
-    """The server, with this test's own database behind the page and nothing remembered of other tests."""
+    """The server, with this test's own database and an empty cache."""
     from economic.web.coalescing import CoalescedReads
 
     for name in [name for name in os.environ if name.startswith("ECONOMIC_")]:
         monkeypatch.delenv(name)
     define_connection("economic_postgres", **postgres_connection(database))
-    # What the page remembers for a second belongs to the database of the test before.
     page_app().state.reads = CoalescedReads(good_for=0.0)
     return api_server
 
@@ -98,7 +100,7 @@ def past(site: Site, connection: psycopg.Connection) -> psycopg.Connection:
 def companies(
     monkeypatch: pytest.MonkeyPatch, site: Site, connection: psycopg.Connection
 ) -> psycopg.Connection:
-    """A connection to this test's database, in which three companies have a sync each, and DAGs of their own."""
+    """A connection to this test's database, in which three companies have a DAG and a sync each."""
     monkeypatch.setenv("ECONOMIC_AGREEMENTS", json.dumps(NORTH_AND_SOUTH))
     three_companies(connection)
     return connection

@@ -1,7 +1,6 @@
-"""Airflow's API server with the FAB auth manager and users of many roles, below a path prefix: a process of its own, because there can be one
-auth manager in a process.
+"""Airflow's API server with the FAB auth manager and users of many roles, below a path prefix.
 
-`python fab_server.py PORT`, in the environment that Airflow is to have; serves until it is ended.
+A process can have only one auth manager, so this is one of its own: `python fab_server.py PORT`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows as syncs leave them, written straight into the tables: pasts that would take days to live through."""
+"""Inserts rows as syncs leave them: a history that would take days to run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MONTHS = {
     + [(2026, month) for month in range(1, 12)]
 }
 REFUSED = range(6, 9)
-"""Which syncs of :func:`add_past` refused an invoice that has healed since, counted back from the latest."""
+"""The syncs of :func:`add_past` that rejected an invoice, resolved since; 1 is the latest."""
 HELD = {
     "invoice_count": 22_540,
     "net_amount_base": "204949866.44",
@@ -46,11 +46,11 @@ WITH_ONE_REFUSED: dict[str, Any] = {
     "verdict": "Differs from e-conomic: 1 invoice rejected.",
     "held": HELD | {"rejected_count": 1},
 }
-"""Of a sync that refused a new version of an invoice of which an earlier one is held."""
+"""Columns of a sync that rejected the new version of a stored invoice."""
 
 
 def statistics(**counts: float) -> dict[str, float]:
-    """Statistics of a sync in which little happened."""
+    """Return the statistics of a sync in which little happened."""
     return {
         "fetched": 22_540,
         "created": 0,
@@ -87,10 +87,10 @@ def add_sync(
     seconds: float = 11.4,
     **columns: Any,
 ) -> int:
-    """One sync; its id. By default a full scheduled one that went well.
+    """Insert a sync and return its id. By default it is full, scheduled and successful.
 
-    :param ended: how long ago; None for one that still runs, which has been running for ``seconds``.
-    :param columns: of ``sync_run``, over what is usual.
+    :param ended: how long ago; None for one that has been running for ``seconds``.
+    :param columns: of ``sync_run``, instead of the defaults.
     """
     now = datetime.now(UTC)
     finished = None if ended is None else now - ended
@@ -135,7 +135,7 @@ def add_lease(
     number: int = AGREEMENT,
     expires: timedelta = timedelta(minutes=5),
 ) -> None:
-    """The lease of a sync; one that has run out when ``expires`` is in the past."""
+    """Insert the lease of a sync; an expired one when ``expires`` is negative."""
     connection.execute(
         "insert into economic.sync_lease (agreement_number, token, holder, expires_at) values (%s, 1, %s, clock_timestamp() + %s)"
         " on conflict (agreement_number) do update set holder = excluded.holder, expires_at = excluded.expires_at",
@@ -144,7 +144,7 @@ def add_lease(
 
 
 def add_left_out(connection: psycopg.Connection, invoice: int, *, number: int = AGREEMENT) -> None:
-    """A field that a stored invoice lacks."""
+    """Insert a field that a stored invoice lacks."""
     connection.execute(
         "insert into economic.degraded_field (agreement_number, invoice_number, field, reason, message, last_sync_id)"
         " values (%s, %s, 'recipient.zip', 'not_a_text', 'recipient.zip is not a text: 8000.', 1)",
@@ -164,10 +164,10 @@ def add_rejection(
     seen: range = range(1, 2),
     healed: bool = False,
 ) -> None:
-    """An item that was set aside.
+    """Insert a rejected item.
 
     :param seen: by which syncs of :func:`add_past`, counted back from the latest.
-    :param healed: by the sync that came next, if it came; else just now.
+    :param healed: resolved by the next sync, or just now when there is none.
     """
     now = datetime.now(UTC)
     healing = ended_before(seen.start - 1) if seen.start > 1 else timedelta(0)
@@ -197,9 +197,9 @@ def add_past(
     syncs: int = 40,
     refused: Collection[int] = (),
 ) -> None:
-    """Ten days of a company's syncs: mostly uneventful, with a failure, a forced and a ranged one.
+    """Insert ten days of syncs: mostly uneventful, with a failure, a forced and a ranged one.
 
-    :param refused: which ones refused an invoice, counted back from the latest; the rejection itself is :func:`add_rejection`.
+    :param refused: the syncs that rejected an invoice; 1 is the latest. See :func:`add_rejection`.
     """
     for back in range(syncs, 0, -1):
         created, updated = (7 * back) % 23 + (38 if back % 4 == 0 else 0), (11 * back) % 61
@@ -255,12 +255,12 @@ def add_past(
 
 
 def ended_before(back: int) -> timedelta:
-    """How long ago the sync of :func:`add_past` has ended that is so many back from now; 1 is the latest."""
+    """Return how long ago a sync of :func:`add_past` ended; 1 is the latest."""
     return timedelta(hours=6 * (back - 1), minutes=12)
 
 
 def make_schema(connection: psycopg.Connection) -> None:
-    """The tables, when no sync has made them yet."""
+    """Create the tables."""
     from economic.db import schema
     from economic.db.sql import prepare
 

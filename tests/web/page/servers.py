@@ -1,4 +1,4 @@
-"""What tests of the page ask: a server as they see it, and one with the FAB auth manager, which a session starts once, whichever tests want it."""
+"""Servers with the page: a client for them, and one with the FAB auth manager, started once a session."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Site:
     tokens: dict[str, str] = field(default_factory=dict)
 
     def token(self, user: str) -> str:
-        """A user's token, from a real login."""
+        """Return a user's token from a real login."""
         if user not in self.tokens:
             login = {"username": user, "password": self.passwords[user]}
             answer = requests.post(f"{self.url}/auth/token", json=login, timeout=60)
@@ -59,7 +59,7 @@ class Site:
     def ask(
         self, path: str, user: str | None = "vera", method: str = "GET", **options: Any
     ) -> requests.Response:
-        """A request as the user's browser sends it; None is somebody who has not logged in."""
+        """Send a request as the user's browser does; None is a user who is not logged in."""
         cookies = {} if user is None else {"_token": self.token(user)}
         return requests.request(
             method,
@@ -71,11 +71,11 @@ class Site:
         )
 
     def page(self, path: str = "", user: str | None = "vera", **options: Any) -> requests.Response:
-        """The same, below the page's own address."""
+        """Send a request below the page's address."""
         return self.ask(f"{PAGE}{path}", user, **options)
 
     def told(self, path: str, user: str = "vera") -> Any:
-        """The JSON of an answer that must be a good one."""
+        """Return the JSON of a successful answer."""
         answer = self.page(path, user)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -97,7 +97,7 @@ def three_companies(connection: psycopg.Connection) -> None:
 
 @dataclass
 class Started:
-    """A server that is on its way, in a process of its own."""
+    """A server that is starting, in its own process."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -106,7 +106,11 @@ class Started:
 
 @pytest.fixture(scope="session")
 def fab_process(postgres: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    """An API server with the FAB auth manager, below the path /team-a, for three companies and eight more that were never synced; begun before it is needed, for it takes its time."""
+    """An API server with the FAB auth manager, below the path /team-a.
+
+    It has three companies, and eight more that were never synced. It starts before it is needed,
+    because it takes a while.
+    """
     home = tmp_path_factory.mktemp("fab")
     port = free_port()
     url = f"http://127.0.0.1:{port}/team-a"
@@ -131,7 +135,7 @@ def fab_process(postgres: str, template: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="session")
 def fab_server(fab_process: Started) -> Site:
-    """The same, when it answers."""
+    """The server with the FAB auth manager, once it answers."""
     until = time.monotonic() + 120
     while True:
         try:

@@ -1,6 +1,6 @@
-"""Who gets in, what hostile requests get, and what a crowd may cost: the rows W01 to W18 of the catalogue of faults, each by its number.
+"""Access rights, hostile requests and load: the rows W01 to W18 of the catalogue of faults.
 
-W03, W07 and W17 have a second half in a real browser; W15 stands with the other states of the database.
+W03, W07 and W17 have a second half in a real browser. W15 has one in `test_states.py`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ HOSTILE = (
 
 
 def routes() -> list[str]:
-    """The path of every route that the page has, a real one for each parameter."""
+    """Return the path of every route, with a real value for each parameter."""
     from economic.web.assets import page_files
 
     app = page_app()
@@ -74,7 +74,7 @@ def routes() -> list[str]:
 
 
 @pytest.mark.fault("S09")
-def test_no_route_shows_a_token_however_a_sync_failed(
+def test_no_route_shows_a_token(
     site: Site,
     connection: psycopg.Connection,
     simulated: InProcess,
@@ -100,28 +100,77 @@ def test_no_route_shows_a_token_however_a_sync_failed(
 
 # -- who gets in ------------------------------------------------------------------------------------------------------
 
+DEFAULT = "economic_invoice_sync"
+NORTH, SOUTH = f"{DEFAULT}__north", f"{DEFAULT}__south"
+ALL = {DEFAULT, NORTH, SOUTH}
+RIGHTS: dict[str, tuple[int, set[str], set[str]]] = {
+    "not logged in": (401, set(), set()),
+    "paula": (403, set(), set()),
+    "nobody": (403, set(), set()),
+    "dora": (403, set(), set()),
+    "norma": (200, {NORTH}, set()),
+    "nils": (200, {NORTH}, {NORTH}),
+    "vera": (200, ALL, set()),
+    "ursula": (200, ALL, ALL),
+    "admin": (200, ALL, ALL),
+}
+"""By user: the status of the shell and of the files, the DAGs that they see, and those they may trigger."""
+
+
+@pytest.mark.parametrize("user", RIGHTS)
+@pytest.mark.fault("W01")
+@pytest.mark.fault("W06")
+def test_rights_decide_what_every_route_answers(site: Site, fab_server: Site, user: str) -> None:
+    status, readable, triggerable = RIGHTS[user]
+    name = None if user == "not logged in" else user
+    for server in (site, fab_server):
+        if name is not None and name not in server.passwords:
+            continue
+        for path in routes():
+            hidden = path == "static/page.html" or (path.startswith(DAG) and DEFAULT not in readable)
+            answer = server.page(path, name)
+            assert answer.status_code == (404 if status == 200 and hidden else status), path
+            assert status == 200 or DEFAULT not in answer.text
+    for dag in ALL if status == 200 else ():
+        for path in ("", "/syncs", "/rejections"):
+            answer = fab_server.page(f"api/agreements/{dag}{path}", name)
+            assert answer.status_code == (200 if dag in readable else 404), (dag, path)
+        if dag in readable:
+            agreement = fab_server.told(f"api/agreements/{dag}", user)["agreement"]
+            assert agreement["may_trigger"] == (dag in triggerable)
+        if dag not in triggerable:
+            run = {"logical_date": None, "conf": {"force": True}}
+            answer = fab_server.ask(f"/api/v2/dags/{dag}/dagRuns", user, "POST", json=run)
+            assert answer.status_code == 403
+
 
 @pytest.mark.fault("W01")
-def test_nobody_gets_in_without_a_login_whatever_he_asks_for(site: Site, fab_server: Site) -> None:
-    for path in routes():
-        for server in (site, fab_server):
-            answer = server.page(path, user=None)
-            assert answer.status_code == 401, path
-            assert "economic_invoice_sync" not in answer.text
+def test_bearer_token_counts_like_the_cookie(site: Site, fab_server: Site) -> None:
+    for server in (site, fab_server):
+        headers = {"Authorization": f"Bearer {server.token('vera')}"}
+        assert server.page(DAG, user=None, headers=headers).status_code == 200
+
+
+@pytest.mark.fault("W14")
+def test_reader_of_one_company_sees_no_other_row(fab_server: Site) -> None:
+    listed = fab_server.told("api/agreements", "norma")["agreements"]
+    assert [one["dag_id"] for one in listed] == [NORTH]
+    foreign = ("south", "default", "Company default", "run_of_south", '"invoice":103', '"agreement":3')
+    for path in ("", "/syncs", "/rejections"):
+        own = fab_server.page(f"api/agreements/{NORTH}{path}", "norma").text
+        for text in (own, json.dumps(listed)):
+            assert not [word for word in foreign if word in text.replace("economic_default", "")]
+        for name in (SOUTH, f"{DEFAULT}__nothing"):
+            assert fab_server.page(f"api/agreements/{name}{path}", "norma").json() == {
+                "error": "There is nothing here."
+            }
+    assert fab_server.page(f"api/agreements?after={SOUTH}", "norma").status_code == 404
+    seen_by_all = fab_server.told("api/agreements", "vera")["agreements"]
+    assert {one["standing"]["agreement"] for one in seen_by_all} == {1, 2, 3, None}
 
 
 @pytest.mark.fault("W01")
-def test_who_has_no_right_to_the_runs_gets_nothing(fab_server: Site) -> None:
-    for path in routes():
-        for user in ("paula", "nobody", "dora"):
-            answer = fab_server.page(path, user)
-            assert answer.status_code == 403, (path, user)
-            assert "may not read the runs" in answer.text
-        assert fab_server.page(path, "admin").status_code in {200, 404}
-
-
-@pytest.mark.fault("W01")
-def test_a_token_of_no_role_gets_nothing(site: Site) -> None:
+def test_token_without_role_gets_nothing(site: Site) -> None:
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
@@ -130,21 +179,8 @@ def test_a_token_of_no_role_gets_nothing(site: Site) -> None:
         assert site.page(path, cookies={"_token": token}).status_code == 403, path
 
 
-@pytest.mark.parametrize("user", ["vera", "ursula", "admin"])
 @pytest.mark.fault("W01")
-def test_viewers_users_and_admins_see_everything(site: Site, fab_server: Site, user: str) -> None:
-    for server in (site, fab_server):
-        for path in routes():
-            expected = 404 if path == "static/page.html" else 200
-            assert server.page(path, user).status_code == expected, path
-        assert (
-            server.page(DAG, user=None, headers={"Authorization": f"Bearer {server.token(user)}"}).status_code
-            == 200
-        )
-
-
-@pytest.mark.fault("W01")
-def test_people_are_told_in_words_and_programs_in_json(site: Site, fab_server: Site) -> None:
+def test_errors_are_html_for_browsers_json_for_programs(site: Site, fab_server: Site) -> None:
     page = site.page(user=None, headers={"Accept": "text/html"})
     assert (page.status_code, page.headers["content-type"]) == (401, "text/html; charset=utf-8")
     assert "Log in" in page.text
@@ -158,13 +194,13 @@ def test_people_are_told_in_words_and_programs_in_json(site: Site, fab_server: S
     "path", ["docs", "redoc", "openapi.json", "docs/oauth2-redirect", "static/", "static", "api", "api/"]
 )
 @pytest.mark.fault("W02")
-def test_there_are_no_pages_that_fastapi_makes_by_itself(site: Site, path: str) -> None:
+def test_fastapi_adds_no_pages(site: Site, path: str) -> None:
     assert site.page(path, user=None).status_code in {401, 404}
     assert site.page(path, user="admin").status_code == 404
 
 
 @pytest.mark.fault("W13")
-def test_forged_and_expired_tokens_are_refused(site: Site) -> None:
+def test_forged_and_expired_tokens_are_rejected(site: Site) -> None:
     good = jwt.decode(
         site.token("admin"), SECRET, algorithms=["HS512"], audience=None, options={"verify_aud": False}
     )
@@ -193,40 +229,8 @@ def test_forged_and_expired_tokens_are_refused(site: Site) -> None:
             assert site.page(path, cookies={"_token": token}).status_code in {401, 403}
 
 
-@pytest.mark.fault("W14")
-def test_who_may_see_one_company_sees_no_row_of_another(fab_server: Site) -> None:
-    told = fab_server.told("api/agreements", "norma")["agreements"]
-    assert [one["dag_id"] for one in told] == ["economic_invoice_sync__north"]
-    for path in ("", "/syncs", "/rejections"):
-        own = fab_server.page(f"api/agreements/economic_invoice_sync__north{path}", "norma")
-        assert own.status_code == 200
-        for text in (own.text, json.dumps(told)):
-            for foreign in (
-                "south",
-                "default",
-                "Company default",
-                "run_of_south",
-                '"invoice":103',
-                '"agreement":3',
-            ):
-                assert foreign not in text.replace("economic_default", "")
-        for name in (
-            "economic_invoice_sync",
-            "economic_invoice_sync__south",
-            "economic_invoice_sync__nothing",
-        ):
-            foreign_answer = fab_server.page(f"api/agreements/{name}{path}", "norma")
-            assert (foreign_answer.status_code, foreign_answer.json()) == (
-                404,
-                {"error": "There is nothing here."},
-            )
-    assert fab_server.page("api/agreements?after=economic_invoice_sync__south", "norma").status_code == 404
-    seen_by_all = fab_server.told("api/agreements", "vera")["agreements"]
-    assert {one["standing"]["agreement"] for one in seen_by_all} == {1, 2, 3, None}
-
-
 @pytest.mark.fault("W12")
-def test_no_right_is_asked_for_on_the_event_loop_that_all_of_airflow_shares(
+def test_rights_are_checked_off_the_event_loop(
     site: Site, past: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from airflow.api_fastapi.app import get_auth_manager
@@ -258,26 +262,8 @@ def test_no_right_is_asked_for_on_the_event_loop_that_all_of_airflow_shares(
 # -- what it lets nobody do -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("W06")
-def test_who_may_only_look_is_told_so_and_airflow_refuses_him(site: Site, fab_server: Site) -> None:
-    def may(server: Site, user: str, dag_id: str = "economic_invoice_sync") -> bool:
-        return bool(server.told(f"api/agreements/{dag_id}", user)["agreement"]["may_trigger"])
-
-    north = "economic_invoice_sync__north"
-    for server in (site, fab_server):
-        assert (may(server, "vera"), may(server, "ursula"), may(server, "admin")) == (False, True, True)
-        answer = server.ask(
-            "/api/v2/dags/economic_invoice_sync/dagRuns",
-            "vera",
-            "POST",
-            json={"logical_date": None, "conf": {"force": True}},
-        )
-        assert answer.status_code == 403
-    assert (may(fab_server, "norma", north), may(fab_server, "nils", north)) == (False, True)
-
-
 @pytest.mark.fault("W07")
-def test_nothing_but_get_is_answered(site: Site) -> None:
+def test_only_get_is_answered(site: Site) -> None:
     for path in routes():
         for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
             answer = site.page(path, "admin", method=method, headers={"Origin": "http://evil.example"})
@@ -286,7 +272,7 @@ def test_nothing_but_get_is_answered(site: Site) -> None:
 
 
 @pytest.mark.fault("W08")
-def test_no_get_changes_anything(site: Site, past: psycopg.Connection) -> None:
+def test_get_changes_nothing(site: Site, past: psycopg.Connection) -> None:
     def everything() -> list[object]:
         tables = past.execute(
             "select table_name from information_schema.tables where table_schema = 'economic' and table_type = 'BASE TABLE' order by 1"
@@ -308,7 +294,7 @@ def test_no_get_changes_anything(site: Site, past: psycopg.Connection) -> None:
 
 
 @pytest.mark.fault("W08")
-def test_the_page_could_not_write_if_it_wanted_to(connection: psycopg.Connection) -> None:
+def test_page_transactions_are_read_only(connection: psycopg.Connection) -> None:
     from economic.db.sql import reading
 
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), reading(connection):
@@ -316,7 +302,7 @@ def test_the_page_could_not_write_if_it_wanted_to(connection: psycopg.Connection
 
 
 @pytest.mark.fault("W18")
-def test_nothing_leads_anywhere_else(site: Site) -> None:
+def test_no_answer_redirects(site: Site) -> None:
     for path in (
         "",
         "?next=//evil.example",
@@ -349,7 +335,7 @@ def hostile_paths(text: str) -> list[str]:
 
 @pytest.mark.fault("W04")
 @pytest.mark.fault("W10")
-def test_nothing_of_a_request_comes_back(site: Site, past: psycopg.Connection) -> None:
+def test_no_answer_repeats_the_request(site: Site, past: psycopg.Connection) -> None:
     for text in HOSTILE:
         for path in hostile_paths(text):
             for accept in ("text/html", "application/json"):
@@ -360,42 +346,23 @@ def test_nothing_of_a_request_comes_back(site: Site, past: psycopg.Connection) -
 
 @pytest.mark.fault("W09")
 @pytest.mark.fault("W10")
-def test_W11_no_parameter_that_the_page_does_not_know_has_any_effect(
-    site: Site, past: psycopg.Connection
-) -> None:
+@pytest.mark.fault("W11")
+def test_unknown_parameters_have_no_effect(site: Site, past: psycopg.Connection) -> None:
     history.add_rejection(past, 7)
     path = f"{DAG}/rejections"
     plain = site.page(path).json()
-    for name in (
-        "sort",
-        "order",
-        "order_by",
-        "filter",
-        "q",
-        "page",
-        "limit",
-        "offset",
-        "fields",
-        "dag_id",
-        "conn_id",
-        "agreement",
-    ):
-        for value in (
-            "1",
-            "-1",
-            "1000000000",
-            "abc",
-            "status; drop table economic.sync_run",
-            "%_\\",
-            "' or 1=1 --",
-        ):
+    values = ("-1", "1000000000", "status; drop table economic.sync_run", "%_\\", "' or 1=1 --")
+    for name in ("sort", "order_by", "filter", "q", "page", "limit", "offset", "fields", "dag_id", "conn_id"):
+        for value in values:
             assert site.page(f"{path}?{name}={quote(value)}").json() == plain, (name, value)
+    too_long = site.page(f"api/agreements?after={'x' * 5000}")
+    assert (too_long.status_code, too_long.json()) == (422, {"error": "A parameter is not usable."})
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(min_size=1, max_size=120))
 @pytest.mark.fault("W09")
-def test_no_text_in_a_path_reaches_the_database(site: Site, past: psycopg.Connection, text: str) -> None:
+def test_no_path_reaches_the_database(site: Site, past: psycopg.Connection, text: str) -> None:
     try:
         quoted = quote(text, safe="")
     except UnicodeEncodeError:
@@ -404,17 +371,11 @@ def test_no_text_in_a_path_reaches_the_database(site: Site, past: psycopg.Connec
         assert site.page(path).status_code in {404, 422}
 
 
-@pytest.mark.fault("W11")
-def test_a_parameter_of_any_length_is_refused(site: Site) -> None:
-    answer = site.page(f"api/agreements?after={'x' * 5000}")
-    assert (answer.status_code, answer.json()) == (422, {"error": "A parameter is not usable."})
-
-
 # -- what the browser is told -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.fault("W05")
-def test_every_answer_ties_the_browsers_hands(
+def test_every_answer_has_security_headers(
     site: Site, past: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell = site.page()
@@ -447,7 +408,7 @@ def test_every_answer_ties_the_browsers_hands(
 
 
 @pytest.mark.fault("W05")
-def test_the_shell_needs_nothing_that_the_policy_forbids() -> None:
+def test_files_need_nothing_the_policy_forbids() -> None:
     from economic.web.assets import page_files
 
     for name, file in page_files().items():
@@ -475,9 +436,7 @@ XSS = (
 
 @pytest.mark.parametrize("text", XSS)
 @pytest.mark.fault("W03")
-def test_what_is_stored_comes_as_json_that_no_browser_takes_for_a_page(
-    site: Site, connection: psycopg.Connection, text: str
-) -> None:
+def test_stored_markup_is_sent_as_json(site: Site, connection: psycopg.Connection, text: str) -> None:
     history.add_agreement(connection, company=text, currency=text)
     history.add_sync(
         connection, message=text, warning=text, verdict=text, run_id=text, status="failed", run_type=text
@@ -492,7 +451,7 @@ def test_what_is_stored_comes_as_json_that_no_browser_takes_for_a_page(
 
 
 @pytest.mark.fault("W15")
-def test_an_unexpected_error_tells_nothing(
+def test_unexpected_error_shows_no_details(
     site: Site,
     past: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
@@ -527,7 +486,7 @@ def test_an_unexpected_error_tells_nothing(
 
 
 @pytest.mark.fault("W16")
-def test_its_address_is_none_that_airflow_keeps_for_itself() -> None:
+def test_address_is_not_reserved_by_airflow() -> None:
     from airflow.api_fastapi.app import RESERVED_URL_PREFIXES
 
     from economic.web.ui_plugin import EconomicPlugin
@@ -540,7 +499,7 @@ def test_its_address_is_none_that_airflow_keeps_for_itself() -> None:
 
 
 @pytest.mark.fault("W17")
-def test_below_a_path_prefix_it_is_there_and_only_there(fab_server: Site) -> None:
+def test_page_is_served_only_below_the_prefix(fab_server: Site) -> None:
     assert fab_server.url.endswith("/team-a")
     shell = fab_server.page("", "vera")
     assert shell.status_code == 200
@@ -554,7 +513,7 @@ def test_below_a_path_prefix_it_is_there_and_only_there(fab_server: Site) -> Non
     assert outside.status_code == 404
 
 
-def test_airflow_starts_without_the_page_when_it_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_airflow_starts_without_a_broken_page(monkeypatch: pytest.MonkeyPatch) -> None:
     from economic.web import routes as page
     from economic.web.ui_plugin import EconomicPlugin
 
@@ -576,7 +535,7 @@ def connections_of_the_page(connection: psycopg.Connection) -> int:
 
 
 @pytest.mark.fault("W12")
-def test_fifty_who_wait_for_a_locked_table_hold_four_connections_and_nobody_else_up(
+def test_fifty_blocked_viewers_hold_four_connections(
     site: Site, companies: psycopg.Connection, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"c{place}" for place in range(50)]
@@ -602,9 +561,7 @@ def test_fifty_who_wait_for_a_locked_table_hold_four_connections_and_nobody_else
 
 
 @pytest.mark.fault("W12")
-def test_fifty_who_watch_one_sync_cost_the_database_what_one_costs(
-    site: Site, past: psycopg.Connection
-) -> None:
+def test_fifty_viewers_of_one_sync_share_reads(site: Site, past: psycopg.Connection) -> None:
     page_app().state.reads = CoalescedReads()
     site.token("vera")
     past.execute("select pg_stat_reset()")
