@@ -87,7 +87,7 @@ def test_check_distinguishes_running_from_stalled_syncs(company: Company, databa
     assert (stalled.returncode, "STALLED" in stalled.stdout) == (1, True)
 
 
-def test_check_shows_worst_company_first_in_one_harmless_line(company: Company, database: str) -> None:
+def test_check_line_is_harmless_and_worst_first(company: Company, database: str) -> None:
     company.sync()
     company.connection.execute(
         "insert into economic.agreement (agreement_number, conn_id, company_name) values (%s, %s, %s)",

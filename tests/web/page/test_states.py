@@ -93,9 +93,7 @@ def test_run_of_another_airflow_shows_no_text(
         assert "theirs" not in site.page(path).text.replace("theirs as a warning", "")
 
 
-def test_other_companys_sync_is_hidden_when_connection_id_is_equal(
-    site: Site, past: psycopg.Connection
-) -> None:
+def test_sync_of_another_company_stays_hidden(site: Site, past: psycopg.Connection) -> None:
     """Two Airflows on one database may give two companies the same connection id."""
     history.add_agreement(past, 99, conn_id="economic_aside", company="Somebody else")
     theirs = history.add_sync(past, 99, ended=None, percentage=70, message="Fetched 7 of 10 invoices")
@@ -106,7 +104,7 @@ def test_other_companys_sync_is_hidden_when_connection_id_is_equal(
     assert theirs not in {sync["sync_id"] for sync in site.told(f"{DAG}/syncs")["syncs"]}
 
 
-def test_running_sync_is_shown_before_skipped_and_waiting_ones(site: Site, past: psycopg.Connection) -> None:
+def test_running_sync_is_shown_before_waiting_ones(site: Site, past: psycopg.Connection) -> None:
     at_work = history.add_sync(past, ended=None, seconds=30, percentage=44.4, current=20_000, total=22_540)
     history.add_lease(past, at_work)
     history.add_sync(past, ended=timedelta(0), status="skipped", **NOT_SYNCED)
