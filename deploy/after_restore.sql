@@ -1,7 +1,7 @@
 -- To be run once in a restored invoice database, before a sync runs in it: see docs/operations.md.
--- A restore turns the leases' tokens and the syncs' numbers back. Both must only grow: a process of before the restore
--- could otherwise hold a token, or a number, that is given to somebody else again. A million is more than were ever
--- handed out since the dump.
+-- A restore turns the leases' tokens and the syncs' numbers back. Both must only grow: a process of
+-- before the restore could otherwise hold a token, or a number, that is given to somebody else
+-- again. A million is more than were ever handed out since the dump.
 begin;
 
 update economic.sync_lease

@@ -1,6 +1,7 @@
--- Makes the logins of the invoice copy, without passwords: economic_owner owns the database and migrates it,
--- economic_sync syncs, economic_web reads for the page. Run by a superuser in the copy's database; then set the
--- passwords, run `python -m economic migrate` as economic_owner, and the scripts grant_writer.sql and grant_page.sql.
+-- Makes the logins of the invoice copy, without passwords: economic_owner owns the database and
+-- migrates it, economic_sync syncs, economic_web reads for the page. Run by a superuser in the
+-- copy's database; then set the passwords, run `python -m economic migrate` as economic_owner, and
+-- the scripts grant_writer.sql and grant_page.sql.
 do $$
 declare
     role text;

@@ -1,6 +1,7 @@
--- Settings of one transaction, as its first statement: limits, so that a frozen client cannot hold its locks, and
--- everything that changes how values are written or names are found. They hold for this transaction alone, which suits
--- a pooler, and come after what the server, the role, the connection or PG* variables set.
+-- Settings of one transaction, as its first statement: limits, so that a frozen client cannot hold
+-- its locks, and everything that changes how values are written or names are found. They hold for
+-- this transaction alone, which suits a pooler, and come after what the server, the role, the
+-- connection or PG* variables set.
 -- Parameters: statement, lock, idle: PostgreSQL durations such as '60s'.
 -- Returns: one row.
 select

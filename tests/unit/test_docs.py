@@ -88,6 +88,7 @@ def test_every_statement_says_what_it_does_and_takes(path: Path) -> None:
     text = path.read_text()
     header = re.match(r"(?:--.*\n)+", text)
     assert header is not None
+    assert all(len(line) <= 100 for line in text.splitlines() if line.lstrip().startswith("--"))
     said = re.sub(r"\n--", "", header[0])
     for parameter in set(re.findall(r"%\((\w+)\)s", text)):
         assert re.search(rf"Parameters:.*\b{parameter}\b", said), parameter

@@ -1,6 +1,6 @@
--- Binds an agreement to the connection that reached it, and keeps its name current; writes nothing when all is
--- as it was, nor when the agreement is bound to another connection. Two that come at once may collide on either key,
--- so the insert names none.
+-- Binds an agreement to the connection that reached it, and keeps its name current; writes nothing
+-- when all is as it was, nor when the agreement is bound to another connection. Two that come at
+-- once may collide on either key, so the insert names none.
 -- Parameters: agreement_number, conn_id, company_name, base_currency.
 -- Returns: no row.
 with added as (

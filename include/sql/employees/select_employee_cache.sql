@@ -1,6 +1,7 @@
 -- How fresh the stored employees are, and whether an invoice names one that was never looked up.
 -- Parameters: agreement_number, cache_seconds.
--- Returns: one row: employees known, fresh (all within the cache time), uncovered (invoices name others).
+-- Returns: one row: employees known, fresh (all within the cache time), uncovered (invoices name
+-- others).
 select
     (
         select count(*)

@@ -1,7 +1,8 @@
--- Lets the role economic_monitor run `python -m economic check` and `status`: how the syncs went, without invoices,
--- sums and rejected values. Run by the owner of the schema, once and after each upgrade: psql -f grant_monitor.sql;
--- then: grant economic_monitor to NAME;
--- An owner without the right CREATEROLE lets somebody who has it run `create role economic_monitor nologin` before.
+-- Lets the role economic_monitor run `python -m economic check` and `status`: results of syncs,
+-- without invoices, sums and rejected values. Run by the owner of the schema, once and after each
+-- upgrade:
+-- psql -f grant_monitor.sql; then: grant economic_monitor to NAME;
+-- An owner without CREATEROLE needs the role beforehand: `create role economic_monitor nologin`.
 do $$
 begin
     if not exists (select 1 from pg_roles where rolname = 'economic_monitor') then

@@ -1,8 +1,9 @@
--- Lets the role economic_page read what the page in Airflow's web UI shows: how the syncs went, sums, rejected values;
--- no invoice. The page itself hides sums and values unless ECONOMIC_PAGE_AMOUNTS is set. For a Postgres connection of
--- Airflow's API server that is not the sync's. Run by the owner of the schema, once and after each upgrade:
+-- Lets the role economic_page read what the page in Airflow's web UI shows: results of syncs, sums
+-- and rejected values, but no invoice. The page hides sums and values unless ECONOMIC_PAGE_AMOUNTS
+-- is set. Use the role for a Postgres connection of Airflow's API server that is not the sync's.
+-- Run by the owner of the schema, once and after each upgrade:
 -- psql -f grant_page.sql; then: grant economic_page to NAME;
--- An owner without the right CREATEROLE lets somebody who has it run `create role economic_page nologin` before.
+-- An owner without CREATEROLE needs the role beforehand: `create role economic_page nologin`.
 do $$
 begin
     if not exists (select 1 from pg_roles where rolname = 'economic_page') then

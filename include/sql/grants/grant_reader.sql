@@ -1,6 +1,7 @@
--- Lets the role economic_reader read the views, and nothing else. Run by the owner of the schema, once and after each
--- upgrade: psql -f grant_reader.sql; then for each person or tool: grant economic_reader to NAME;
--- An owner without the right CREATEROLE lets somebody who has it run `create role economic_reader nologin` before.
+-- Lets the role economic_reader read the views, and nothing else. Run by the owner of the schema,
+-- once and after each upgrade:
+-- psql -f grant_reader.sql; then for each person or tool: grant economic_reader to NAME;
+-- An owner without CREATEROLE needs the role beforehand: `create role economic_reader nologin`.
 do $$
 begin
     if not exists (select 1 from pg_roles where rolname = 'economic_reader') then

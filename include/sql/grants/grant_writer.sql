@@ -1,7 +1,8 @@
--- Lets the role economic_writer do what a sync does, and nothing to the tables themselves: for a database role that may
--- not own the schema. Run by the owner of the schema, after `python -m economic migrate`, once and after each upgrade:
+-- Lets the role economic_writer do what a sync does, without changing the tables themselves. For a
+-- database role that does not own the schema. Run by the owner of the schema, after
+-- `python -m economic migrate`, once and after each upgrade:
 -- psql -f grant_writer.sql; then: grant economic_writer to NAME;
--- An owner without the right CREATEROLE lets somebody who has it run `create role economic_writer nologin` before.
+-- An owner without CREATEROLE needs the role beforehand: `create role economic_writer nologin`.
 do $$
 begin
     if not exists (select 1 from pg_roles where rolname = 'economic_writer') then

@@ -1,5 +1,6 @@
--- Takes those of a stretch of a staged page over into invoice whose numbers are not there yet: a first load is nothing
--- but these, and needs no comparing. Each row looks its own number up in the key (`limit 1` keeps it so).
+-- Takes those of a stretch of a staged page over into invoice whose numbers are not there yet: a
+-- first load is nothing but these, and needs no comparing. Each row looks its own number up in the
+-- key (`limit 1` keeps it so).
 -- Parameters: agreement_number, sync_id, page, first_position, last_position.
 -- Returns: one row: counts of staged, same (known again), created, named.
 with added as (

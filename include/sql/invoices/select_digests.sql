@@ -1,6 +1,7 @@
 -- The digests of stored invoices, by which those that come unchanged are known again.
 -- Parameters: agreement_number, numbers.
--- Returns: rows of invoice_number, digest; none for an invoice that is not stored, is missing, or must be read again.
+-- Returns: rows of invoice_number, digest; none for an invoice that is not stored, is missing, or
+-- must be read again.
 select
     invoice_number,
     digest

@@ -1,5 +1,5 @@
--- Takes the mark from invoices that were missing and that this sync has seen again, though it could not read them: an
--- invoice that is stored loses it with its page.
+-- Takes the mark from invoices that were missing and that this sync has seen again, though it could
+-- not read them: an invoice that is stored loses it with its page.
 -- Parameters: agreement_number, sync_id.
 -- Returns: one row: returned, how many.
 with returned as (
@@ -8,7 +8,8 @@ with returned as (
     where
         agreement_number = %(agreement_number)s
         and missing_since is not null
-        -- an array, so that each looks its own number up in the key instead of the whole table being read
+        -- an array, so that each looks its own number up in the key instead of the whole table
+        -- being read
         and invoice_number = any(array(
             select rejected_invoice.invoice_number
             from economic.rejected_invoice

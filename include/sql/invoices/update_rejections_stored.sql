@@ -1,6 +1,7 @@
--- Marks rejections resolved whose invoice a stretch of pages delivered without a fault. Set operations, because a join
--- on staging, which has no statistics, is planned as a nested loop.
--- Parameters: agreement_number, sync_id, first_page, last_page, refused (numbers of them that were refused again).
+-- Marks rejections resolved whose invoice a stretch of pages delivered without a fault. Set
+-- operations, because a join on staging, which has no statistics, is planned as a nested loop.
+-- Parameters: agreement_number, sync_id, first_page, last_page, refused (numbers of them that were
+-- refused again).
 update economic.rejected_invoice
 set resolved_at = now()
 where

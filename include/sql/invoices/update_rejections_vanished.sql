@@ -1,4 +1,5 @@
--- Marks rejections resolved whose item a complete scan no longer shows; one that was stored is resolved with its page.
+-- Marks rejections resolved whose item a complete scan no longer shows; one that was stored is
+-- resolved with its page.
 -- Parameters: agreement_number, sync_id.
 update economic.rejected_invoice
 set resolved_at = now()

@@ -1,6 +1,8 @@
--- Reports the fields that a page's invoices are stored without, and resolves the reports of invoices that came right.
--- Parameters: agreement_number, sync_id, numbers, fields, reasons, messages (one each a report, in the same order),
--- parsed (all invoices of the page that were parsed), unchanged (those that were recognised by their digest).
+-- Reports the fields that a page's invoices are stored without, and resolves the reports of
+-- invoices that came right.
+-- Parameters: agreement_number, sync_id, numbers, fields, reasons, messages (one each a report, in
+-- the same order), parsed (all invoices of the page that were parsed), unchanged (those that were
+-- recognised by their digest).
 -- Returns: one row: still_degraded, how many of the unchanged ones have an open report.
 with report as materialized (
     select

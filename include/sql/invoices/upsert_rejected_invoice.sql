@@ -1,5 +1,7 @@
--- Sets an item aside that cannot be stored, with its reason; seen again, it is counted and opened again.
--- Parameters: agreement_number, item_key, invoice_number, field, reason, message, raw_data, sync_id.
+-- Sets an item aside that cannot be stored, with its reason; seen again, it is counted and opened
+-- again.
+-- Parameters: agreement_number, item_key, invoice_number, field, reason, message, raw_data,
+-- sync_id.
 insert into economic.rejected_invoice as known (
     agreement_number, item_key, invoice_number, field, reason, message, raw_data, last_sync_id
 )

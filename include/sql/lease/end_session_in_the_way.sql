@@ -1,7 +1,9 @@
--- Ends the session whose open transaction keeps the lease's row locked that a session of ours waits for. Who only
--- waits for the same row before us stays. Only a session is ended for whose role ours may act.
+-- Ends the session whose open transaction keeps the lease's row locked that a session of ours waits
+-- for. Who only waits for the same row before us stays. Only a session is ended for whose role ours
+-- may act.
 -- Parameters: pid, began (of the waiting transaction).
--- Returns: a row for each that was ended: pid, application_name, state, seconds (how long its transaction lasts).
+-- Returns: a row for each that was ended: pid, application_name, state, seconds (how long its
+-- transaction lasts).
 with recursive waiting as (
     select activity.pid
     from pg_stat_activity as activity

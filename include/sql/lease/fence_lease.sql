@@ -1,7 +1,8 @@
--- First statement of every writing transaction: proves that this attempt still holds the lease, renews it,
--- and locks it to the commit.
+-- First statement of every writing transaction: proves that this attempt still holds the lease,
+-- renews it, and locks it to the commit.
 -- Parameters: agreement_number, token, ttl_seconds.
--- Returns: the heartbeat, by which this transaction is known afterwards; no row when the lease is lost.
+-- Returns: the heartbeat, by which this transaction is known afterwards; no row when the lease is
+-- lost.
 update economic.sync_lease
 set
     heartbeat_at = clock_timestamp(),

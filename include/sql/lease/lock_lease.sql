@@ -1,5 +1,6 @@
--- Locks an agreement's lease and says which sync holds it. Nothing of that sync's own row is asked for here: after a
--- wait for the lock PostgreSQL would answer with the row of the sync that held the lease before.
+-- Locks an agreement's lease and says which sync holds it. Nothing of that sync's own row is asked
+-- for here: after a wait for the lock PostgreSQL would answer with the row of the sync that held
+-- the lease before.
 -- Parameters: agreement_number.
 -- Returns: one row; `live` is whether the holder's time has not run out.
 select

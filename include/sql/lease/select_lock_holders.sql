@@ -1,4 +1,5 @@
--- Who else holds locks on our tables that may be in a writer's way: whoever locked rows holds one on their table too.
+-- Who else holds locks on our tables that may be in a writer's way: whoever locked rows holds one
+-- on their table too.
 -- Returns: up to five rows, the oldest transaction first: pid, application_name, state, seconds.
 select distinct
     activity.pid,

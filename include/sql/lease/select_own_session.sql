@@ -1,4 +1,5 @@
--- By what another session finds this transaction: a pooler may give the next one to another server process.
+-- By what another session finds this transaction: a pooler may give the next one to another server
+-- process.
 -- Returns: one row: pid, began.
 select
     pg_backend_pid() as pid,

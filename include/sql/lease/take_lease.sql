@@ -1,4 +1,5 @@
--- Takes an agreement's lease for a sync; every taking makes the token grow, which shuts out whoever held it.
+-- Takes an agreement's lease for a sync; every taking makes the token grow, which shuts out whoever
+-- held it.
 -- Parameters: agreement_number, sync_id, attempt, ttl_seconds.
 -- Returns: the new token; no row when that sync's own row is closed.
 update economic.sync_lease

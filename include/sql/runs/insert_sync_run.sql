@@ -1,6 +1,6 @@
 -- Opens the row of a sync.
--- Parameters: dag_id, run_id, run_key, clear_number, run_type, conn_id, scope, date_from, date_to, force,
--- accept_missing, message.
+-- Parameters: dag_id, run_id, run_key, clear_number, run_type, conn_id, scope, date_from, date_to,
+-- force, accept_missing, message.
 -- Returns: one row: the new sync id.
 insert into economic.sync_run (
     dag_id,

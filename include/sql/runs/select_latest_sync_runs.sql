@@ -1,7 +1,8 @@
--- The latest syncs of an agreement, newest first, with those of its connection that failed before they knew
--- whose accounts they read.
+-- The latest syncs of an agreement, newest first, with those of its connection that failed before
+-- they knew whose accounts they read.
 -- Parameters: agreement_number (null: none is known), conn_id, most.
--- Returns: rows: a sync's order, progress, result and statistics, and how long it took or has been running.
+-- Returns: rows: a sync's order, progress, result and statistics, and how long it took or has been
+-- running.
 with latest as (
     (
         select sync_id

@@ -1,13 +1,14 @@
--- How the agreements behind connections stand: what people and monitoring ask.
--- `last_` is the sync at work, the one that holds the lease before those that wait; else the newest one. `outcome_`
--- is the newest that ended by itself, well or not: one that was skipped, or displaced by a forced one, says nothing
--- about the copy. A sync that failed before it knew whose accounts it reads (refused tokens) counts for its
--- connection. Syncs of another agreement never count, also where another Airflow gave its connection the same id.
+-- How the agreements behind connections stand: what people and monitoring ask. `last_` is the sync
+-- at work, the one that holds the lease before those that wait; else the newest one. `outcome_` is
+-- the newest that ended by itself, well or not: one that was skipped, or displaced by a forced one,
+-- says nothing about the copy. A sync that failed before it knew whose accounts it reads (refused
+-- tokens) counts for its connection. Syncs of another agreement never count, also where another
+-- Airflow gave its connection the same id.
 -- Parameters: conn_ids (null: every connection that is bound to an agreement, or has
 -- failed to reach one in the last 7 days).
--- Returns: a row a connection: the view sync_status, e-conomic's own count at the last success, how many seconds ago
--- that was, how long the last sync has been running, and how many syncs wait for one another; without an agreement
--- when the connection has reached none.
+-- Returns: a row a connection: the view sync_status, e-conomic's own count at the last success, how
+-- many seconds ago that was, how long the last sync has been running, and how many syncs wait for
+-- one another; without an agreement when the connection has reached none.
 with wanted as (
     select conn_id
     from economic.agreement

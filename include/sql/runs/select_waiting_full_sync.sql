@@ -1,5 +1,6 @@
 -- Whether a full sync of this connection waits for its turn right now.
--- Parameters: conn_id, sync_id (the one that asks), idle_seconds (how lately the waiting one must have looked).
+-- Parameters: conn_id, sync_id (the one that asks), idle_seconds (how lately the waiting one must
+-- have looked).
 -- Returns: at most one row: its sync id and DAG run.
 select
     sync_id,

@@ -1,4 +1,5 @@
--- Notes whose accounts a sync reads, and how often its DAG run had been cleared when it was begun or resumed.
+-- Notes whose accounts a sync reads, and how often its DAG run had been cleared when it was begun
+-- or resumed.
 -- Parameters: sync_id, agreement_number, clear_number.
 update economic.sync_run
 set

@@ -1,5 +1,6 @@
 -- Notes a staged page: the scan's position, counts and progress, in the page's own transaction.
--- Parameters: sync_id, cursor, seen, drifted, rows, statistics, current, total, percentage, message.
+-- Parameters: sync_id, cursor, seen, drifted, rows, statistics, current, total, percentage,
+-- message.
 update economic.sync_run
 set
     phase = 'fetch',

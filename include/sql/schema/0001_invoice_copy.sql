@@ -1,8 +1,8 @@
 -- The tables of the invoice copy, the views that people read, and what every column means.
 -- Applied once, by `python -m economic migrate` or the first sync.
 
--- Accept a schema that the database's owner has created and given away: `create schema if not exists` needs the right
--- to create one, even when it exists.
+-- Accept a schema that the database's owner has created and given away:
+-- `create schema if not exists` needs the right to create one, even when it exists.
 do $$
 begin
     if not exists (select 1 from pg_namespace where nspname = 'economic') then
@@ -70,8 +70,8 @@ create table economic.invoice (
     missing_since timestamptz,
     digest bytea,
     primary key (agreement_number, invoice_number)
--- Keeps a fifth of each page free. The new row version of a payment (about 2 kB) then fits beside the old one, and no
--- index changes.
+-- Keeps a fifth of each page free. The new row version of a payment (about 2 kB) then fits beside
+-- the old one, and no index changes.
 ) with (fillfactor = 80);
 
 create index invoice_of_employee on economic.invoice (agreement_number, employee_number)
@@ -244,7 +244,8 @@ create table economic.invoice_history (
 
 create index invoice_history_of_invoice on economic.invoice_history (agreement_number, invoice_number, change_id);
 
--- Clears the digest when a value changes without it, so that the next sync reads the invoice again and corrects it.
+-- Clears the digest when a value changes without it, so that the next sync reads the invoice again
+-- and corrects it.
 create function economic.forget_digest() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,5 +1,5 @@
--- Takes a page of validated invoices in, by COPY. Refused as a whole when PostgreSQL cannot read one of the items.
--- Columns: as listed, tab-separated text.
+-- Takes a page of validated invoices in, by COPY. Refused as a whole when PostgreSQL cannot read
+-- one of the items. Columns: as listed, tab-separated text.
 copy economic.staged_invoice (
     sync_id,
     page,

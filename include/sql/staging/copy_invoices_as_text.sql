@@ -1,6 +1,5 @@
--- Takes a page of validated invoices in, by COPY, with the items as text: what PostgreSQL cannot read is found when
--- they are stored.
--- Columns: as listed, tab-separated text.
+-- Takes a page of validated invoices in, by COPY, with the items as text: what PostgreSQL cannot
+-- read is found when they are stored. Columns: as listed, tab-separated text.
 copy economic.staged_invoice (
     sync_id,
     page,

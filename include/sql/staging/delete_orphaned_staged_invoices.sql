@@ -1,5 +1,5 @@
--- Empties the staging of syncs that are over. Goes from one sync that has rows there to the next, in the key: what it
--- costs does not grow with the syncs of the past.
+-- Empties the staging of syncs that are over. Goes from one sync that has rows there to the next,
+-- in the key: what it costs does not grow with the syncs of the past.
 -- Returns: nothing; the row count is that of the rows deleted.
 with recursive staged (sync_id) as (
     (
