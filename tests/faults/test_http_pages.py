@@ -37,7 +37,8 @@ def stopped(case: Case, outcome: Outcome, words: str) -> None:
 
 
 @pytest.mark.fault("H26")
-def test_a_next_page_at_another_host_is_never_asked_for(case: Case) -> None:
+@pytest.mark.fault("S11")
+def test_a_next_page_elsewhere_is_never_requested(case: Case) -> None:
     case.runs.page_size(25)
     with hosts.foreign_host() as foreign:
         own = case.books.base_url.removeprefix("http://")
@@ -67,7 +68,7 @@ def test_a_next_page_at_another_host_is_never_asked_for(case: Case) -> None:
 
 
 @pytest.mark.fault("H27")
-def test_a_next_page_that_is_the_page_itself_is_no_loop(case: Case) -> None:
+def test_a_next_page_to_itself_does_not_loop(case: Case) -> None:
     def itself(page: Document) -> None:
         page["pagination"]["nextPage"] = page["self"]
 
@@ -79,7 +80,7 @@ def test_a_next_page_that_is_the_page_itself_is_no_loop(case: Case) -> None:
 
 
 @pytest.mark.fault("H27")
-def test_the_same_page_again_and_again_is_a_loop(case: Case) -> None:
+def test_a_repeated_page_is_a_loop(case: Case) -> None:
     case.books.fault(BOOKED, "otherwise", parameters={"filter": None}, at="all")
     stopped(case, case.run(), "the scan would never end")
     assert case.paths().count(BOOKED) == 2
@@ -87,7 +88,7 @@ def test_the_same_page_again_and_again_is_a_loop(case: Case) -> None:
 
 
 @pytest.mark.fault("H28")
-def test_pages_that_go_round_in_a_circle_are_a_loop(case: Case) -> None:
+def test_pages_in_a_circle_are_a_loop(case: Case) -> None:
     """The third page is the first one again, the fourth the second: no two pages in a row are the same."""
     case.books.faults(
         {"match": BOOKED, "kind": "otherwise", "at": 3, "parameters": {"filter": None}},
@@ -99,7 +100,7 @@ def test_pages_that_go_round_in_a_circle_are_a_loop(case: Case) -> None:
 
 
 @pytest.mark.fault("H28")
-def test_next_pages_that_go_round_in_a_circle_are_not_followed(case: Case) -> None:
+def test_next_links_in_a_circle_are_not_followed(case: Case) -> None:
     links = itertools.cycle([f"{case.books.base_url}{BOOKED}?skippages={n}&pagesize=100" for n in (0, 1)])
     edited(case, lambda page: page["pagination"].update(nextPage=next(links)))
     unnoticed(case.run())
@@ -149,9 +150,7 @@ def is_broken(case: Case, **fault: Any) -> str:
     "headers", [{}, {"Content-Type": "application/json"}], ids=["html", "said to be json"]
 )
 @pytest.mark.fault("H30")
-def test_a_login_page_with_status_200_is_no_answer_and_is_not_kept(
-    case: Case, headers: dict[str, str]
-) -> None:
+def test_a_login_page_is_not_an_answer(case: Case, headers: dict[str, str]) -> None:
     message = is_broken(case, kind="html", status=200, body=PORTAL, headers=headers)
     assert "proxy, a login page" in message
     stored = case.witness.rows("select sync_run::text as text from economic.sync_run")
@@ -159,50 +158,32 @@ def test_a_login_page_with_status_200_is_no_answer_and_is_not_kept(
     assert case.heals()["updated"] == 1
 
 
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda page: page.pop("collection"),
-        lambda page: page.update(collection=None),
-        lambda page: page.update(collection={"0": page["collection"][0]}),
-        lambda page: page.update(collection="none"),
-        lambda page: page.pop("pagination"),
-        lambda page: page.update(pagination=[]),
-        lambda page: page["pagination"].pop("results"),
-        lambda page: page["pagination"].update(results="two hundred"),
-        lambda page: page["pagination"].update(results=Literal("-1")),
-        lambda page: page["collection"].clear(),
-        lambda page: (page["collection"].__delitem__(slice(50, None)), page["pagination"].pop("nextPage")),
-    ],
-    ids=[
-        "no collection",
-        "collection null",
-        "collection an object",
-        "collection a text",
-        "no pagination",
-        "pagination a list",
-        "no results",
-        "results a text",
-        "results negative",
-        "collection empty",
-        "collection cut short",
-    ],
-)
-@pytest.mark.fault("H31")
-def test_json_of_the_wrong_shape(case: Case, edit: Callable[[Document], object]) -> None:
-    is_broken(case, kind="edit", edit=edit)
-    assert case.heals()["updated"] == 1
+def cut_short(page: Document) -> None:
+    del page["collection"][50:]
+    page["pagination"].pop("nextPage")
 
 
-@pytest.mark.parametrize("body", ["[]", "null", '"busy"', "{}", "17"])
+WRONG_SHAPES: dict[str, dict[str, Any]] = {
+    "no collection": {"edit": lambda page: page.pop("collection")},
+    "collection empty": {"edit": lambda page: page["collection"].clear()},
+    "collection cut short": {"edit": cut_short},
+    "no pagination": {"edit": lambda page: page.pop("pagination")},
+    "results a text": {"edit": lambda page: page["pagination"].update(results="two hundred")},
+    "a list": {"kind": "body", "body": "[]"},
+    "null": {"kind": "body", "body": "null"},
+}
+"""Others are in unit/records/test_decoder.py."""
+
+
+@pytest.mark.parametrize("fault", WRONG_SHAPES.values(), ids=WRONG_SHAPES)
 @pytest.mark.fault("H31")
-def test_json_that_is_no_page_at_all(case: Case, body: str) -> None:
-    is_broken(case, kind="body", body=body)
+def test_json_of_the_wrong_shape_is_retried_then_fails(case: Case, fault: dict[str, Any]) -> None:
+    is_broken(case, **({"kind": "edit"} | fault))
     assert case.heals()["updated"] == 1
 
 
 @pytest.mark.fault("H31")
-def test_no_collection_is_fine_when_there_are_no_results(case: Case) -> None:
+def test_no_collection_is_accepted_without_results(case: Case) -> None:
     for number in list(case.books.ledger.items()):
         case.books.control("remove", number=number)
     edited(case, lambda page: page.pop("collection"))
@@ -219,10 +200,11 @@ def no_character_was_replaced(case: Case) -> None:
         assert not any("\ufffd" in row["text"] for row in found)
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "utf-8-sig"])
-@pytest.mark.parametrize("declared", ["latin-1", "utf-16", "nonsense"])
+@pytest.mark.parametrize(
+    ("charset", "declared"), [("utf-8", "latin-1"), ("utf-8-sig", "utf-16"), ("utf-8", "nonsense")]
+)
 @pytest.mark.fault("H32")
-def test_utf8_is_read_as_such_whatever_it_is_said_to_be(case: Case, charset: str, declared: str) -> None:
+def test_utf8_is_read_under_any_declared_charset(case: Case, charset: str, declared: str) -> None:
     headers = {"Content-Type": f"application/json; charset={declared}"}
     case.books.fault("/", "recoded", charset=charset, headers=headers, at="all")
     unnoticed(case.run())
@@ -231,24 +213,15 @@ def test_utf8_is_read_as_such_whatever_it_is_said_to_be(case: Case, charset: str
 
 
 @pytest.mark.fault("H32")
-def test_utf16_is_no_answer(case: Case) -> None:
+def test_utf16_is_not_an_answer(case: Case) -> None:
     is_broken(case, kind="recoded", charset="utf-16")
     no_character_was_replaced(case)
     case.heals()
 
 
-@pytest.mark.parametrize(
-    ("within", "member"),
-    [
-        ("recipient", "name"),
-        ("recipient", "mobilePhone"),
-        ("notes", "textLine1"),
-        ("delivery", "address"),
-        ("", "self"),
-    ],
-)
+@pytest.mark.parametrize(("within", "member"), [("recipient", "name"), ("notes", "textLine1"), ("", "self")])
 @pytest.mark.fault("H32")
-def test_bytes_that_are_not_utf8_cost_their_own_items_only(case: Case, within: str, member: str) -> None:
+def test_bytes_not_utf8_reject_their_items_only(case: Case, within: str, member: str) -> None:
     """In a field that becomes a column, and in those that are only kept."""
     spoiled = sorted(case.books.ledger.items())[110:112]
 
@@ -270,7 +243,7 @@ def test_bytes_that_are_not_utf8_cost_their_own_items_only(case: Case, within: s
 
 
 @pytest.mark.fault("H32")
-def test_books_that_are_all_latin1_are_a_changed_contract(case: Case) -> None:
+def test_books_all_in_latin1_change_the_contract(case: Case) -> None:
     case.books.fault(BOOKED, "recoded", charset="latin-1", at="all")
     stopped(case, case.run(), "None of the 100 items of page 1 can be read")
     no_character_was_replaced(case)
@@ -282,7 +255,7 @@ def test_books_that_are_all_latin1_are_a_changed_contract(case: Case) -> None:
 
 @pytest.mark.parametrize("size", [20, 150])
 @pytest.mark.fault("H35")
-def test_another_page_size_than_asked_for_is_followed(case: Case, size: int) -> None:
+def test_another_page_size_is_followed(case: Case, size: int) -> None:
     case.books.fault(BOOKED, "otherwise", parameters={"pagesize": str(size)}, at="all")
     statistics = unnoticed(case.run())
     assert (statistics["created"], statistics["pages"]) == (250, -(-250 // size))
@@ -318,7 +291,7 @@ def test_an_invoice_on_two_pages_is_stored_once(case: Case) -> None:
 
 
 @pytest.mark.fault("H36")
-def test_the_last_of_two_that_differ_counts_and_is_told(case: Case) -> None:
+def test_the_last_of_two_differing_items_counts(case: Case) -> None:
     def twice(page: Document) -> None:
         good = page["collection"][7]
         page["collection"].insert(7, good | {"remainder": Literal("1234.5")})
@@ -333,40 +306,29 @@ def test_the_last_of_two_that_differ_counts_and_is_told(case: Case) -> None:
 BELOW = 9000
 
 
-@pytest.mark.parametrize(
-    ("changes", "created", "discarded", "complete"),
-    [
-        ([(3, {"action": "book", "count": 2})], 252, 0, True),
-        ([(2, {"action": "book", "number": BELOW})], 251, 250, True),
-        ([(2, {"action": "remove", "number": 10_001})], 249, 250, True),
-        ([(1, {"action": "remove", "number": 10_200})], 249, 0, True),
-        ([(3, {"action": "remove", "number": 10_001})], 249, 250, True),
-        # One goes and one comes below the cursor, between two pages: the counts agree again, what was seen does not.
-        (
-            [(2, {"action": "remove", "number": 10_001}), (2, {"action": "book", "number": BELOW})],
-            250,
-            0,
-            True,
-        ),
-        (
-            [(2, {"action": "book", "number": BELOW}), (6, {"action": "book", "number": BELOW + 1})],
-            251,
-            250,
-            False,
-        ),
-    ],
-    ids=[
-        "appended",
-        "below",
-        "seen one gone",
-        "unseen one gone",
-        "seen one gone at last",
-        "one gone one come",
-        "never still",
-    ],
-)
+def book(number: int) -> Document:
+    return {"action": "book", "number": number}
+
+
+def remove(number: int) -> Document:
+    return {"action": "remove", "number": number}
+
+
+CHANGES: dict[str, tuple[list[tuple[int, Document]], int, int, bool]] = {
+    "appended": ([(3, {"action": "book", "count": 2})], 252, 0, True),
+    "below": ([(2, book(BELOW))], 251, 250, True),
+    "seen one gone": ([(2, remove(10_001))], 249, 250, True),
+    "unseen one gone": ([(1, remove(10_200))], 249, 0, True),
+    "seen one gone at last": ([(3, remove(10_001))], 249, 250, True),
+    # Below the cursor, between two pages: the counts agree again, what was seen does not.
+    "one gone one come": ([(2, remove(10_001)), (2, book(BELOW))], 250, 0, True),
+    "never still": ([(2, book(BELOW)), (6, book(BELOW + 1))], 251, 250, False),
+}
+
+
+@pytest.mark.parametrize(("changes", "created", "discarded", "complete"), CHANGES.values(), ids=CHANGES)
 @pytest.mark.fault("H37")
-def test_books_that_change_while_they_are_read(
+def test_books_may_change_while_read(
     case: Case, changes: list[tuple[int, Document]], created: int, discarded: int, complete: bool
 ) -> None:
     always = set(case.books.ledger.items())
@@ -385,7 +347,7 @@ def test_books_that_change_while_they_are_read(
 
 @pytest.mark.parametrize("totals", [True, False], ids=["totals empty too", "totals as ever"])
 @pytest.mark.fault("H38")
-def test_books_that_are_suddenly_empty_mark_nothing_missing(case: Case, totals: bool) -> None:
+def test_suddenly_empty_books_mark_nothing_missing(case: Case, totals: bool) -> None:
     case.synced()
 
     def nothing(page: Document) -> None:

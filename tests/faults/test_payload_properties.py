@@ -1,4 +1,4 @@
-"""Any JSON in any field goes all the way into PostgreSQL, exactly, or is set aside in words: never anything else."""
+"""Any JSON in any field is stored in PostgreSQL exactly or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from economic.errors import RecordError
 from economic.records.agreement import Agreement
 from economic.records.decoder import RawItem
 from economic.records.invoice import Invoice, invoice_number
+from tests.support import payloads
 from tests.support.payloads import WHOLE, item, parse
 
 AGREEMENT = 42
@@ -57,9 +58,9 @@ def plain(text: str) -> Any:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     database=None,
 )
-@given(text=invoices)
+@given(text=payloads.invoices)
 @example(text=WHOLE)
-def test_what_is_accepted_is_stored_exactly_and_what_is_not_is_set_aside(
+def test_any_json_is_stored_exactly_or_rejected(
     copy: psycopg.Connection, text: str
 ) -> None:
     candidate = item(text)

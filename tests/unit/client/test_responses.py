@@ -1,4 +1,4 @@
-"""What e-conomic's refusals mean: which error, with what it said."""
+"""Error answers: which typed error each is, with the message that it holds."""
 
 from __future__ import annotations
 
@@ -21,28 +21,23 @@ from economic.errors import CredentialsRefused, RateLimited, RequestRefused, Ser
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
+STATUSES = {
+    RequestRefused: (301, 400, 404),
+    CredentialsRefused: (401, 403),
+    RateLimited: (429,),
+    ServerFault: (408, 425, 500, 502, 503, 504),
+}
+
+
 @pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (301, RequestRefused),
-        (400, RequestRefused),
-        (401, CredentialsRefused),
-        (403, CredentialsRefused),
-        (404, RequestRefused),
-        (408, ServerFault),
-        (425, ServerFault),
-        (429, RateLimited),
-        (500, ServerFault),
-        (502, ServerFault),
-        (503, ServerFault),
-        (504, ServerFault),
-    ],
+    ("status", "kind"), [(status, kind) for kind, statuses in STATUSES.items() for status in statuses]
 )
-def test_each_status_is_the_error_that_says_what_to_do(status: int, kind: type[Exception]) -> None:
-    said = ErrorBody("Could not parse.", "E04810", "0123-CPH")
-    error = error_for_status(status, "/invoices/booked", said, None)
+def test_each_status_is_its_typed_error(status: int, kind: type[Exception]) -> None:
+    body = ErrorBody("Could not parse.", "E04810", "0123-CPH")
+    error = error_for_status(status, "/invoices/booked", body, 7.0)
     assert type(error) is kind
-    assert vars(error)["status"] == status
+    assert error.status == status
+    assert getattr(error, "retry_after", 7.0) == 7.0
     for part in (str(status), "/invoices/booked", "Could not parse.", "E04810", "0123-CPH"):
         assert part in error.message
 
@@ -57,7 +52,7 @@ def test_an_error_body_is_read_as_far_as_it_goes() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>Bad gateway</html>", b"[]", b"null", b"\xff", b'{"message": 5, "errors": {"a": 1}}']
 )
-def test_a_body_that_says_nothing_is_no_error_of_its_own(body: bytes) -> None:
+def test_an_unreadable_error_body_is_empty(body: bytes) -> None:
     assert parse_error_body(body, str) == ErrorBody()
     assert "502" in str(error_for_status(502, "/self", ErrorBody(), None))
 
@@ -69,17 +64,17 @@ def test_a_body_that_says_nothing_is_no_error_of_its_own(body: bytes) -> None:
         rb'{"errors": ["a\u0000b", "\udfffc\u001b d\r\ne"]}',
     ],
 )
-def test_what_cannot_be_printed_or_stored_is_left_out(body: bytes) -> None:
+def test_unprintable_characters_are_left_out(body: bytes) -> None:
     message = parse_error_body(body, str).message
     assert message.isprintable()
     assert message.replace(";", "").split() == ["a", "b", "c", "d", "e"]
 
 
-def test_a_long_message_is_cut_and_secrets_are_taken_out() -> None:
+def test_a_long_message_is_scrubbed_and_cut() -> None:
     body = b'{"message": "token SECRET is bad ' + b"x" * 5000 + b'"}'
-    said = parse_error_body(body, lambda text: text.replace("SECRET", "***"))
-    assert len(said.message) == 500
-    assert "SECRET" not in said.message
+    parsed = parse_error_body(body, lambda text: text.replace("SECRET", "***"))
+    assert len(parsed.message) == 500
+    assert "SECRET" not in parsed.message
 
 
 SECRET, GRANT = "abcdefghijklmnop1234+/=XYZ", "grant.token~0123456789"
@@ -132,12 +127,12 @@ def hidden(text: str) -> bool:
 def test_a_repeated_token_is_hidden_in_every_spelling(spell: Callable[[str], str], token: str) -> None:
     """What stands around it stays readable, save for base64 that holds both."""
     body = json.dumps({"message": f"before {spell(token)} after", "logId": spell(token)}).encode()
-    said = parse_error_body(body, Tokens(SECRET, GRANT).scrub)
-    assert said.message.startswith("before ")
-    assert said.message.endswith(" after")
-    assert hidden(said.message), said.message
-    assert hidden(said.log_id or ""), said.log_id
-    assert parse_error_body(body, Tokens("demo", "demo").scrub).message != said.message
+    parsed = parse_error_body(body, Tokens(SECRET, GRANT).scrub)
+    assert parsed.message.startswith("before ")
+    assert parsed.message.endswith(" after")
+    assert hidden(parsed.message), parsed.message
+    assert hidden(parsed.log_id or ""), parsed.log_id
+    assert parse_error_body(body, Tokens("demo", "demo").scrub).message != parsed.message
 
 
 @pytest.mark.parametrize("piece", ["\\", "%25", "&amp;", "%2561", SECRET[:-1], "&#", "a", " "])
@@ -147,30 +142,15 @@ def test_a_long_answer_is_searched_in_short_time(piece: str) -> None:
     assert time.process_time() - began < 2
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, None),
-        ("2", 2.0),
-        ("0", 0.0),
-        (" 7 ", 7.0),
-        ("86400", 86400.0),
-        ("soon", None),
-        ("-5", None),
-        ("1.0", 1.0),
-        ("1.5", 1.5),
-        ("1.", 1.0),
-        ("1e2", None),
-        (".5", None),
-        ("inf", None),
-        ("1_0", None),
-        ("", None),
-        ("９", None),
-        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
-        (format_datetime(NOW - timedelta(hours=1), usegmt=True), None),
-        ("Sat, 31 Jan 2026 12:00:99 GMT", None),
-        ("9" * 400, 999999999.0),
-    ],
-)
+RETRY_AFTER: list[tuple[str | None, float | None]] = [
+    *((header, None) for header in (None, "soon", "-5", "1e2", ".5", "inf", "1_0", "", "９")),
+    *(("2", 2.0), ("0", 0.0), (" 7 ", 7.0), ("1.5", 1.5), ("1.", 1.0), ("9" * 400, 999999999.0)),
+    (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
+    (format_datetime(NOW - timedelta(hours=1), usegmt=True), None),
+    ("Sat, 31 Jan 2026 12:00:99 GMT", None),
+]
+
+
+@pytest.mark.parametrize(("header", "seconds"), RETRY_AFTER, ids=lambda value: str(value)[:30])
 def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
     assert parse_retry_after(header, NOW) == seconds

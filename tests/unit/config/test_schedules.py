@@ -1,4 +1,4 @@
-"""When schedules fall due, and how many of them are kept apart."""
+"""When schedules fall due, and how many are spread over the hour."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from economic.config import schedules
         ("0 2 * * *", "2026-03-29T02:00", "2026-03-28T02:00"),
     ],
 )
-def test_the_tick_before_is_found(schedule: str, moment: str, before: str) -> None:
+def test_the_previous_due_time_is_found(schedule: str, moment: str, before: str) -> None:
     found = schedules.previous_due_time(schedule, datetime.fromisoformat(moment).replace(tzinfo=UTC))
     assert found == datetime.fromisoformat(before).replace(tzinfo=UTC)
 
@@ -42,7 +42,7 @@ def test_two_hundred_agreements_do_not_start_together() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["0 */6 * * *", *schedules.PRESETS])
-def test_a_spread_schedule_is_valid_stable_and_of_the_same_rhythm(schedule: str) -> None:
+def test_a_spread_schedule_is_valid_and_stable(schedule: str) -> None:
     moved = schedules.spread_minutes(schedule, "north")
     assert schedules.check_schedule(moved, "here") == moved
     assert moved == schedules.spread_minutes(schedule, "north")
@@ -52,7 +52,7 @@ def test_a_spread_schedule_is_valid_stable_and_of_the_same_rhythm(schedule: str)
 @pytest.mark.parametrize(
     ("schedule", "times"), [("*/30 * * * *", 48), ("5,35 * * * *", 48), ("*/10 8-17 * * *", 60)]
 )
-def test_a_schedule_of_several_minutes_keeps_its_rhythm_and_is_spread(schedule: str, times: int) -> None:
+def test_a_schedule_of_several_minutes_is_spread(schedule: str, times: int) -> None:
     moved = {schedules.spread_minutes(schedule, f"company_{n}") for n in range(200)}
     assert len(moved) > 5
     for one in moved:

@@ -1,4 +1,4 @@
-"""What a user may set, and how clearly a wrong value is refused."""
+"""The settings, and how a wrong value is rejected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from economic.config.settings import Settings
 from economic.errors import ConfigurationError
 
 
-def test_the_defaults_are_the_missions() -> None:
+def test_the_defaults_are_documented() -> None:
     assert Settings.from_environment({}) == Settings(
         schedule="0 */6 * * *",
         auto_sync=True,
@@ -84,24 +84,19 @@ def test_usual_schedules_are_taken(schedule: str) -> None:
     assert Settings.from_environment({"ECONOMIC_SYNC_SCHEDULE": schedule}).schedule == schedule
 
 
+UNUSABLE = {
+    "ECONOMIC_PAGE_SIZE": ("0", "1001", "-5", "many", "1e3"),
+    "ECONOMIC_REQUEST_INTERVAL_MS": ("1.5",),
+    "ECONOMIC_EMPLOYEE_CACHE_SECONDS": ("99999999999999999999",),
+    "ECONOMIC_SYNC_SCHEDULE": ("every six hours", "0 */6 * *", "99 * * * *", "* * * * * *"),
+    "AUTO_SYNC_ENABLED": ("perhaps",),
+}
+
+
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("ECONOMIC_PAGE_SIZE", "0"),
-        ("ECONOMIC_PAGE_SIZE", "1001"),
-        ("ECONOMIC_PAGE_SIZE", "-5"),
-        ("ECONOMIC_PAGE_SIZE", "many"),
-        ("ECONOMIC_PAGE_SIZE", "1e3"),
-        ("ECONOMIC_REQUEST_INTERVAL_MS", "1.5"),
-        ("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "99999999999999999999"),
-        ("ECONOMIC_SYNC_SCHEDULE", "every six hours"),
-        ("ECONOMIC_SYNC_SCHEDULE", "0 */6 * *"),
-        ("ECONOMIC_SYNC_SCHEDULE", "99 * * * *"),
-        ("ECONOMIC_SYNC_SCHEDULE", "* * * * * *"),
-        ("AUTO_SYNC_ENABLED", "perhaps"),
-    ],
+    ("name", "value"), [(name, value) for name, values in UNUSABLE.items() for value in values]
 )
-def test_an_unusable_value_is_refused_by_name_with_what_would_do(name: str, value: str) -> None:
+def test_an_unusable_value_is_rejected_by_name(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name) as caught:
         Settings.from_environment({name: value})
     assert repr(value) in caught.value.message
@@ -131,7 +126,7 @@ def test_an_unusable_value_is_refused_by_name_with_what_would_do(name: str, valu
         ('[{"name": "default"}]', "entry 1: the connection 'economic_default' is used already"),
     ],
 )
-def test_an_agreement_that_cannot_be_used_is_left_out_and_named(entries: str, said: str) -> None:
+def test_an_unusable_agreement_is_left_out_and_named(entries: str, said: str) -> None:
     found = Settings.from_environment({"ECONOMIC_AGREEMENTS": entries})
     (rejected,) = found.rejected
     assert said in rejected
@@ -139,7 +134,7 @@ def test_an_agreement_that_cannot_be_used_is_left_out_and_named(entries: str, sa
     assert len(found.agreements) == 1 + entries.count('"name": "a"}, {')
 
 
-def test_ten_thousand_agreements_are_read_in_the_time_of_ten_thousand() -> None:
+def test_ten_thousand_agreements_are_read_in_linear_time() -> None:
     entries = json.dumps([{"name": f"company_{number}"} for number in range(10_000)])
     began = time.process_time()
     found = Settings.from_environment({"ECONOMIC_AGREEMENTS": entries})
