@@ -181,7 +181,7 @@ def test_a_broken_answer_is_retried_then_fails(
 )
 @pytest.mark.fault("H33")
 @pytest.mark.fault("H34")
-def test_a_huge_body_is_not_read_to_its_end(case: Case, fault: dict[str, Any]) -> None:
+def test_a_huge_body_is_not_read_whole(case: Case, fault: dict[str, Any]) -> None:
     case.runs.limit(attempts=2, page=20.0)
     outcome = fails_for_ever(case, BrokenResponse, **fault)
     assert "larger than 67,108,864 bytes" in str(outcome.error)
@@ -190,7 +190,7 @@ def test_a_huge_body_is_not_read_to_its_end(case: Case, fault: dict[str, Any]) -
 
 @pytest.mark.parametrize("kind", ["flood", "packed_flood"])
 @pytest.mark.fault("H33")
-def test_a_huge_redirect_is_not_read_to_its_end(case: Case, kind: str) -> None:
+def test_a_huge_redirect_is_not_read_whole(case: Case, kind: str) -> None:
     where = {"Location": "/login"}
     case.books.fault("/self", kind, status=302, headers=where, size=400 * 1024 * 1024, at="all")
     outcome = case.run(retries=1)

@@ -177,7 +177,7 @@ WRONG_SHAPES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("fault", WRONG_SHAPES.values(), ids=WRONG_SHAPES)
 @pytest.mark.fault("H31")
-def test_json_of_the_wrong_shape_is_retried_then_fails(case: Case, fault: dict[str, Any]) -> None:
+def test_json_of_the_wrong_shape_is_broken(case: Case, fault: dict[str, Any]) -> None:
     is_broken(case, **({"kind": "edit"} | fault))
     assert case.heals()["updated"] == 1
 
@@ -264,7 +264,7 @@ def test_another_page_size_is_followed(case: Case, size: int) -> None:
 
 
 @pytest.mark.fault("H36")
-def test_an_invoice_twice_on_a_page_is_stored_once(case: Case) -> None:
+def test_an_invoice_twice_on_a_page_counts_once(case: Case) -> None:
     def repeat(page: Document) -> None:
         if len(page["collection"]) > 1:
             page["collection"].insert(8, page["collection"][7])

@@ -60,9 +60,7 @@ def plain(text: str) -> Any:
 )
 @given(text=payloads.invoices)
 @example(text=WHOLE)
-def test_any_json_is_stored_exactly_or_rejected(
-    copy: psycopg.Connection, text: str
-) -> None:
+def test_any_json_is_stored_exactly_or_rejected(copy: psycopg.Connection, text: str) -> None:
     candidate = item(text)
     with copy.transaction(force_rollback=True):
         try:

@@ -62,7 +62,7 @@ def test_every_error_is_one_bounded_line() -> None:
 
 
 @pytest.mark.parametrize("text", [text for text, _ in HOSTILE.values()], ids=HOSTILE)
-def test_what_e_conomic_says_is_harmless(text: str) -> None:
+def test_texts_of_e_conomic_are_made_harmless(text: str) -> None:
     company = {"name": text.replace("\ud800", "") * 100}
     agreement = parse_agreement(json.dumps({"agreementNumber": 1, "company": company}).encode())
     assert agreement.company_name == bounded(agreement.company_name or "", 200)

@@ -42,7 +42,7 @@ def test_each_status_is_its_typed_error(status: int, kind: type[Exception]) -> N
         assert part in error.message
 
 
-def test_an_error_body_is_read_as_far_as_it_goes() -> None:
+def test_readable_parts_of_an_error_body_are_used() -> None:
     body = b'{"message": "Could not parse query string filter.", "errors": ["Filtering is not allowed."], "logId": "x-CPH", "errorCode": 5}'
     assert parse_error_body(body, str) == ErrorBody(
         "Could not parse query string filter. Filtering is not allowed.", None, "x-CPH"

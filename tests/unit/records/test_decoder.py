@@ -38,7 +38,7 @@ def test_odd_numbers_are_exact_and_lose_no_page() -> None:
     ]
 
 
-def test_bytes_that_are_not_utf8_stay_within_their_item() -> None:
+def test_bytes_not_utf8_stay_within_their_item() -> None:
     raw = body('{"a": "Bj@rn"}, {"a": "ok"}').replace(b"@", b"\xf8")
     found = decode_page(raw)
     assert found.items[1].decode() == {"a": "ok"}
@@ -128,7 +128,7 @@ def test_an_implausible_page_is_rejected(text: str) -> None:
         decode_page(text.encode())
 
 
-def test_every_way_to_cut_a_page_short_is_noticed() -> None:
+def test_a_page_cut_short_anywhere_is_rejected() -> None:
     whole = body('{"bookedInvoiceNumber": 1, "x": "y\\u00e6"}, {"bookedInvoiceNumber": 2}')
     for length in range(len(whole)):
         with pytest.raises(BrokenResponse):
