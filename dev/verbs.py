@@ -17,36 +17,42 @@ from dev.installation import BIN, call, hand_over, install, lock, passing_on, st
 from dev.release import environment_file
 
 Step = tuple[str, Sequence[str]]
-Result = tuple[str, int, float]
+AT_ONCE = 2
 PYTEST = ("python", "-m", "pytest", "-q")
 CHECKS: tuple[Step, ...] = (
-    ("ruff", ("ruff", "check", ".", "run")),
-    ("format", ("ruff", "format", "--check", ".", "run")),
+    ("container files", (*PYTEST, "tests/containers/test_file.py")),
     ("mypy", ("mypy", "plugins/economic", "dev", "deploy", "tests/simulator", "tests/containers")),
     (
         "mypy of the tests' kit",
         (
-            "mypy",
-            *(
+            *[
+                "mypy",
+                "--cache-dir",
+                ".mypy_cache/kit",
                 "-p",
                 "tests.support.faults",
                 "-p",
                 "tests.model",
                 "-p",
                 "tests.faults",
+            ],
+            *[
                 "-p",
                 "tests.dags.scheduler",
-            ),
-            *("-p", "tests.web.page", "-p", "tests.web.browser", "-p", "tests.soak"),
-            *("-m", "tests.dags.backfill.test_backfill", "-m", "tests.support.invariants"),
+                "-p",
+                "tests.web.page",
+                "-p",
+                "tests.web.browser",
+                "-p",
+                "tests.soak",
+            ],
+            *["-m", "tests.dags.backfill.test_backfill", "-m", "tests.support.invariants"],
         ),
     ),
+    ("sqlfluff", ("sqlfluff", "lint", "--disable-progress-bar", "include/sql", "deploy")),
     ("layers", ("lint-imports", "--no-cache")),
-    (
-        "sqlfluff",
-        ("sqlfluff", "lint", "--processes", "2", "--disable-progress-bar", "include/sql", "deploy"),
-    ),
-    ("container files", (*PYTEST, "tests/containers/test_file.py")),
+    ("ruff", ("ruff", "check", ".", "run")),
+    ("format", ("ruff", "format", "--check", ".", "run")),
 )
 QUICK_TESTS: tuple[Step, ...] = (
     ("integration tests", (*PYTEST, "tests/integration")),
@@ -54,9 +60,9 @@ QUICK_TESTS: tuple[Step, ...] = (
 )
 SYSTEM_TESTS: tuple[Step, ...] = (
     ("fault catalogue", (*PYTEST, "tests/faults")),
-    ("the page, also in a real browser", (*PYTEST, "-rs", "tests/web/page", "tests/web/browser")),
-    ("tests through real Airflow", (*PYTEST, "tests/dags/tasks")),
     ("tests under a real scheduler", (*PYTEST, "tests/dags/scheduler")),
+    ("tests through real Airflow", (*PYTEST, "tests/dags/tasks")),
+    ("the page, also in a real browser", (*PYTEST, "-rs", "tests/web/page", "tests/web/browser")),
     ("models of lease and scan", (*PYTEST, "tests/model")),
 )
 FORMAT: tuple[Sequence[str], ...] = (
@@ -66,51 +72,40 @@ FORMAT: tuple[Sequence[str], ...] = (
 )
 
 
-def steps(todo: Sequence[Step], side_by_side: Sequence[Step] = ()) -> int:
-    """Run every step, whatever the ones before said; the summary comes last.
+def steps(todo: Sequence[Step]) -> int:
+    """Run every step, whatever the results of the others, and print a summary.
 
-    :param side_by_side: run after the others, two at a time: each has servers of its own and mostly waits for them.
+    Two run at a time: each has its own servers and often waits for them. The longest come first, so that no long one is
+    left over at the end. The output of a step is printed when it has ended.
     """
     install()
-    results: list[Result] = []
-    for name, command in todo:
-        print(f"\n== {name}", flush=True)
-        began = time.monotonic()
-        code = call(*command)
-        results.append((name, code, time.monotonic() - began))
-    results += two_at_a_time(side_by_side)
+    results: list[tuple[str, int, float]] = []
+    waiting = list(todo)
+    children: list[subprocess.Popen[bytes]] = []
+    running: dict[str, tuple[subprocess.Popen[bytes], IO[bytes], float]] = {}
+    with ExitStack() as stack:
+        interrupted = stack.enter_context(passing_on(children))
+        while running or (waiting and not interrupted):
+            while waiting and len(running) < AT_ONCE and not interrupted:
+                name, command = waiting.pop(0)
+                print(f"\n.. {name}: started", flush=True)
+                output: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
+                child = start(*command, output=output)
+                children.append(child)
+                running[name] = child, output, time.monotonic()
+            time.sleep(0.2)
+            for name, (child, output, began) in list(running.items()):
+                if child.poll() is not None:
+                    del running[name]
+                    results.append((name, child.returncode, time.monotonic() - began))
+                    output.seek(0)
+                    print(f"\n== {name}\n{output.read().decode(errors='replace')}", flush=True)
     print("\n== summary")
     for name, code, seconds in results:
         print(f"{'ok    ' if code == 0 else 'FAILED'} {seconds:6.1f} s  {name}")
     failed = sum(code != 0 for _, code, _ in results)
     print(f"{len(results) - failed} passed, {failed} failed", flush=True)
     return 1 if failed else 0
-
-
-def two_at_a_time(todo: Sequence[Step]) -> list[Result]:
-    """Run steps beside each other; what one has said is shown when it has ended."""
-    results: list[Result] = []
-    waiting = list(todo)
-    children: list[subprocess.Popen[bytes]] = []
-    running: dict[str, tuple[subprocess.Popen[bytes], IO[bytes], float]] = {}
-    with ExitStack() as stack:
-        asked = stack.enter_context(passing_on(children))
-        while running or (waiting and not asked):
-            while waiting and len(running) < 2 and not asked:
-                name, command = waiting.pop(0)
-                print(f"\n.. {name}: started", flush=True)
-                said: IO[bytes] = stack.enter_context(tempfile.TemporaryFile())
-                child = start(*command, output=said)
-                children.append(child)
-                running[name] = child, said, time.monotonic()
-            time.sleep(0.2)
-            for name, (child, said, began) in list(running.items()):
-                if child.poll() is not None:
-                    del running[name]
-                    results.append((name, child.returncode, time.monotonic() - began))
-                    said.seek(0)
-                    print(f"\n== {name}\n{said.read().decode(errors='replace')}", flush=True)
-    return results
 
 
 Action = Callable[[Sequence[str]], int]
@@ -121,8 +116,8 @@ class Verb:
     """A verb.
 
     :param act: takes the words after the verb.
-    :param options: instead of `act`, by the first word after the verb; they take the words after that.
-    :param words: what `act` itself takes, for people; empty when it takes none.
+    :param options: by the first word after the verb, used instead of `act` with the words after that.
+    :param words: an example of what `act` takes; empty if it takes none.
     """
 
     text: str
@@ -178,12 +173,12 @@ VERBS: dict[str, Verb] = {
     "economic": Verb("`python -m economic` on them", python("dev.psql", "economic"), words="status"),
     "check": Verb(
         "lint, types, layers, SQL, unit and integration tests (two minutes)",
-        lambda words: steps(CHECKS, QUICK_TESTS),
+        lambda words: steps((*QUICK_TESTS, *CHECKS)),
         {"--format": reformat},
     ),
     "test": Verb(
         "check, and all tests with real Airflow and a real browser (a quarter of an hour)",
-        lambda words: steps(CHECKS, (*QUICK_TESTS, *SYSTEM_TESTS)),
+        lambda words: steps((*SYSTEM_TESTS, *QUICK_TESTS, *CHECKS)),
         {
             "--soak": python("tests.soak"),
             "--backfill": python("pytest", "-q", "-s", "-m", "long", "tests/dags/backfill"),

