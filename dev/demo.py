@@ -1,6 +1,6 @@
-"""One sync of the real DAG through the real Airflow, on embedded parts, watched while it runs.
+"""One sync of the real DAG through the real Airflow, on embedded parts, with its progress.
 
-The data stays in `.demo/`, so that a second demo shows what an unchanged sync does. Nothing is left running.
+The data stays in `.demo/`, so that a second demo shows an unchanged sync. Nothing is left running.
 """
 
 from __future__ import annotations
@@ -36,44 +36,43 @@ from economic.errors import ConfigurationError
 
 _POLL_SECONDS = 0.25
 _BAR = 30
-_RETRY = "Airflow tries again by itself, three times, after one to ten minutes each. Ctrl-C stops it."
-
-SHOWN = (
-    ("status", "status"),
-    ("fetched", "invoices fetched"),
-    ("created", "  created"),
-    ("updated", "  updated"),
-    ("unchanged", "  unchanged"),
-    ("failed", "  failed (kept aside with a reason)"),
-    ("complete", "proven complete"),
-    ("reconciled", "agrees with e-conomic's totals"),
-    ("invoices_named", "employee names written"),
-    ("pages", "pages"),
-    ("requests", "requests"),
-    ("retries", "retries"),
-    ("bytes", "bytes read"),
-    ("fetch_seconds", "seconds: fetch"),
-    ("upsert_seconds", "seconds: upsert"),
-    ("names_seconds", "seconds: names"),
-    ("peak_memory_mb", "peak memory of the process, MB"),
-)
+_RETRY = "Airflow retries by itself, three times, after one to ten minutes each. Ctrl-C stops it."
+_SAMPLE = """
+    select invoice_number, invoice_date, customer_name, gross_amount, remainder, currency, employee_name
+    from economic.invoice where agreement_number = %s and employee_name is not null
+    order by invoice_number desc limit 5
+"""
+SHOWN = {
+    "status": "status",
+    "fetched": "invoices fetched",
+    "created": "  created",
+    "updated": "  updated",
+    "unchanged": "  unchanged",
+    "failed": "  rejected",
+    "complete": "proven complete",
+    "reconciled": "agrees with e-conomic's totals",
+    "invoices_named": "employee names written",
+    "pages": "pages",
+    "requests": "requests",
+    "retries": "retries",
+    "bytes": "bytes read",
+    "fetch_seconds": "seconds: fetch",
+    "upsert_seconds": "seconds: upsert",
+    "names_seconds": "seconds: names",
+    "peak_memory_mb": "peak memory of the process, MB",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; 0 when the sync succeeded."""
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
-    parser.add_argument(
-        "--invoices",
-        type=options.positive,
-        help="how many the simulator has; default: as before, at first 22,500",
-    )
+    options.invoices(parser)
     given = parser.parse_args(arguments)
+    databases, data = [METADATA, INVOICES], HOME / "postgres"
     with Interruption() as interruption:
         try:
-            with embedded_postgres.server(
-                [METADATA, INVOICES], data=HOME / "postgres", held_by="./run demo"
-            ) as server:
-                say(f"PostgreSQL {server_version(server)} runs on 127.0.0.1:{server.port}.")
+            with embedded_postgres.server(databases, data=data, held_by="./run demo") as server:
+                say(f"PostgreSQL runs on 127.0.0.1:{server.port}.")
                 with Parts(HOME / "logs", interruption) as parts:
                     return sync_once(server, parts, interruption, given.invoices)
         except Interrupted as request:
@@ -90,48 +89,44 @@ def sync_once(server: Server, parts: Parts, interruption: Interruption, invoices
     say(f"e-conomic is {read.description}.")
     connections = {read.conn_id: read.connection, **invoice_connections(server)}
     environment = configuration(HOME, server, read.conn_id, keys(HOME)) | as_connection_variables(connections)
-    # Airflow itself would only say that it does not find the DAG.
+    # Airflow itself would only report that it does not find the DAG.
     Settings.from_environment(environment)
     prepare(HOME, parts, environment)
-    before = written_by(server)
-    say(f"Running the DAG {DAG_ID} through Airflow (its own start takes a while) ...")
-    code, sync_id = run_dag(server, parts, interruption, environment)
-    show(server, sync_id, before)
-    return code
-
-
-def server_version(server: Server) -> str:
-    with psycopg.connect(server.dsn(INVOICES)) as connection:
-        return str(connection.info.server_version // 10000)
+    with psycopg.connect(server.dsn(INVOICES), autocommit=True, row_factory=dict_row) as connection:
+        before = row_versions(connection)
+        say(f"Running the DAG {DAG_ID} through Airflow (its own start takes a while) ...")
+        sync = run_dag(connection, parts, interruption, environment)
+        show(connection, sync, before)
+    # `airflow dags test` ends with 0 when the run has failed, too.
+    return int(not sync["status"].startswith("completed"))
 
 
 def run_dag(
-    server: Server, parts: Parts, interruption: Interruption, environment: Mapping[str, str]
-) -> tuple[int, int]:
-    """Run the DAG in a process of its own and show its progress; its exit code, and the sync it began.
+    connection: psycopg.Connection[dict[str, Any]],
+    parts: Parts,
+    interruption: Interruption,
+    environment: Mapping[str, str],
+) -> dict[str, Any]:
+    """Run the DAG in a process and show its progress; return the sync it began.
 
     :raises PartFailed: it began none.
     """
-    with psycopg.connect(server.dsn(INVOICES), autocommit=True, row_factory=dict_row) as connection:
-        known = newest_sync(connection)
-        last = known["sync_id"] if known else 0
-        progress = Progress()
-        part = parts.start("airflow-dags-test", [AIRFLOW, "dags", "test", DAG_ID], environment, patience=3.0)
-        while not part.ended:
-            interruption.sleep(_POLL_SECONDS)
-            found = newest_sync(connection)
-            if found and found["sync_id"] > last:
-                progress.show(found)
-        found = newest_sync(connection)
-        if not found or found["sync_id"] <= last:
+    earlier, progress = newest_sync(connection), Progress()
+    part = parts.start("airflow-dags-test", [AIRFLOW, "dags", "test", DAG_ID], environment, patience=3.0)
+    while True:
+        ended = part.ended
+        sync = newest_sync(connection)
+        if sync and (earlier is None or sync["sync_id"] > earlier["sync_id"]):
+            progress.show(sync)
+            if ended:
+                progress.end()
+                return sync
+        elif ended:
             raise PartFailed(f"No sync began. The end of Airflow's log, {part.log}:\n{part.said()}")
-        progress.show(found)
-        progress.end()
-        # `airflow dags test` ends with 0 when the run has failed, too.
-        return int(not found["status"].startswith("completed")), found["sync_id"]
+        interruption.sleep(_POLL_SECONDS)
 
 
-def newest_sync(connection: psycopg.Connection[Any]) -> dict[str, Any] | None:
+def newest_sync(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, Any] | None:
     try:
         return connection.execute("select * from economic.sync_run order by sync_id desc limit 1").fetchone()
     except psycopg.errors.UndefinedTable:
@@ -142,18 +137,18 @@ class Progress:
     """One line that moves on a terminal; a line for each step elsewhere."""
 
     def __init__(self) -> None:
-        self._said = ""
-        self._told_of_retry = False
+        self._line = ""
+        self._retry_explained = False
         self._moving = sys.stdout.isatty()
 
     def show(self, sync: Mapping[str, Any]) -> None:
         share = float(sync["percentage"]) / 100
         line = f"[{'#' * round(share * _BAR):{_BAR}}] {sync['percentage']:>5} %  {sync['message']}"
-        if line == self._said:
+        if line == self._line:
             return
-        self._said = line
-        if "will be tried again" in line.lower() and not self._told_of_retry:
-            self._told_of_retry = True
+        self._line = line
+        if "will be tried again" in line.lower() and not self._retry_explained:
+            self._retry_explained = True
             line += f"\n{_RETRY}"
         sys.stdout.write(f"\r\x1b[2K{line}" if self._moving else f"{line}\n")
         sys.stdout.flush()
@@ -163,50 +158,37 @@ class Progress:
             sys.stdout.write("\n")
 
 
-def written_by(server: Server) -> dict[int, str]:
-    """Which transaction wrote each invoice row last: what tells a row that was left alone."""
-    with psycopg.connect(server.dsn(INVOICES)) as connection:
-        try:
-            found = connection.execute("select invoice_number, xmin::text from economic.invoice")
-        except psycopg.errors.UndefinedTable:
-            return {}
-        return {number: transaction for number, transaction in found}
+def row_versions(connection: psycopg.Connection[dict[str, Any]]) -> dict[int, str]:
+    """Return the transaction that wrote each invoice row last: it shows which rows a sync left alone."""
+    try:
+        rows = connection.execute("select invoice_number, xmin::text as version from economic.invoice")
+    except psycopg.errors.UndefinedTable:
+        return {}
+    return {row["invoice_number"]: row["version"] for row in rows}
 
 
-def show(server: Server, sync_id: int, before: Mapping[int, str]) -> None:
-    """The statistics of a sync, a few stored rows, and how to look further."""
-    with psycopg.connect(server.dsn(INVOICES), row_factory=dict_row) as connection:
-        sync = connection.execute("select * from economic.sync_run where sync_id = %s", (sync_id,)).fetchone()
-        sample = connection.execute(
-            """select invoice_number, invoice_date, customer_name, gross_amount, remainder, currency, employee_name
-            from economic.invoice where agreement_number = %s and employee_name is not null
-            order by invoice_number desc limit 5""",
-            (sync["agreement_number"] if sync else None,),
-        ).fetchall()
-    if sync is None:
-        return
-    after = written_by(server)
-    written = sum(before.get(number) != transaction for number, transaction in after.items())
+def show(
+    connection: psycopg.Connection[dict[str, Any]], sync: Mapping[str, Any], before: Mapping[int, str]
+) -> None:
+    """Show the statistics of a sync, a few stored rows, and how to look further."""
+    written = len(row_versions(connection).items() - before.items())
     statistics = sync["statistics"]
-    say()
-    say(f"Sync {sync_id}: {sync['message']}")
+    say(f"\nSync {sync['sync_id']}: {sync['message']}")
     if sync["verdict"]:
         say(sync["verdict"])
     say()
-    for key, label in SHOWN:
+    for key, label in SHOWN.items():
         if key in statistics:
             say(f"  {label:38} {shown(statistics[key]):>16}")
     say(f"  {'rows of economic.invoice written':38} {written:>16,}")
     work = sum(statistics.get(f"{phase}_seconds", 0.0) for phase in ("fetch", "upsert", "names"))
-    say(f"  {'seconds: the three phases together':38} {work:>16.3f}")
-    say()
-    for row in sample:
+    say(f"  {'seconds: the three phases together':38} {work:>16.3f}\n")
+    for row in connection.execute(_SAMPLE, (sync["agreement_number"],)):
         say(
-            f"  {row['invoice_number']}  {row['invoice_date']}  {row['customer_name'][:26]:26} {row['gross_amount']:>12,} "
-            f"{row['currency']}  remainder {row['remainder']:>12,}  {row['employee_name']}"
+            f"  {row['invoice_number']}  {row['invoice_date']}  {row['customer_name'][:26]:26} "
+            f"{row['gross_amount']:>12,} {row['currency']}  remainder {row['remainder']:>12,}  {row['employee_name']}"
         )
-    say()
-    say("Look further:   ./run psql              (then: select * from invoice_overview limit 1 \\gx)")
+    say("\nLook further:   ./run psql              (then: select * from invoice_overview limit 1 \\gx)")
     say("                ./run economic status   (how fresh and complete the copy is)")
     say("Run it again:   ./run demo              (an unchanged invoice is not written)")
 

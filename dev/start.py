@@ -39,11 +39,7 @@ _WATCH_SECONDS = 1.0
 def main(arguments: list[str] | None = None) -> int:
     """Start everything, watch over it and stop it when asked to; 0 when it had been ready and was then asked, 1 when a part fails."""
     parser = argparse.ArgumentParser(prog="./run start", description=__doc__)
-    parser.add_argument(
-        "--invoices",
-        type=options.positive,
-        help="how many the simulator has; default: as before, at first 22,500",
-    )
+    options.invoices(parser)
     parser.add_argument(
         "--port", type=options.port, help=f"of the web server; default: {USUAL_PORT}, or a free one"
     )

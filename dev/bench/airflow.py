@@ -14,13 +14,12 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import psutil
@@ -47,7 +46,6 @@ from dev.local.ports import LOOPBACK, free_port
 from dev.local.terminal import say
 
 _PATIENCE_SECONDS = 600.0
-_WATCH_SECONDS = 5.0
 _TASKS = ("fetch-pages", "upsert-invoices", "populate-employee-names")
 _RUNS = "select state, queued_at, start_date, end_date from dag_run where queued_at >= %s"
 _TASK_TIMES = """
@@ -205,7 +203,7 @@ def one_round(stand: Stand, patience: float) -> dict[str, Any]:
     :raises PartFailed: a run failed, or not all ended in time.
     """
     since, written, used = datetime.now(UTC), _wal(stand), _cpu(stand)
-    with watched(stand) as peak, stand.connect(METADATA) as metadata:
+    with stand.connect(METADATA) as metadata:
         for dag_id in stand.dags:
             stand.airflow.api.patch(f"dags/{dag_id}", {"is_paused": False})
             stand.airflow.api.post(f"dags/{dag_id}/dagRuns", {"logical_date": None, "conf": {}})
@@ -231,29 +229,7 @@ def one_round(stand: Stand, patience: float) -> dict[str, Any]:
         "task_peak_mb": max(memory),
         "cpu_seconds": {name: round(after - used[name], 1) for name, after in _cpu(stand).items()},
         "wal_bytes": {name: after - written[name] for name, after in _wal(stand).items()},
-        "peak_mb": peak,
     }
-
-
-@contextmanager
-def watched(stand: Stand) -> Iterator[dict[str, float]]:
-    """Measure the peak memory of each part in MB within the block; shared pages are divided among processes."""
-    peak: dict[str, float] = {}
-    done = Event()
-
-    def look() -> None:
-        while not done.wait(_WATCH_SECONDS):
-            for part in stand.parts.running:
-                size = _sum_of_tree(part.process, lambda process: process.memory_full_info().pss)
-                peak[part.name] = max(peak.get(part.name, 0), round(size / 1024**2))
-
-    thread = Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        thread.join()
 
 
 def complaints(stand: Stand, rounds: int) -> list[str]:
@@ -300,18 +276,18 @@ def _cpu(stand: Stand) -> dict[str, float]:
     return {
         part.name: postgres_cpu(part.process.pid)
         if part.name in stand.servers
-        else _sum_of_tree(part.process, lambda process: sum(process.cpu_times()[:4]))
+        else _cpu_of_tree(part.process)
         for part in stand.parts.running
     }
 
 
-def _sum_of_tree(process: psutil.Process, figure: Callable[[psutil.Process], float]) -> float:
-    """Add up a figure over a process and its descendants; one that ends meanwhile counts nothing."""
+def _cpu_of_tree(process: psutil.Process) -> float:
+    """Add up CPU seconds over a process and its descendants; one that ends meanwhile counts nothing."""
     total = 0.0
     with suppress(psutil.NoSuchProcess):
         for member in (process, *process.children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
-                total += figure(member)
+                total += sum(member.cpu_times()[:4])
     return total
 
 

@@ -12,6 +12,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def invoices(parser: argparse.ArgumentParser) -> None:
+    """Add the option of the simulator's size."""
+    parser.add_argument(
+        "--invoices", type=positive, help="size of the simulator; default: as before, at first 22,500"
+    )
+
+
 def port(text: str) -> int:
     """A TCP port."""
     number = positive(text)
