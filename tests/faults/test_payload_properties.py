@@ -68,7 +68,7 @@ def test_any_json_is_stored_exactly_or_rejected(copy: psycopg.Connection, text: 
         except RecordError as error:
             _is_set_aside(copy, candidate, error)
             return
-        staging.write(copy, 1, 1, lambda: [invoice])
+        staging.write(copy, 1, 1, [invoice])
         try:
             with copy.transaction():
                 done = invoices.upsert(copy, AGREEMENT, 1, 1, 1, 1)

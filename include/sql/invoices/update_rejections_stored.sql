@@ -1,7 +1,6 @@
--- Marks rejections resolved whose invoice a stretch of pages delivered without a fault. Set
--- operations, because a join on staging, which has no statistics, is planned as a nested loop.
--- Parameters: agreement_number, sync_id, first_page, last_page, refused (numbers of them that were
--- refused again).
+-- Marks rejections resolved whose invoice a page delivered without a fault. Set operations, because a join
+-- on staging, which has no statistics, is planned as a nested loop.
+-- Parameters: agreement_number, sync_id, page, refused (numbers of them that were refused again).
 update economic.rejected_invoice
 set resolved_at = now()
 where
@@ -16,7 +15,7 @@ where
         from economic.staged_invoice
         where
             staged_invoice.sync_id = %(sync_id)s
-            and staged_invoice.page between %(first_page)s and %(last_page)s
+            and staged_invoice.page = %(page)s
         except
         select again.invoice_number
         from unnest(%(refused)s::bigint[]) as again (invoice_number)

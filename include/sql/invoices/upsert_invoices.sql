@@ -45,7 +45,7 @@ with incoming as (
         project_number,
         layout_number,
         pdf_url,
-        coalesce(item, raw_data::jsonb) as raw_data,
+        raw_data::jsonb as raw_data,
         digest,
         (
             select employee.name
@@ -64,7 +64,7 @@ with incoming as (
     order by position offset 0
 ),
 
-differing as materialized (
+compared as (
     select
         incoming.*,
         coalesce(
@@ -145,7 +145,8 @@ differing as materialized (
             )
         ) as is_changed,
         (held.raw_data is distinct from incoming.raw_data) as is_raw_changed,
-        (held.missing_since is not null) as was_missing
+        (held.missing_since is not null) as was_missing,
+        (held.digest is distinct from incoming.digest) as is_respelled
     from incoming
     left join lateral (
         select invoice.*
@@ -156,82 +157,13 @@ differing as materialized (
         order by invoice.invoice_number
         limit 1
     ) as held on true
-    where
-        held.invoice_number is null
-        or held.missing_since is not null
-        -- equal values in another spelling: with the new digest the invoice is recognised next time
-        or held.digest is distinct from incoming.digest
-        or (
-            held.order_number,
-            held.invoice_date,
-            held.due_date,
-            held.currency,
-            held.exchange_rate,
-            held.net_amount,
-            held.vat_amount,
-            held.gross_amount,
-            held.remainder,
-            held.net_amount_base,
-            held.gross_amount_base,
-            held.remainder_base,
-            held.rounding_amount,
-            held.customer_number,
-            held.customer_name,
-            held.recipient_address,
-            held.recipient_zip,
-            held.recipient_city,
-            held.recipient_country,
-            held.recipient_ean,
-            held.recipient_cvr,
-            held.vat_zone_number,
-            held.subject,
-            held.external_reference,
-            held.employee_number,
-            held.vendor_employee_number,
-            held.payment_terms_number,
-            held.payment_terms_name,
-            held.payment_terms_type,
-            held.days_of_credit,
-            held.project_number,
-            held.layout_number,
-            held.pdf_url,
-            held.raw_data
-        ) is distinct from (
-            incoming.order_number,
-            incoming.invoice_date,
-            incoming.due_date,
-            incoming.currency,
-            incoming.exchange_rate,
-            incoming.net_amount,
-            incoming.vat_amount,
-            incoming.gross_amount,
-            incoming.remainder,
-            incoming.net_amount_base,
-            incoming.gross_amount_base,
-            incoming.remainder_base,
-            incoming.rounding_amount,
-            incoming.customer_number,
-            incoming.customer_name,
-            incoming.recipient_address,
-            incoming.recipient_zip,
-            incoming.recipient_city,
-            incoming.recipient_country,
-            incoming.recipient_ean,
-            incoming.recipient_cvr,
-            incoming.vat_zone_number,
-            incoming.subject,
-            incoming.external_reference,
-            incoming.employee_number,
-            incoming.vendor_employee_number,
-            incoming.payment_terms_number,
-            incoming.payment_terms_name,
-            incoming.payment_terms_type,
-            incoming.days_of_credit,
-            incoming.project_number,
-            incoming.layout_number,
-            incoming.pdf_url,
-            incoming.raw_data
-        )
+),
+
+differing as materialized (
+    select *
+    from compared
+    -- equal values in another spelling: with the new digest the invoice is recognised next time
+    where is_new or is_changed or is_raw_changed or was_missing or is_respelled
 ),
 
 written as (

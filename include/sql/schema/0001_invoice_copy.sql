@@ -193,7 +193,6 @@ create unlogged table economic.staged_invoice (
     raw_data text not null default '',
     digest bytea,
     same boolean not null default false,
-    item jsonb,
     primary key (sync_id, page, position)
 );
 
@@ -804,8 +803,7 @@ comment on column economic.rejected_invoice.field is
 'The rejected field, as e-conomic spells it, or the constraint.';
 comment on column economic.rejected_invoice.reason is 'Short code for counting.';
 comment on column economic.rejected_invoice.message is 'The problem, as a sentence.';
-comment on column economic.rejected_invoice.raw_data is
-'Text of the item; as jsonb spells it when only the database rejected it.';
+comment on column economic.rejected_invoice.raw_data is 'Text of the item.';
 comment on column economic.rejected_invoice.first_seen_at is 'When it was first rejected.';
 comment on column economic.rejected_invoice.last_seen_at is 'When it was last rejected.';
 comment on column economic.rejected_invoice.seen_count is 'Number of syncs that rejected it.';
@@ -830,7 +828,7 @@ comment on column economic.staged_invoice.sync_id is 'The sync it belongs to.';
 comment on column economic.staged_invoice.page is 'Page of the scan.';
 comment on column economic.staged_invoice.position is 'Place within the page.';
 comment on column economic.staged_invoice.raw_data is
-'Text of the item where `item` is null; empty for an unchanged invoice.';
+'Text of the item; empty for an unchanged invoice.';
 
 comment on column economic.sync_status.agreement_number is 'The company.';
 comment on column economic.sync_status.company_name is 'Its name in e-conomic.';
@@ -918,8 +916,6 @@ comment on column economic.staged_invoice.same is
 'Whether the invoice is unchanged: then nothing else of it is staged.';
 comment on function economic.forget_digest() is
 'Clears the digest of an invoice whose values changed without it.';
-comment on column economic.staged_invoice.item is
-'The item; null for an unchanged invoice, and when PostgreSQL cannot read an item of the page.';
 
 -- Columns named as in invoice mean the same: copy the comment, unless they have their own above.
 do $$

@@ -1,5 +1,6 @@
--- Takes a page of validated invoices in, by COPY. Refused as a whole when PostgreSQL cannot read
--- one of the items. Columns: as listed, tab-separated text.
+-- Stage a page of validated invoices, by COPY. The items are text: PostgreSQL parses them when they are stored, and
+-- rejects one alone that it cannot read.
+-- Columns: as listed, tab-separated text.
 copy economic.staged_invoice (
     sync_id,
     page,
@@ -38,6 +39,6 @@ copy economic.staged_invoice (
     project_number,
     layout_number,
     pdf_url,
-    item,
+    raw_data,
     digest
 ) from stdin;

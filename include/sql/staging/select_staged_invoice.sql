@@ -3,6 +3,6 @@
 -- Returns: one row: invoice number, raw item.
 select
     invoice_number,
-    coalesce(item::text, raw_data) as raw_data
+    raw_data
 from economic.staged_invoice
 where sync_id = %(sync_id)s and page = %(page)s and position = %(position)s;

@@ -104,19 +104,16 @@ def upsert(
         "first_position": first,
         "last_position": last,
     }
-    added = one(connection, "insert_new_invoices", **stretch)
-    if added["created"] + added["same"] == added["staged"]:
-        return Upserted(added["staged"], added["created"], 0, 0, 0, added["named"])
     done = one(connection, "upsert_invoices", **stretch)
     if done["written"] < done["created"] + done["updated"] + done["raw_changed"]:
         raise LookupError(f"Page {page}: {done['written']} rows were written of those that differ: {done}.")
     return Upserted(
         staged=done["staged"],
-        created=added["created"] + done["created"],
+        created=done["created"],
         updated=done["updated"],
         raw_changed=done["raw_changed"],
         returned=done["returned"],
-        named=added["named"] + done["named"],
+        named=done["named"],
     )
 
 
@@ -175,18 +172,16 @@ def resolve_stored(
     connection: Connection,
     agreement_number: int,
     sync_id: int,
-    first_page: int,
-    last_page: int,
+    page: int,
     refused: Sequence[int] = (),
 ) -> int:
-    """Resolve the rejections of invoices that were stored with these pages; return how many."""
+    """Resolve the rejections of invoices that were stored with a page; return how many."""
     return run(
         connection,
         "update_rejections_stored",
         agreement_number=agreement_number,
         sync_id=sync_id,
-        first_page=first_page,
-        last_page=last_page,
+        page=page,
         refused=list(refused),
     )
 

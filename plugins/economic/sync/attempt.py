@@ -17,7 +17,6 @@ from economic.db import retry, staging
 from economic.db.lease import Lease
 from economic.db.runs import Counts, SyncRun
 from economic.db.sql import Connection, one
-from economic.db.staging import StagedPage
 from economic.errors import (
     AgreementMismatch,
     DatabaseUnavailable,
@@ -114,15 +113,15 @@ class Attempt:
         if time.monotonic() - self._last_heartbeat > _HEARTBEAT_SECONDS:
             self.write(lambda: None)
 
-    def staged(self) -> dict[int, StagedPage] | None:
+    def staged(self) -> dict[int, int] | None:
         """Return the staged pages, None when rows are missing: a crash of PostgreSQL empties the
         table.
         """
         expected = {page: rows for page, rows in enumerate(self.run.staged_rows, start=1) if rows}
         found = staging.pages(self.connection, self.run.sync_id)
-        return found if {page: each.rows for page, each in found.items()} == expected else None
+        return found if found == expected else None
 
-    def check_staging(self) -> dict[int, StagedPage]:
+    def check_staging(self) -> dict[int, int]:
         """Return the staged pages.
 
         :raises FatalError: rows are missing.

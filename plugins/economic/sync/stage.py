@@ -39,8 +39,6 @@ class _TriagedPage:
 
     def parse(self) -> Iterator[Invoice]:
         """Yield the others as invoices; what cannot be one is rejected."""
-        self.degraded.clear()
-        self.rejected.clear()
         for item in self.others:
             try:
                 invoice, left_out = parse_invoice(item)
@@ -98,8 +96,7 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
     agreement = attempt.lease.agreement_number
     triaged = _triage(attempt, page)
     if triaged.others:
-        # PostgreSQL takes each one in while the next one is parsed.
-        staging.write(attempt.connection, now.sync_id, page.number, triaged.parse)
+        staging.write(attempt.connection, now.sync_id, page.number, triaged.parse())
     if triaged.unchanged:
         first = triaged.usable - len(triaged.unchanged) + 1
         staging.write_unchanged(attempt.connection, now.sync_id, page.number, first, triaged.unchanged)

@@ -19,8 +19,6 @@ from economic.sync.reconcile import reconcile
 log = logging.getLogger(__name__)
 
 _WRONG_TABLE = "Look for a constraint or trigger on economic.invoice that is not this package's."
-MOST_PAGES_TOGETHER = 100
-"""How many pages of unchanged invoices are counted in one transaction at most."""
 
 
 @dataclass(slots=True)
@@ -51,12 +49,9 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
     :return: the task's XCom: created, updated, unchanged, failed, missing, reconciled.
     :raises FatalError: staged rows are missing (PostgreSQL crashed meanwhile).
     """
-    to_compare = {page for page, staged in attempt.check_staging().items() if staged.unchanged < staged.rows}
-    while (page := attempt.run.stored_pages + 1) <= len(attempt.run.staged_rows):
-        if page in to_compare:
-            _store_page(attempt, page)
-        else:
-            _pass_known_pages(attempt, page, to_compare)
+    attempt.check_staging()
+    for page in range(attempt.run.stored_pages + 1, len(attempt.run.staged_rows) + 1):
+        _store_page(attempt, page)
     reconcile(attempt)
     counts = attempt.counts
     return {
@@ -90,7 +85,7 @@ def _write_page(attempt: Attempt, page: int) -> tuple[Counts, _PageResult]:
     agreement = attempt.lease.agreement_number
     invoices.reject(attempt.connection, agreement, now.sync_id, result.refused)
     refused = [r.invoice_number for r in result.refused if r.invoice_number is not None]
-    invoices.resolve_stored(attempt.connection, agreement, now.sync_id, page, page, refused)
+    invoices.resolve_stored(attempt.connection, agreement, now.sync_id, page, refused)
     stored = Counts(
         created=result.created,
         updated=result.updated,
@@ -109,25 +104,6 @@ def _stop_if_nothing_usable(refused: list[Rejection], rows: int) -> None:
             f"The database refused all {rows:,} invoices of a page, the last one because: {refused[-1].error.message}",
             hint=_WRONG_TABLE,
         )
-
-
-def _pass_known_pages(attempt: Attempt, first: int, to_compare: set[int]) -> None:
-    """Count a range of pages of unchanged invoices as stored: there is nothing to write."""
-    last = first
-    most = min(first + MOST_PAGES_TOGETHER - 1, len(attempt.run.staged_rows))
-    while last < most and last + 1 not in to_compare:
-        last += 1
-
-    def write() -> Counts:
-        now = attempt.run
-        attempt.check_scan_age()
-        rows = sum(now.staged_rows[first - 1 : last])
-        if staging.unchanged_count(attempt.connection, now.sync_id, first, last) != rows:
-            attempt.check_staging()
-        invoices.resolve_stored(attempt.connection, attempt.lease.agreement_number, now.sync_id, first, last)
-        return _note_stored(attempt, last, Counts(unchanged=rows))
-
-    attempt.apply_commit(attempt.write(write), stored_pages=last)
 
 
 def _note_stored(attempt: Attempt, page: int, stored: Counts) -> Counts:
