@@ -1,7 +1,7 @@
--- Settings of one transaction, as its first statement: limits, so that a frozen client cannot hold
--- its locks, and everything that changes how values are written or names are found. They hold for
--- this transaction alone, which suits a pooler, and come after what the server, the role, the
--- connection or PG* variables set.
+-- Sets up a transaction, as its first statement: limits, so that a frozen client cannot hold its
+-- locks, and everything that changes how values are written or names are found. The settings last
+-- for this transaction, which suits a pooler, and override those of the server, the role, the
+-- connection and PG* variables.
 -- Parameters: statement, lock, idle: PostgreSQL durations such as '60s'.
 -- Returns: one row.
 select

@@ -258,7 +258,7 @@ def test_status_shows_copy_syncs_and_rejections(company: Company, database: str)
     for part in (
         "Prøvefirmaet Æble & Ørsted ApS (agreement 1234567, connection economic_default)",
         "last synced",
-        "1 invoice refused and kept aside",
+        "1 invoice rejected",
         "holds        249 invoices",
         "sync 2 running for",
         "50.0 %",

@@ -201,7 +201,7 @@ def test_rejected_invoice_is_not_missing(company: Company) -> None:
     statistics = company.sync()
     assert (statistics["failed"], statistics["missing"], statistics["reconciled"]) == (1, 0, False)
     assert missing(company) == []
-    assert last_sync(company)["verdict"] == "Differs from e-conomic: 1 invoice refused and kept aside."
+    assert last_sync(company)["verdict"] == "Differs from e-conomic: 1 invoice rejected."
 
 
 def test_rejected_invoice_is_the_reason_of_a_difference(company: Company) -> None:
@@ -211,7 +211,7 @@ def test_rejected_invoice_is_the_reason_of_a_difference(company: Company) -> Non
     company.sync()
     assert last_sync(company)["verdict"].startswith(
         f"Differs from e-conomic: net {abs(net):,.2f} DKK more in e-conomic than here: "
-        "the refused invoices' amounts are not in the copy; 1 invoice refused and kept aside."
+        "the rejected invoices' amounts are not in the copy; 1 invoice rejected."
     )
 
 

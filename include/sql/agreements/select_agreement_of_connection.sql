@@ -1,4 +1,4 @@
--- Which agreement a connection id is bound to.
+-- The agreement that a connection id is bound to.
 -- Parameters: conn_id.
 -- Returns: at most one row: agreement number, company name.
 select

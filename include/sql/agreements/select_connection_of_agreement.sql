@@ -1,4 +1,4 @@
--- Which connection id an agreement is bound to.
+-- The connection id that an agreement is bound to.
 -- Parameters: agreement_number.
 -- Returns: at most one row: connection id, company name.
 select

@@ -1,4 +1,4 @@
--- Lets go of the connection id that an agreement is bound to; its rows stay.
+-- Unbinds a connection id from its agreement; the agreement's rows stay.
 -- Parameters: conn_id.
 -- Returns: at most one row: the agreement number and company name.
 update economic.agreement

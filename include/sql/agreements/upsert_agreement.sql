@@ -1,6 +1,6 @@
--- Binds an agreement to the connection that reached it, and keeps its name current; writes nothing
--- when all is as it was, nor when the agreement is bound to another connection. Two that come at
--- once may collide on either key, so the insert names none.
+-- Binds an agreement to the connection that reached it, and updates its name. Writes nothing when
+-- nothing differs, or when the agreement is bound to another connection. The insert names no key,
+-- because concurrent ones may collide on either.
 -- Parameters: agreement_number, conn_id, company_name, base_currency.
 -- Returns: no row.
 with added as (

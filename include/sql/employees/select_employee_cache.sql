@@ -1,4 +1,4 @@
--- How fresh the stored employees are, and whether an invoice names one that was never looked up.
+-- How recent the stored employees are, and whether an invoice names an unknown one.
 -- Parameters: agreement_number, cache_seconds.
 -- Returns: one row: employees known, fresh (all within the cache time), uncovered (invoices name
 -- others).

@@ -1,4 +1,4 @@
--- The invoices that lack or differ from their employee's name, in stretches.
+-- The invoices that lack or differ from their employee's name, in ranges.
 -- Parameters: agreement_number, rows (invoices of a stretch).
 -- Returns: rows of first, last (invoice numbers), ascending; none when all have their names.
 with misnamed as (

@@ -1,5 +1,5 @@
--- Writes employees' names onto the invoices of a stretch that lack or differ from them; never takes
--- a name away.
+-- Writes employees' names onto a range of invoices that lack or differ from them; never removes a
+-- name.
 -- Parameters: agreement_number, first, last (invoice numbers).
 update economic.invoice
 set employee_name = employee.name

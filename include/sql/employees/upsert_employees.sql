@@ -1,4 +1,4 @@
--- Takes over the list of employees; all are noted as fetched now.
+-- Stores the list of employees; all count as fetched now.
 -- Parameters: agreement_number, numbers, names (arrays of one length).
 insert into economic.employee as known (agreement_number, employee_number, name, unknown, fetched_at)
 select

@@ -1,5 +1,5 @@
--- Notes the employees that e-conomic does not list: those that invoices name, stored or still
--- staged, and those it listed before. Their names stay.
+-- Marks the employees that e-conomic does not list: those that invoices name, stored or staged, and
+-- those listed before. Their names stay.
 -- Parameters: agreement_number, sync_id, listed (the numbers it lists).
 -- Returns: the numbers that invoices name.
 insert into economic.employee as known (agreement_number, employee_number, name, unknown, fetched_at)

@@ -1,4 +1,4 @@
--- The digests of stored invoices, by which those that come unchanged are known again.
+-- The digests of stored invoices, by which unchanged items are recognised.
 -- Parameters: agreement_number, numbers.
 -- Returns: rows of invoice_number, digest; none for an invoice that is not stored, is missing, or
 -- must be read again.

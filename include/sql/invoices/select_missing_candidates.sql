@@ -1,6 +1,6 @@
--- The held invoices that a complete full scan did not show. Invoices that were refused in this sync
--- are there all the same. Set operations, because a join of two whole tables on stale statistics
--- may be planned as a nested loop.
+-- The stored invoices that a complete full scan did not show. Invoices that this sync rejected are
+-- not missing. Set operations, because a join of two whole tables on stale statistics may be
+-- planned as a nested loop.
 -- Parameters: agreement_number, sync_id, most.
 -- Returns: one row: gone (how many), numbers (up to `most` of them), unnumbered (items of this sync
 -- that were refused for want of a usable number: they may be some of those gone).

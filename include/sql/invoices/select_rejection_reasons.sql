@@ -1,5 +1,4 @@
--- As select_rejections, without the message, which may hold a rejected value: for a role that may
--- not read values.
+-- Like select_rejections, without the message: for a role that may not read values.
 -- Parameters: agreement_number, most.
 -- Returns: rows; degraded says that the invoice is stored without the field.
 select listed.*

@@ -1,5 +1,5 @@
--- Rejected items and fields that stored invoices lack: the open ones first, then those resolved,
--- newest first. Without their raw text.
+-- Rejected items, and fields that stored invoices lack, without their text: the open ones first,
+-- then the resolved ones, newest first.
 -- Parameters: agreement_number, most.
 -- Returns: rows; degraded says that the invoice is stored without the field.
 select listed.*

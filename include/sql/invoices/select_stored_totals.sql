@@ -1,11 +1,10 @@
--- What the copy holds of an agreement: to compare with e-conomic's own totals, and kept with the
--- sync for whoever asks. All of it in one reading of the agreement's invoices.
+-- What the copy holds of an agreement: compared with e-conomic's totals, and kept with the sync.
+-- The agreement's invoices are read once.
 -- Parameters: agreement_number.
 -- Returns: one row: counts and sums in base currency over invoices not missing; `without_base`,
 -- those whose net amount in base currency is not known; the count of missing ones; of open
--- rejections, and of those of which nothing is held;
--- `months`, how many invoices are dated in each of the last 24 months (YYYY-MM; those without any
--- are left out).
+-- rejections, and of those of which nothing is held; `months`, how many invoices are dated in each
+-- of the last 24 months (YYYY-MM; those without any are left out).
 with now_there as (
     select
         (clock_timestamp() at time zone 'Europe/Copenhagen')::date as day,

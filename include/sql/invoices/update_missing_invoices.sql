@@ -1,4 +1,4 @@
--- Marks invoices that a proven complete full scan did not show; nothing is ever deleted.
+-- Marks invoices that a complete full scan did not show; nothing is ever deleted.
 -- Parameters: agreement_number, numbers.
 update economic.invoice
 set missing_since = now()

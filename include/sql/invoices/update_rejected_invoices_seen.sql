@@ -1,5 +1,5 @@
--- Takes the mark from invoices that were missing and that this sync has seen again, though it could
--- not read them: an invoice that is stored loses it with its page.
+-- Unmarks missing invoices that this sync has seen again and rejected. A stored invoice is unmarked
+-- with its page.
 -- Parameters: agreement_number, sync_id.
 -- Returns: one row: returned, how many.
 with returned as (

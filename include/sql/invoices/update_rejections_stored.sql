@@ -1,6 +1,6 @@
--- Marks rejections resolved whose invoice a page delivered without a fault. Set operations, because a join
--- on staging, which has no statistics, is planned as a nested loop.
--- Parameters: agreement_number, sync_id, page, refused (numbers of them that were refused again).
+-- Resolves the rejections of invoices that a page delivered without a fault. Set operations,
+-- because a join on staging, which has no statistics, is planned as a nested loop.
+-- Parameters: agreement_number, sync_id, page, rejected (numbers of them that were rejected again).
 update economic.rejected_invoice
 set resolved_at = now()
 where
@@ -18,5 +18,5 @@ where
             and staged_invoice.page = %(page)s
         except
         select again.invoice_number
-        from unnest(%(refused)s::bigint[]) as again (invoice_number)
+        from unnest(%(rejected)s::bigint[]) as again (invoice_number)
     ));

@@ -1,5 +1,4 @@
--- Marks rejections resolved whose item a complete scan no longer shows; one that was stored is
--- resolved with its page.
+-- Resolves the rejections of items that a complete scan no longer shows.
 -- Parameters: agreement_number, sync_id.
 update economic.rejected_invoice
 set resolved_at = now()

@@ -1,5 +1,4 @@
--- Reports the fields that a page's invoices are stored without, and resolves the reports of
--- invoices that came right.
+-- Reports the fields that a page's invoices are stored without, and resolves older reports.
 -- Parameters: agreement_number, sync_id, numbers, fields, reasons, messages (one each a report, in
 -- the same order), parsed (all invoices of the page that were parsed), unchanged (those that were
 -- recognised by their digest).

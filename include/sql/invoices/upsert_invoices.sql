@@ -1,12 +1,10 @@
--- Takes a stretch of a staged page over into invoice: new and differing rows are written, equal
--- ones are not touched, and those that were known again by their digest are not even looked at.
--- Values are compared, not spellings. Each row looks its own number up in the key (`limit 1` keeps
--- it so): staging has no reliable statistics, and a join that the planner may choose was seen to
--- compare every row with every other one, or to read the whole table for every page. The employee's
--- name comes from the stored list; without one there, an invoice keeps its name while the
--- employee's number stays.
+-- Stores a range of a staged page in invoice: new and differing rows are written, equal ones are
+-- not touched, and unchanged ones are not compared. Values are compared, not spellings. Changes are
+-- recorded in invoice_history. Each row looks its own number up in the key (`limit 1` keeps it so):
+-- staging has no reliable statistics, and the planner was seen to choose joins that compare every
+-- row with every other one, or read the whole table for every page. The employee's name comes from
+-- the stored list; without one there, an invoice keeps its name while its employee's number stays.
 -- Parameters: agreement_number, sync_id, page, first_position, last_position.
--- What changed on an invoice goes into invoice_history in the same statement.
 -- Returns: one row: counts of staged, written, noted, created, updated, raw_changed (only the raw
 -- item differed), returned (missing until now) and named (with a name that they did not have).
 with incoming as (

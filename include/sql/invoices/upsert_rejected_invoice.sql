@@ -1,5 +1,4 @@
--- Sets an item aside that cannot be stored, with its reason; seen again, it is counted and opened
--- again.
+-- Keeps a rejected item with its reason; an item that comes again is counted and reopened.
 -- Parameters: agreement_number, item_key, invoice_number, field, reason, message, raw_data,
 -- sync_id.
 insert into economic.rejected_invoice as known (

@@ -1,6 +1,6 @@
--- Ends the session whose open transaction keeps the lease's row locked that a session of ours waits
--- for. Who only waits for the same row before us stays. Only a session is ended for whose role ours
--- may act.
+-- Ends the session whose open transaction locks the lease's row that a waiting session needs.
+-- Sessions that only wait for the same row stay. Ends only sessions of roles that this role may act
+-- for.
 -- Parameters: pid, began (of the waiting transaction).
 -- Returns: a row for each that was ended: pid, application_name, state, seconds (how long its
 -- transaction lasts).

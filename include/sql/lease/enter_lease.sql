@@ -1,5 +1,5 @@
--- A new attempt of the sync that holds the lease: the token grows, which shuts out the attempt
--- before.
+-- Begins a new attempt of the sync that holds the lease: the token grows, which shuts out the
+-- attempt before.
 -- Parameters: agreement_number, sync_id, attempt, ttl_seconds.
 -- Returns: the new token; no row when another sync holds the lease.
 update economic.sync_lease

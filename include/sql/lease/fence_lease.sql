@@ -1,5 +1,5 @@
--- First statement of every writing transaction: proves that this attempt still holds the lease,
--- renews it, and locks it to the commit.
+-- Proves as the first statement of every writing transaction that this attempt holds the lease,
+-- renews it, and locks it until the commit.
 -- Parameters: agreement_number, token, ttl_seconds.
 -- Returns: the heartbeat, by which this transaction is known afterwards; no row when the lease is
 -- lost.

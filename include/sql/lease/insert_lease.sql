@@ -1,5 +1,5 @@
--- Makes sure that an agreement has its lease row. One that is there is not touched: the insert
--- would wait for whoever has it locked.
+-- Makes sure that an agreement has its lease row. An existing row is not touched: the insert would
+-- wait for a lock on it.
 -- Parameters: agreement_number.
 insert into economic.sync_lease (agreement_number)
 select %(agreement_number)s

@@ -1,6 +1,5 @@
--- Locks an agreement's lease and says which sync holds it. Nothing of that sync's own row is asked
--- for here: after a wait for the lock PostgreSQL would answer with the row of the sync that held
--- the lease before.
+-- Locks an agreement's lease and returns its holder. The holder's own row is not read here: after a
+-- wait for the lock PostgreSQL would return the row of the previous holder.
 -- Parameters: agreement_number.
 -- Returns: one row; `live` is whether the holder's time has not run out.
 select

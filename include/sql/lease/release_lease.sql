@@ -1,5 +1,4 @@
--- Frees the lease of a sync that ended; the token grows, so that nothing of that sync can write
--- later.
+-- Frees the lease of an ended sync; the token grows, so that nothing of that sync can write later.
 -- Parameters: agreement_number, sync_id.
 -- Returns: the new token; no row when the sync did not hold it.
 update economic.sync_lease

@@ -1,6 +1,6 @@
--- When the last committed transaction renewed an agreement's lease, and whether the lease is still
--- this attempt's. Waits for a transaction that still has the row: PostgreSQL may not have noticed
--- yet that its client is gone.
+-- When the last committed transaction renewed an agreement's lease, and whether this attempt still
+-- holds it. Waits for a transaction that has the row locked: PostgreSQL may not have noticed yet
+-- that its client is gone.
 -- Parameters: agreement_number, token.
 -- Returns: one row: heartbeat_at, held.
 select

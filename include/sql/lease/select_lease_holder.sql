@@ -1,4 +1,4 @@
--- Which run the sync that holds a lease is of.
+-- The DAG run of the sync that holds a lease.
 -- Parameters: sync_id.
 -- Returns: one row.
 select

@@ -1,5 +1,5 @@
--- Who else holds locks on our tables that may be in a writer's way: whoever locked rows holds one
--- on their table too.
+-- Other sessions that hold locks on our tables: one that locked rows holds a lock on their table
+-- too.
 -- Returns: up to five rows, the oldest transaction first: pid, application_name, state, seconds.
 select distinct
     activity.pid,

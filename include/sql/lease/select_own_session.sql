@@ -1,5 +1,5 @@
--- By what another session finds this transaction: a pooler may give the next one to another server
--- process.
+-- Identifies this transaction for another session: a pooler may give the next transaction to
+-- another server process.
 -- Returns: one row: pid, began.
 select
     pg_backend_pid() as pid,

@@ -1,5 +1,4 @@
--- Takes an agreement's lease for a sync; every taking makes the token grow, which shuts out whoever
--- held it.
+-- Takes an agreement's lease for a sync; the token grows, which shuts out any previous holder.
 -- Parameters: agreement_number, sync_id, attempt, ttl_seconds.
 -- Returns: the new token; no row when that sync's own row is closed.
 update economic.sync_lease

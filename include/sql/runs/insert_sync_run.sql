@@ -1,4 +1,4 @@
--- Opens the row of a sync.
+-- Inserts the row of a new sync.
 -- Parameters: dag_id, run_id, run_key, clear_number, run_type, conn_id, scope, date_from, date_to,
 -- force, accept_missing, message.
 -- Returns: one row: the new sync id.

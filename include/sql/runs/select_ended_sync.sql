@@ -1,4 +1,4 @@
--- The statistics of a sync that has ended well, when it is of this very DAG run, not cleared since.
+-- The statistics of a completed sync of this DAG run, not cleared since.
 -- Parameters: sync_id, dag_id, run_id, run_key, conn_id, clear_number.
 -- Returns: at most one row.
 select statistics

@@ -1,5 +1,5 @@
 -- The latest syncs of an agreement, newest first, with those of its connection that failed before
--- they knew whose accounts they read.
+-- they reached one.
 -- Parameters: agreement_number (null: none is known), conn_id, most.
 -- Returns: rows: a sync's order, progress, result and statistics, and how long it took or has been
 -- running.

@@ -1,3 +1,3 @@
--- Whether the role may read what a rejected invoice came with.
+-- Whether the role may read the values of rejected invoices.
 -- Returns: one row: granted.
 select has_column_privilege('economic.rejected_invoice', 'message', 'select') as granted;

@@ -1,4 +1,4 @@
--- How old a sync's scan is.
+-- The age of a sync's scan.
 -- Parameters: sync_id.
 -- Returns: one row: when the scan began, and how long ago.
 select

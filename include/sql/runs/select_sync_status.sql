@@ -4,8 +4,8 @@
 -- says nothing about the copy. A sync that failed before it knew whose accounts it reads (refused
 -- tokens) counts for its connection. Syncs of another agreement never count, also where another
 -- Airflow gave its connection the same id.
--- Parameters: conn_ids (null: every connection that is bound to an agreement, or has
--- failed to reach one in the last 7 days).
+-- Parameters: conn_ids (null: every connection that is bound to an agreement, or has failed to
+-- reach one in the last 7 days).
 -- Returns: a row a connection: the view sync_status, e-conomic's own count at the last success, how
 -- many seconds ago that was, how long the last sync has been running, and how many syncs wait for
 -- one another; without an agreement when the connection has reached none.

@@ -1,4 +1,4 @@
--- Whether a full sync of this connection waits for its turn right now.
+-- A full sync of this connection that waits for its turn.
 -- Parameters: conn_id, sync_id (the one that asks), idle_seconds (how lately the waiting one must
 -- have looked).
 -- Returns: at most one row: its sync id and DAG run.

@@ -1,6 +1,5 @@
--- Closes rows that a crash left open: they hold no lease and nothing has been heard of them for
--- long. Rows that another session has locked are left to it: two that lock several rows crosswise
--- would deadlock.
+-- Closes rows that a crash left open: they hold no lease and were not updated for long. Rows locked
+-- by another session are skipped, because sessions that lock several rows crosswise would deadlock.
 -- Parameters: conn_id, sync_id (the one that stays), idle_seconds.
 -- Returns: the closed sync ids.
 with orphan as (

@@ -1,5 +1,4 @@
--- Notes whose accounts a sync reads, and how often its DAG run had been cleared when it was begun
--- or resumed.
+-- Sets a sync's agreement, and how often its DAG run had been cleared.
 -- Parameters: sync_id, agreement_number, clear_number.
 update economic.sync_run
 set

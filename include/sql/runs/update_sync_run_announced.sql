@@ -1,4 +1,4 @@
--- Notes that Airflow has recorded the event that announces the changes of these syncs.
+-- Records that Airflow has recorded the event that announces these syncs' changes.
 -- Parameters: sync_ids.
 update economic.sync_run
 set announced_at = clock_timestamp()

@@ -1,4 +1,4 @@
--- Closes the row of a running sync; one that is closed already stays as it is.
+-- Closes the row of a running sync; a closed one stays as it is.
 -- Parameters: sync_id, status, message, percentage, warning, statistics (each null: as it stands).
 -- Returns: the sync id when it was open.
 update economic.sync_run

@@ -1,4 +1,4 @@
--- Notes a staged page: the scan's position, counts and progress, in the page's own transaction.
+-- Records a staged page: the scan's position, counts and progress, in the page's transaction.
 -- Parameters: sync_id, cursor, seen, drifted, rows, statistics, current, total, percentage,
 -- message.
 update economic.sync_run

@@ -1,4 +1,4 @@
--- Notes what a running sync does or why it waits.
+-- Sets the message of a running sync.
 -- Parameters: sync_id, message.
 update economic.sync_run
 set message = %(message)s, updated_at = clock_timestamp()

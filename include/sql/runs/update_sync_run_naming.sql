@@ -1,4 +1,4 @@
--- Notes that a sync has come to the employees' names.
+-- Records that a sync has reached the employees' names.
 -- Parameters: sync_id, message, statistics.
 update economic.sync_run
 set

@@ -1,4 +1,4 @@
--- Notes how the copy compares with e-conomic's totals, and what it holds now.
+-- Records how the copy compares with e-conomic's totals, and what it holds now.
 -- Parameters: sync_id, reconciled, verdict, warning (null: none), held, statistics.
 update economic.sync_run
 set

@@ -1,4 +1,4 @@
--- Starts a sync's scan again from the first page.
+-- Restarts a sync's scan at the first page.
 -- Parameters: sync_id, statistics, message.
 update economic.sync_run
 set

@@ -1,4 +1,4 @@
--- Notes the end of a scan: whether it is proven complete, and what e-conomic itself counts.
+-- Records the end of a scan: whether it is proven complete, and e-conomic's own counts.
 -- Parameters: sync_id, booked_count, totals, complete, statistics, message.
 update economic.sync_run
 set

@@ -1,4 +1,4 @@
--- Notes a page that was taken over into invoice, in the page's own transaction.
+-- Records a page that was stored in invoice, in the page's transaction.
 -- Parameters: sync_id, stored_pages, statistics, current, total, percentage, message.
 update economic.sync_run
 set

@@ -1,4 +1,4 @@
--- Notes a migration as applied.
+-- Records a migration as applied.
 -- Parameters: version, name.
 insert into economic.schema_version (version, name)
 values (%(version)s, %(name)s);

@@ -1,3 +1,3 @@
--- Lets one migration run at a time, to the end of the transaction; readers and syncs that read the
--- version go on. A role that may only read the table cannot take this lock.
+-- Lets one migration run at a time, until the end of its transaction; reading the version is not
+-- blocked. A role that may only read the table cannot take this lock.
 lock table economic.schema_version in share row exclusive mode;

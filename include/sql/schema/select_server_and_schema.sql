@@ -1,5 +1,6 @@
--- Whether the table of applied migrations exists, and what the server is. Read from the catalog's
--- rows: to_regclass() may answer from a cache that is older than the lock just waited for.
+-- Whether the table of applied migrations exists, and the server's encoding and version. Read from
+-- the catalog's rows: to_regclass() may answer from a cache that is older than the lock just waited
+-- for.
 -- Returns: one row: installed, encoding, server_version.
 select
     exists(

@@ -1,8 +1,8 @@
--- What in the schema belongs to a stranger: a table or view of ours that somebody else made before
--- us, or a trigger, default or check that calls somebody else's function. It would run with the
--- rights of whoever syncs. Rules are nobody's: ours has none. Trusted are this role, those whose
--- rights it has, superusers, the owner of the database, and, unless this role is a superuser, the
--- owner of the schema.
+-- Objects in the schema through which another role could act with the rights of this one: a table
+-- or view that somebody else made before us, or a trigger, default or check that calls somebody
+-- else's function. Every rule counts: ours has none. Trusted are this role, those whose rights it
+-- has, superusers, the owner of the database, and, unless this role is a superuser, the owner of
+-- the schema.
 -- Returns: one row a thing: thing, owner.
 with me as (
     select

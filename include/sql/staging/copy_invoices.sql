@@ -1,5 +1,5 @@
--- Stage a page of validated invoices, by COPY. The items are text: PostgreSQL parses them when they are stored, and
--- rejects one alone that it cannot read.
+-- Stages a page of validated invoices, by COPY. The items are text: PostgreSQL parses each when it
+-- is stored, and rejects one that it cannot read.
 -- Columns: as listed, tab-separated text.
 copy economic.staged_invoice (
     sync_id,

@@ -1,5 +1,5 @@
--- Empties the staging of syncs that are over. Goes from one sync that has rows there to the next,
--- in the key: what it costs does not grow with the syncs of the past.
+-- Deletes the staged rows of ended syncs. Goes from one sync with staged rows to the next, by key:
+-- its cost does not grow with the number of past syncs.
 -- Returns: nothing; the row count is that of the rows deleted.
 with recursive staged (sync_id) as (
     (

@@ -1,4 +1,4 @@
--- One staged invoice, to set it aside.
+-- One staged invoice, to be rejected.
 -- Parameters: sync_id, page, position.
 -- Returns: one row: invoice number, raw item.
 select

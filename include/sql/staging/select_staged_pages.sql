@@ -1,4 +1,4 @@
--- Count the rows of each staged page of a sync. PostgreSQL empties staging after a crash.
+-- The number of rows of each staged page of a sync; PostgreSQL empties staging in a crash.
 -- Parameters: sync_id.
 -- Returns: one row a page: page, staged (rows).
 select

@@ -173,7 +173,7 @@ def resolve_stored(
     agreement_number: int,
     sync_id: int,
     page: int,
-    refused: Sequence[int] = (),
+    rejected: Sequence[int] = (),
 ) -> int:
     """Resolve the rejections of invoices that were stored with a page; return how many."""
     return run(
@@ -182,7 +182,7 @@ def resolve_stored(
         agreement_number=agreement_number,
         sync_id=sync_id,
         page=page,
-        refused=list(refused),
+        rejected=list(rejected),
     )
 
 
@@ -204,7 +204,7 @@ def missing_candidates(
     return MissingCandidates(found["gone"], found["numbers"], found["unnumbered"])
 
 
-def unmark_refused(connection: Connection, agreement_number: int, sync_id: int) -> int:
+def unmark_rejected(connection: Connection, agreement_number: int, sync_id: int) -> int:
     """Unmark missing invoices that a sync has seen again and rejected; return how many."""
     found = one(
         connection, "update_rejected_invoices_seen", agreement_number=agreement_number, sync_id=sync_id

@@ -25,9 +25,9 @@ def end(attempt: Attempt, problem: str | None) -> SyncStatistics:
     spent = attempt.counts + attempt.usage_since_commit("names_seconds")
     if not spent.add_up:
         raise ArithmeticError(f"Sync {now.sync_id}: the counts do not add up: {spent.to_json()}.")
-    refused = f"{counted(spent.failed, 'invoice')} refused (see rejected_invoice)" if spent.failed else None
+    rejected = f"{counted(spent.failed, 'invoice')} rejected (see rejected_invoice)" if spent.failed else None
     warning = "; ".join(part for part in (now.warning, problem) if part) or None
-    errors = "; ".join(part for part in (refused, warning) if part)
+    errors = "; ".join(part for part in (rejected, warning) if part)
     statistics = SyncStatistics(
         status="completed_with_errors" if errors else "completed",
         sync_id=now.sync_id,

@@ -50,7 +50,7 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
     proven = now.complete and now.scope == "full"
     missing, warning = 0, None
     returned = (
-        invoices.unmark_refused(attempt.connection, agreement, now.sync_id) if attempt.counts.failed else 0
+        invoices.unmark_rejected(attempt.connection, agreement, now.sync_id) if attempt.counts.failed else 0
     )
     if proven:
         run(
@@ -176,7 +176,7 @@ def compare(theirs: Totals, ours: StoredTotals, *, complete: bool, unmarked: boo
     elif unmarked:
         parts.append("its totals count invoices that its list does not show")
     if ours.rejected_count:
-        parts.append(f"{counted(ours.rejected_count, 'invoice')} refused and kept aside")
+        parts.append(f"{counted(ours.rejected_count, 'invoice')} rejected")
     return False, f"Differs from e-conomic: {'; '.join(parts)}." + _unpaid(theirs, ours)
 
 
@@ -203,7 +203,7 @@ def _reason(count: int, ours: StoredTotals, *, complete: bool, unmarked: bool) -
     if count < 0:
         return "its totals count less than its list shows; the next sync compares again"
     if ours.rejected_count:
-        return "the refused invoices' amounts are not in the copy"
+        return "the rejected invoices' amounts are not in the copy"
     if ours.without_base:
         return f"{counted(ours.without_base, 'invoice')} came without a net amount in base currency"
     return "the counts agree; the next sync compares again"

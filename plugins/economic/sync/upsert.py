@@ -29,7 +29,7 @@ class _PageResult:
     raw_changed: int = 0
     returned: int = 0
     named: int = 0
-    refused: list[Rejection] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
 
     def add(self, done: Upserted) -> None:
         self.created += done.created
@@ -67,8 +67,8 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
 def _store_page(attempt: Attempt, page: int) -> None:
     counts, result = attempt.write(lambda: _write_page(attempt, page))
     attempt.apply_commit(counts, stored_pages=page)
-    for rejection in result.refused:
-        log.warning("Invoice %s was refused: %s", rejection.invoice_number, rejection.error.message)
+    for rejection in result.rejected:
+        log.warning("Invoice %s was rejected: %s", rejection.invoice_number, rejection.error.message)
 
 
 def _write_page(attempt: Attempt, page: int) -> tuple[Counts, _PageResult]:
@@ -78,30 +78,30 @@ def _write_page(attempt: Attempt, page: int) -> tuple[Counts, _PageResult]:
     rows = now.staged_rows[page - 1]
     if rows:
         _store_stretch(attempt, page, 1, rows, result)
-    if result.created + result.updated + result.unchanged + len(result.refused) != rows:
+    if result.created + result.updated + result.unchanged + len(result.rejected) != rows:
         # Emptied in a crash since the phase began: the connection may be another one by now.
         attempt.check_staging()
-    _stop_if_nothing_usable(result.refused, rows)
+    _stop_if_nothing_usable(result.rejected, rows)
     agreement = attempt.lease.agreement_number
-    invoices.reject(attempt.connection, agreement, now.sync_id, result.refused)
-    refused = [r.invoice_number for r in result.refused if r.invoice_number is not None]
-    invoices.resolve_stored(attempt.connection, agreement, now.sync_id, page, refused)
+    invoices.reject(attempt.connection, agreement, now.sync_id, result.rejected)
+    rejected = [r.invoice_number for r in result.rejected if r.invoice_number is not None]
+    invoices.resolve_stored(attempt.connection, agreement, now.sync_id, page, rejected)
     stored = Counts(
         created=result.created,
         updated=result.updated,
         unchanged=result.unchanged,
         raw_changed=result.raw_changed,
         returned=result.returned,
-        failed=len(result.refused),
+        failed=len(result.rejected),
         invoices_named=result.named,
     )
     return _note_stored(attempt, page, stored), result
 
 
-def _stop_if_nothing_usable(refused: list[Rejection], rows: int) -> None:
-    if nothing_usable(len(refused), rows):
+def _stop_if_nothing_usable(rejected: list[Rejection], rows: int) -> None:
+    if nothing_usable(len(rejected), rows):
         raise ContractChanged(
-            f"The database refused all {rows:,} invoices of a page, the last one because: {refused[-1].error.message}",
+            f"PostgreSQL rejected all {rows:,} invoices of a page, the last one because: {rejected[-1].error.message}",
             hint=_WRONG_TABLE,
         )
 
@@ -136,7 +136,7 @@ def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _
             )
     except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.StatementTooComplex) as error:
         if first == last:
-            _set_aside(attempt, page, first, error, result)
+            _reject_row(attempt, page, first, error, result)
             return
     except psycopg.errors.QueryCanceled:
         if first == last or (first, last) != (1, attempt.run.staged_rows[page - 1]):
@@ -150,11 +150,13 @@ def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _
     _store_stretch(attempt, page, middle + 1, last, result)
 
 
-def _set_aside(attempt: Attempt, page: int, position: int, error: psycopg.Error, result: _PageResult) -> None:
+def _reject_row(
+    attempt: Attempt, page: int, position: int, error: psycopg.Error, result: _PageResult
+) -> None:
     number, raw = staging.invoice(attempt.connection, attempt.run.sync_id, page, position)
-    said = error.diag.message_primary or type(error).__name__
+    text = error.diag.message_primary or type(error).__name__
     column = error.diag.column_name or error.diag.constraint_name or "(item)"
-    refusal = RecordError(
-        f"The database refused it: {said}.", field=column, reason=f"sqlstate_{error.sqlstate}"
+    reason = RecordError(
+        f"PostgreSQL rejected it: {text}.", field=column, reason=f"sqlstate_{error.sqlstate}"
     )
-    result.refused.append(Rejection(number, raw, refusal))
+    result.rejected.append(Rejection(number, raw, reason))
