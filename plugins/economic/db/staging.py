@@ -9,7 +9,7 @@ from economic.records.invoice import Invoice
 
 
 def write(connection: Connection, sync_id: int, page: int, invoices: Iterable[Invoice]) -> None:
-    """Stage a page of validated invoices; PostgreSQL takes each one in while the next one is parsed."""
+    """Stage a page of validated invoices; each is sent while the next one is parsed."""
     with connection.cursor() as cursor, cursor.copy(statement("copy_invoices")) as copy:
         for position, invoice in enumerate(invoices, start=1):
             copy.write_row((sync_id, page, position, *invoice))
