@@ -1,4 +1,4 @@
-"""The SQL that the documents tell people to run does run, and does what they say."""
+"""The SQL in the documents runs, and does what they state."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_housekeeping_keeps_what_a_stopped_company_is_judged_by(company: Company
     assert company.rows("select * from economic.sync_status") == before
 
 
-def test_erasing_a_person_leaves_nothing_of_him_and_the_next_sync_tells(company: Company) -> None:
+def test_erasing_a_person_leaves_nothing_of_them(company: Company) -> None:
     company.sync()
     customer = company.value("select customer_number from economic.invoice order by invoice_number limit 1")
     his, another = sorted(company.books.ledger.items())[-2:]
@@ -67,7 +67,7 @@ def test_erasing_a_person_leaves_nothing_of_him_and_the_next_sync_tells(company:
     assert company.sync()["updated"] == len(left)
 
 
-def test_the_example_dag_asks_a_question_that_the_view_answers(connection: psycopg.Connection) -> None:
+def test_example_dag_query_runs_on_the_view(connection: psycopg.Connection) -> None:
     text = (DOCS / "examples" / "economic_reminders.py").read_text()
     (query,) = re.findall(r'OWED = """(.*?)"""', text, re.S)
     assert connection.execute(query.encode()).fetchall() == []
