@@ -24,7 +24,7 @@ def test_every_block_of_sql_in_the_documents_runs(company: Company, block: str) 
     company.connection.execute(block.encode())
 
 
-def test_housekeeping_keeps_what_a_stopped_company_is_judged_by(company: Company) -> None:
+def test_housekeeping_keeps_the_state_of_stopped_companies(company: Company) -> None:
     for _ in range(3):
         company.sync()
     company.connection.execute("update economic.sync_run set status = 'failed' where sync_id = 3")

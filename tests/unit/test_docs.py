@@ -48,7 +48,7 @@ def leaves(kind: type[errors.EconomicError]) -> list[type[errors.EconomicError]]
     return [kind] if not below else [leaf for one in below for leaf in leaves(one)]
 
 
-def test_every_error_has_a_row_of_what_to_do() -> None:
+def test_every_error_has_a_row() -> None:
     known = leaves(errors.EconomicError)
     assert len(known) > 12
     for error in known:
@@ -144,7 +144,7 @@ def test_every_command_and_its_options_are_documented() -> None:
                 assert option in text, f"{name} {option}"
 
 
-def test_every_key_of_the_conf_is_in_the_readme() -> None:
+def test_every_conf_key_is_in_readme() -> None:
     for key in KNOWN_CONF:
         assert f'"{key}"' in README
 
