@@ -320,12 +320,12 @@ CHANGES: dict[str, tuple[str, str, str]] = {
     "column gone": (
         "alter table economic.invoice rename column vat_zone_number to zone",
         "alter table economic.invoice rename column zone to vat_zone_number",
-        'column "vat_zone_number"',
+        "column held.vat_zone_number does not exist",
     ),
     "type changed": (
         "alter table economic.staged_invoice alter column remainder type text",
         "alter table economic.staged_invoice alter column remainder type numeric using remainder::numeric",
-        'column "remainder" is of type numeric but expression is of type text',
+        "operator does not exist: numeric = text",
     ),
     "table gone": (
         "alter table economic.employee rename to staff",
