@@ -19,6 +19,7 @@ import psycopg
 
 from economic.db.sql import Connection, Row, one, row, rows, run, transaction
 from economic.errors import LeaseBusy, LeaseLost
+from economic.outside_text import bounded
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def _end_session_in_the_way(watcher: Connection, waiting: Row) -> bool:
         log.warning(
             "Ended PostgreSQL's session %d (%s, %s), which kept the lease locked for %d s.",
             session["pid"],
-            session["application_name"] or "no name",
+            bounded(session["application_name"] or "no name", 60),
             session["state"],
             session["seconds"],
         )
