@@ -365,7 +365,7 @@ def test_force_gets_past_a_frozen_transaction(
     proxy.heal()
     frozen.wake()
     (one,) = frozen.wait()
-    assert (one.state, "the newer sync brings" in str(one.error)) == ("failed", True), one
+    assert (one.state, "the newer sync updates the copy" in str(one.error)) == ("failed", True), one
     assert syncs(case) == [("manual__1", "superseded"), ("manual__2", "completed")]
     case.heals(bounds=PATIENT)
 

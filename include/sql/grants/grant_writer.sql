@@ -15,7 +15,12 @@ revoke all on all tables in schema economic from economic_writer;
 
 grant usage on schema economic to economic_writer;
 
+-- The views too: a DAG that is woken by the sync reads them through the same connection.
 grant select on
+economic.invoice_overview,
+economic.invoices,
+economic.payments,
+economic.receivables_aging,
 economic.schema_version,
 economic.sync_status
 to economic_writer;

@@ -90,6 +90,7 @@ def test_a_failed_and_a_late_sync_are_told_to_whoever_wants_to_know(live: Live, 
     # A run that has failed is late too: it has not ended well.
     assert [one["run_id"] for one in told(heard, "late")] == [failed, late]
     live.until(
-        lambda: f"The invoice sync is late: run {late} has not ended well" in live.said(), "the log says so"
+        lambda: f"The invoice sync is late: run {late} has not succeeded in time" in live.said(),
+        "the log says so",
     )
     live.holds(late)
