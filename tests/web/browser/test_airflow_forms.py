@@ -62,7 +62,7 @@ def test_trigger_form_starts_a_date_range_sync(admin: Browser, live: Live) -> No
     page.get_by_role("button", name="Trigger").first.click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("checkbox", name="Force")).not_to_be_checked()
-    expect(dialog.get_by_text("Take over from a sync that is running or was left behind")).to_be_visible()
+    expect(dialog.get_by_text("Take over from a running or crashed sync")).to_be_visible()
     for label, field, day in (
         ("Dated from", "date_from", "2026-01-01"),
         ("Dated to", "date_to", "2026-03-31"),

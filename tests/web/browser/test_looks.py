@@ -311,20 +311,25 @@ def test_waiting_syncs_do_not_hide_the_running_one(admin: Browser, eventful: psy
     expect(page.locator(".progress")).to_contain_text("44.4 %")
     expect(page.locator(".progress")).to_contain_text("2 more syncs wait")
     expect(page.locator("#why-not")).to_have_text("A sync is running.")
-    eventful.execute(
-        "update economic.sync_lease set expires_at = now() where agreement_number = %s", (AGREEMENT,)
-    )
-    admin.look_again()
-    expect(page.locator("header .pill")).to_have_text("Stalled")
-    expect(page.locator(".progress .pill")).to_have_text("Stalled")
-    expect(page.locator(".finding").first).to_contain_text("The next sync takes over")
-    expect(page.get_by_role("button", name="Sync now")).to_be_enabled()
     eventful.execute("delete from economic.sync_lease where agreement_number = %s", (AGREEMENT,))
     eventful.execute("delete from economic.sync_run where status = 'running' and phase <> 'waiting'")
     admin.look_again()
     expect(page.locator(".progress .pill")).to_have_text("Waiting")
     expect(page.locator(".progress")).to_contain_text("2 syncs wait")
     expect(page.locator("#why-not")).to_have_text("A sync is waiting.")
+
+
+def test_stalled_sync_is_shown_and_explained(admin: Browser, eventful: psycopg.Connection) -> None:
+    # A waiting sync would be shown before it: that one takes over.
+    eventful.execute("delete from economic.sync_run where phase = 'waiting'")
+    eventful.execute(
+        "update economic.sync_lease set expires_at = now() where agreement_number = %s", (AGREEMENT,)
+    )
+    page = shown(admin)
+    expect(page.locator("header .pill")).to_have_text("Stalled")
+    expect(page.locator(".progress .pill")).to_have_text("Stalled")
+    expect(page.locator(".finding").first).to_contain_text("The next sync takes over")
+    expect(page.get_by_role("button", name="Sync now")).to_be_enabled()
 
 
 def test_seconds_of_a_sync_add_up(admin: Browser, eventful: psycopg.Connection) -> None:

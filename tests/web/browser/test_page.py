@@ -169,7 +169,8 @@ def test_rejected_invoice_is_shown_until_it_is_resolved(admin: Browser, live: Li
     assert live.ended(live.trigger()) == "success"
     frame = admin.directly()
     expect(frame.locator("header .pill")).to_have_text("1 rejected")
-    for column, text in ((0, str(number)), (1, "dueDate"), (2, "not a date"), (6, "Open")):
+    reason = "dueDate is not a date: '2026-02-30'."
+    for column, text in ((0, str(number)), (1, "dueDate"), (2, reason), (6, "Open")):
         expect(cell(frame, "Rejected invoices", 0, column)).to_have_text(text)
     live.books.heal(number)
     assert live.ended(live.trigger()) == "success"
