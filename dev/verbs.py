@@ -177,7 +177,7 @@ VERBS: dict[str, Verb] = {
         {"--format": reformat},
     ),
     "test": Verb(
-        "check, and all tests with real Airflow and a real browser (a quarter of an hour)",
+        "check, and all tests with real Airflow and a real browser (up to half an hour)",
         lambda words: steps((*SYSTEM_TESTS, *QUICK_TESTS, *CHECKS)),
         {
             "--soak": python("tests.soak"),
