@@ -23,6 +23,7 @@ class Control:
             "book": self._book,
             "remove": ledger.remove,
             "restore": ledger.restore,
+            "unpaid": ledger.read_unpaid,
             "rename_employee": ledger.rename_employee,
             "add_employee": lambda name, number=None, **how: ledger.add_employee(number, name, **how),
             "remove_employee": ledger.remove_employee,

@@ -11,10 +11,12 @@ from typing import Any
 
 from simulator.refusals import bad_query
 
+LONGEST_LIST = 200
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq, "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le,
+    "in": lambda held, members: held in members,
 }  # fmt: skip
-_COMPARISON = re.compile(r"(?P<field>[A-Za-z.]+)\$(?P<operator>eq|gte|gt|lte|lt):(?P<value>[^$]+)")
+_COMPARISON = re.compile(r"(?P<field>[A-Za-z.]+)\$(?P<operator>eq|gte|gt|lte|lt|in):(?P<value>[^$]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,17 @@ def _comparison(text: str, fields: Mapping[str, Field]) -> Comparison:
     try:
         if found is None:
             raise ValueError(text)
-        return Comparison(name, found["operator"], fields[name].read(found["value"]), fields[name].of)
+        field, relation, value = fields[name], found["operator"], found["value"]
+        wanted = _members(value, field) if relation == "in" else field.read(value)
+        return Comparison(name, relation, wanted, field.of)
     except ValueError:
         raise bad_query("filter", f"'{text}' is not a comparison.") from None
+
+
+def _members(text: str, field: Field) -> frozenset[Any]:
+    if not (text.startswith("[") and text.endswith("]")):
+        raise ValueError(text)
+    members = text[1:-1].split(",")
+    if len(members) > LONGEST_LIST:
+        raise bad_query("filter", f"A list may have at most {LONGEST_LIST} members.")  # text unconfirmed
+    return frozenset(map(field.read, members))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from threading import RLock
@@ -15,6 +16,7 @@ from simulator.books import Books, Employee, Invoice
 from simulator.documents import employee_json, invoice_json
 from simulator.spoiling import Spoil, spoiled
 
+UNPAID_MAY_LACK = {"exchangeRate", "grossAmountInBaseCurrency"}
 RENDERED_AT_START = 50_000  # more invoices than this are written when first asked for
 
 
@@ -42,11 +44,14 @@ class Ledger:
         self.invoices: dict[int, Invoice] = {invoice.number: invoice for invoice in books.invoices()}
         self.numbers: list[int] = list(self.invoices)  # ascending
         self.staff: dict[int, Employee] = {employee.number: employee for employee in books.staff}
+        self.open: list[int] = [number for number in self.numbers if self.invoices[number].remainder]
+        self.net = sum(one.in_base(one.net) for one in self.invoices.values())
         self._series = self.numbers[-1] if self.numbers else 10000
         self._next_index = books.size
         self._spoils: dict[int, list[Spoil]] = {}
         self._written: dict[int, bytes] = {}
         self._removed: dict[int, Invoice] = {}
+        self.read_unpaid(negative=True, lacking=("exchangeRate",))
         if books.size <= RENDERED_AT_START:
             for number in self.numbers:
                 self.written(number)
@@ -66,6 +71,20 @@ class Ledger:
             text = (spoiled(healthy, spoils) if spoils else healthy).encode()
             self._written[number] = text
         return text
+
+    def unpaid(self) -> Sequence[int]:
+        """Return the numbers that `/invoices/unpaid` lists and the totals count as unpaid, ascending."""
+        if self._negative:
+            return self.open
+        return [number for number in self.open if self.invoices[number].remainder > 0]
+
+    def written_unpaid(self, number: int) -> bytes:
+        """Return the invoice as `/invoices/unpaid` delivers it."""
+        if spoils := self._spoils.get(number):
+            left_out = [Spoil(name, None) for name in self._lacking]
+            return spoiled(self.healthy(number), spoils + left_out).encode()
+        # Both stand before any free text, and quotes in a text are escaped.
+        return self._lacking_text.sub(b"", self.written(number)) if self._lacking else self.written(number)
 
     def healthy(self, number: int) -> str:
         return invoice_json(self._invoice(number), self.books.seed)
@@ -91,6 +110,22 @@ class Ledger:
             return {number: self.employee(number) for number in sorted(self.staff)}
 
     # changing
+
+    def read_unpaid(self, *, negative: bool | None = None, lacking: Sequence[str] | None = None) -> None:
+        """Choose what was never verified of "unpaid"; None keeps what is.
+
+        :param negative: whether negative remainders (credit notes, payments of too much) count.
+        :param lacking: which of UNPAID_MAY_LACK the items leave out.
+        """
+        if others := set(lacking or ()) - UNPAID_MAY_LACK:
+            raise ValueError(f"unpaid invoices always have {', '.join(sorted(others))}")
+        with self.lock:
+            if negative is not None:
+                self._negative = negative
+            if lacking is not None:
+                self._lacking = lacking
+                self._lacking_text = re.compile(rf'"(?:{"|".join(lacking)})":[-0-9.]+,'.encode())
+            self.version += 1
 
     def pay(self, number: int, amount: Decimal | int | str | None = None) -> Decimal:
         """Take an amount (by default all; negative for a credit note) off the remainder, return what is left."""
@@ -125,6 +160,7 @@ class Ledger:
                 self._next_index += 1
                 self.invoices[chosen] = invoice
                 insort(self.numbers, chosen)
+                self._count(chosen, 1)
                 booked.append(chosen)
             self.version += 1
         return booked
@@ -133,6 +169,7 @@ class Ledger:
         """Make an invoice vanish, which the real API never does."""
         with self.lock:
             self._removed[number] = self._invoice(number)
+            self._count(number, -1)
             del self.invoices[number]
             del self.numbers[bisect_left(self.numbers, number)]
             self._spoils.pop(number, None)
@@ -145,6 +182,7 @@ class Ledger:
                 raise ValueError(f"there is no removed invoice {number}")
             self.invoices[number] = self._removed.pop(number)
             insort(self.numbers, number)
+            self._count(number, 1)
             self._changed(number)
 
     def spoil(self, number: int, path: str, text: str | None) -> None:
@@ -181,9 +219,21 @@ class Ledger:
     def _owe(self, number: int, remainder: Callable[[Invoice], int]) -> Decimal:
         with self.lock:
             invoice = self._invoice(number)
-            invoice.remainder = remainder(invoice)
+            left = remainder(invoice)
+            self._count(number, -1)
+            invoice.remainder = left
+            self._count(number, 1)
             self._changed(number)
-            return money(invoice.remainder)
+            return money(left)
+
+    def _count(self, number: int, sign: int) -> None:
+        """Count an invoice in (1) or out (-1): no request has to look at all of them."""
+        invoice = self.invoices[number]
+        self.net += sign * invoice.in_base(invoice.net)
+        if invoice.remainder and sign > 0:
+            insort(self.open, number)
+        elif invoice.remainder:
+            del self.open[bisect_left(self.open, number)]
 
     def _next_number(self) -> int:
         self._series += 1

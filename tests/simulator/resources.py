@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 from simulator.books import Employee
 from simulator.filtering import Field, comparisons, day
@@ -18,24 +19,30 @@ INVOICE_FIELDS = {
 EMPLOYEE_FIELDS = {EMPLOYEE: Field(int, lambda employee: employee.number)}
 
 
-def invoices(ledger: Ledger, request: Request, window: Window) -> tuple[list[int], int]:
-    """Return the numbers on the page asked for, and how many the filter selects."""
+def invoices(
+    ledger: Ledger, listed: Sequence[int], request: Request, window: Window
+) -> tuple[Sequence[int], int]:
+    """Return those of the listed numbers on the page asked for, and how many the filter selects."""
     _check_sort(request, INVOICE)
-    first, others = 0, []
-    for one in comparisons(request.parameters.get("filter"), INVOICE_FIELDS):
-        if (one.field, one.operator) == (INVOICE, "gt"):  # found quickly: a copy of a million is read by it
-            first = max(first, bisect_right(ledger.numbers, one.value))
-        else:
-            others.append(one)
-    if not others:
+    wanted = comparisons(request.parameters.get("filter"), INVOICE_FIELDS)
+    # Both found quickly: a copy of a million is read by them.
+    chosen = [one for one in wanted if (one.field, one.operator) == (INVOICE, "in")]
+    above = [one for one in wanted if (one.field, one.operator) == (INVOICE, "gt")]
+    for one in chosen:
+        listed = [number for number in sorted(one.value) if _holds(listed, number)]
+    first = max((bisect_right(listed, one.value) for one in above), default=0)
+    if len(wanted) == len(chosen) + len(above):
         rows = window.rows
-        return ledger.numbers[first + rows.start : first + rows.stop], len(ledger.numbers) - first
-    chosen = [
-        number
-        for number in ledger.numbers[first:]
-        if all(one.matches(ledger.invoices[number]) for one in others)
+        return listed[first + rows.start : first + rows.stop], len(listed) - first
+    selected = [
+        number for number in listed[first:] if all(one.matches(ledger.invoices[number]) for one in wanted)
     ]
-    return chosen[window.rows], len(chosen)
+    return selected[window.rows], len(selected)
+
+
+def _holds(numbers: Sequence[int], number: int) -> bool:
+    place = bisect_left(numbers, number)
+    return place < len(numbers) and numbers[place] == number
 
 
 def employees(ledger: Ledger, request: Request) -> list[Employee]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 from urllib.parse import parse_qsl
 
@@ -52,7 +52,10 @@ class Routes:
         self._paths: dict[str, Callable[[Request], bytes]] = {
             "/self": lambda request: totals.self_json(ledger),
             "/invoices/totals": lambda request: totals.totals_json(ledger),
-            "/invoices/booked": self._invoices,
+            "/invoices/booked": lambda request: self._invoices(request, ledger.numbers, ledger.written),
+            "/invoices/unpaid": lambda request: self._invoices(
+                request, ledger.unpaid(), ledger.written_unpaid
+            ),
             "/employees": self._employees,
         }
 
@@ -64,11 +67,11 @@ class Routes:
         with self._ledger.lock:
             return self._paths[request.path](request)
 
-    def _invoices(self, request: Request) -> bytes:
+    def _invoices(self, request: Request, listed: Sequence[int], written: Callable[[int], bytes]) -> bytes:
         window = Window.of(request)
-        numbers, results = resources.invoices(self._ledger, request, window)
-        rows = [self._ledger.written(number) for number in numbers]
-        return envelope(request, window, rows, results, len(self._ledger.numbers), meta=False)
+        numbers, results = resources.invoices(self._ledger, listed, request, window)
+        rows = [written(number) for number in numbers]
+        return envelope(request, window, rows, results, len(listed), meta=False)
 
     def _employees(self, request: Request) -> bytes:
         window = Window.of(request)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -62,6 +62,10 @@ class Simulator(ABC):
 
     def unpay(self, number: int, amount: Any = None) -> None:
         self.control("unpay", number=number, amount=amount)
+
+    def unpaid(self, **reading: Any) -> None:
+        """Choose what was never verified of "unpaid": negative=…, lacking=…; see :meth:`Ledger.read_unpaid`."""
+        self.control("unpaid", **reading)
 
     def book(self, count: int = 1, **chosen: Any) -> list[int]:
         """Book invoices (number, date, customer, sales_person, net may be chosen) and return their numbers."""
@@ -132,10 +136,15 @@ class OwnProcess(Simulator):
 def running(
     *, invoices: int = 2500, employees: int = 10, seed: int = 1, agreement: int = AGREEMENT, company: str = COMPANY,
     app_secret_token: str = APP_SECRET_TOKEN, agreement_grant_token: str = AGREEMENT_GRANT_TOKEN,
-    sold_every: int = SOLD_EVERY,
+    sold_every: int = SOLD_EVERY, negative: bool = True, lacking: Sequence[str] = ("exchangeRate",),
 ) -> Iterator[InProcess]:  # fmt: skip
-    """Run a simulator in a thread of this process."""
+    """Run a simulator in a thread of this process.
+
+    :param negative: whether negative remainders count as unpaid; can be changed by :meth:`Simulator.unpaid`.
+    :param lacking: what the items of `/invoices/unpaid` leave out.
+    """
     ledger = Ledger(Books(invoices, employees, seed, sold_every=sold_every), agreement, company)
+    ledger.read_unpaid(negative=negative, lacking=lacking)
     server = Server(0, ledger, Tokens(app_secret_token, agreement_grant_token))
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

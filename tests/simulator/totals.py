@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
-from simulator.books import Invoice
 from simulator.documents import HOST, spell_two
 from simulator.ledger import Ledger
 from simulator.spoiling import Literal, write_json
 
 
 def totals_json(ledger: Ledger) -> bytes:
-    """Write the totals of all invoices. What "unpaid" means for credit notes was never verified: here, whatever has a remainder."""
+    """Write the totals of all invoices: unpaid is what `/invoices/unpaid` lists, paid is the rest."""
     own = f"{HOST}/invoices/totals"
-    unpaid = _total(ledger, lambda invoice: invoice.remainder != 0)
-    remainder = sum(one.in_base(one.remainder) for one in ledger.invoices.values())
-    unpaid["grossRemainderInBaseCurrency"] = Literal(spell_two(remainder))
-    booked = _total(ledger, lambda invoice: True) | {
-        "paid": _total(ledger, lambda invoice: invoice.remainder == 0),
-        "unpaid": unpaid | {"self": f"{own}/booked/unpaid"},
+    unpaid = [ledger.invoices[number] for number in ledger.unpaid()]
+    net = sum(one.in_base(one.net) for one in unpaid)
+    remainder = Literal(spell_two(sum(one.in_base(one.remainder) for one in unpaid)))
+    booked = _total(len(ledger.numbers), ledger.net) | {
+        "paid": _total(len(ledger.numbers) - len(unpaid), ledger.net - net),
+        "unpaid": _total(len(unpaid), net)
+        | {"grossRemainderInBaseCurrency": remainder, "self": f"{own}/booked/unpaid"},
         "self": f"{own}/booked",
     }
-    drafts = {"invoiceCount": 0, "netAmountInBaseCurrency": Literal("0.00")}
-    return write_json({"drafts": drafts, "booked": booked, "self": own}).encode()
+    return write_json({"drafts": _total(0, 0), "booked": booked, "self": own}).encode()
 
 
-def _total(ledger: Ledger, belongs: Callable[[Invoice], bool]) -> dict[str, Any]:
-    chosen = [invoice for invoice in ledger.invoices.values() if belongs(invoice)]
-    net = spell_two(sum(one.in_base(one.net) for one in chosen))
-    return {"invoiceCount": len(chosen), "netAmountInBaseCurrency": Literal(net)}
+def _total(count: int, net: int) -> dict[str, Any]:
+    return {"invoiceCount": count, "netAmountInBaseCurrency": Literal(spell_two(net))}
 
 
 def self_json(ledger: Ledger) -> bytes:

@@ -20,7 +20,7 @@ import simulator
 from simulator.books import LAST_DAY, Books
 
 INVOICES = 1300
-BOOKED = "/invoices/booked"
+BOOKED, UNPAID, TOTALS = "/invoices/booked", "/invoices/unpaid", "/invoices/totals"
 Item = dict[str, Any]
 
 
@@ -89,6 +89,9 @@ def test_pages_link_to_pages_that_exist(client: Client) -> None:
         (BOOKED, "bookedInvoiceNumber$lte:10050", lambda i: i["bookedInvoiceNumber"] <= 10050),
         (BOOKED, "bookedInvoiceNumber$gt:10050$and:date$gte:2024-01-01$and:date$lt:2025-01-01",
          lambda i: i["bookedInvoiceNumber"] > 10050 and i["date"][:4] == "2024"),
+        (BOOKED, "bookedInvoiceNumber$in:[10060,10007,10050,10007,5]", lambda i: i["bookedInvoiceNumber"] in (10007, 10050, 10060)),
+        (BOOKED, "bookedInvoiceNumber$in:[10007,10050]$and:bookedInvoiceNumber$gt:10007", lambda i: i["bookedInvoiceNumber"] == 10050),
+        (BOOKED, f"bookedInvoiceNumber$in:{[*range(10001, 10201)]}", lambda i: i["bookedInvoiceNumber"] <= 10200),
         ("/employees", "employeeNumber$gt:3", lambda e: e["employeeNumber"] > 3),
     ],
 )  # fmt: skip
@@ -110,6 +113,13 @@ def test_a_filter_selects(
         (f"{BOOKED}?filter=remainder$gt:0", 400, "Could not parse query string filter"),
         (f"{BOOKED}?filter=date$gte:2026-1-1", 400, "Could not parse query string filter"),
         (f"{BOOKED}?filter=date$gte:2026-01-01$or:bookedInvoiceNumber$gt:1", 400, "Could not parse"),
+        (
+            f"{BOOKED}?filter=bookedInvoiceNumber$in:{[*range(201)]}",
+            400,
+            "Could not parse query string filter",
+        ),
+        (f"{BOOKED}?filter=bookedInvoiceNumber$in:10007", 400, "Could not parse query string filter"),
+        (f"{BOOKED}?filter=bookedInvoiceNumber$in:[]", 400, "Could not parse query string filter"),
         (f"{BOOKED}?sort=-date", 400, "Could not parse query string sort parameter"),
         ("/customers", 404, "Resource not found."),
         (f"{BOOKED}/", 404, "Resource not found."),
@@ -183,6 +193,88 @@ def test_the_same_seed_gives_the_same_books(still: simulator.InProcess) -> None:
         assert date.fromisoformat(after.date) - date.fromisoformat(before.date) == later
         assert (after.number, after.net, after.customer) == (before.number, before.net, before.customer)
     assert [one.net for one in Books(300, 5, 2).invoices()] != [one.net for one in usual.invoices()]
+
+
+@pytest.fixture
+def changing() -> Iterator[Client]:
+    with simulator.running(invoices=INVOICES, seed=7) as sim:
+        yield Client(sim)
+
+
+def open_items(client: Client, *, negative: bool = True) -> list[Item]:
+    """Return the unpaid invoices out of the listing of all; fail unless `/unpaid` and the totals agree with them."""
+    items = client.items(BOOKED)
+    expected = [item for item in items if item["remainder"] > 0 or (negative and item["remainder"])]
+    listed = client.items(UNPAID, pagesize=40, sort="bookedInvoiceNumber")
+    assert [one["bookedInvoiceNumber"] for one in listed] == [one["bookedInvoiceNumber"] for one in expected]
+    for one, item in zip(listed, expected, strict=True):
+        assert one.items() <= item.items()
+    totals = client.get(TOTALS)["booked"]
+    assert _sums(items) == (totals["invoiceCount"], totals["netAmountInBaseCurrency"])
+    unpaid = totals["unpaid"]
+    assert _sums(expected) == (unpaid["invoiceCount"], unpaid["netAmountInBaseCurrency"])
+    assert sum(one["remainderInBaseCurrency"] for one in listed) == unpaid["grossRemainderInBaseCurrency"]
+    return listed
+
+
+def _sums(items: list[Item]) -> tuple[int, Decimal]:
+    return len(items), sum((item["netAmountInBaseCurrency"] for item in items), Decimal())
+
+
+def test_unpaid_agrees_with_totals_in_either_reading(changing: Client) -> None:
+    both = open_items(changing)
+    assert {item["remainder"] > 0 for item in both} == {True, False}
+    changing.sim.unpaid(negative=False)
+    assert open_items(changing, negative=False) == [item for item in both if item["remainder"] > 0]
+
+
+def test_unpaid_is_paged_by_number(client: Client) -> None:
+    found: list[Item] = []
+    while True:
+        above = f"&filter=bookedInvoiceNumber$gt:{found[-1]['bookedInvoiceNumber']}" if found else ""
+        page = client.get(f"{UNPAID}?sort=bookedInvoiceNumber&pagesize=20{above}")
+        assert page["pagination"]["resultsWithoutFilter"] - page["pagination"]["results"] == len(found)
+        found += page["collection"]
+        if len(page["collection"]) < 20:
+            break
+    assert found == open_items(client)
+
+
+def test_unpaid_items_lack_what_they_are_told(changing: Client) -> None:
+    number = changing.get(UNPAID)["collection"][0]["bookedInvoiceNumber"]
+    changing.sim.spoil(number, "exchangeRate", value="a,b")
+    rate, gross = "exchangeRate", "grossAmountInBaseCurrency"
+    for lacking in ((rate,), (rate, gross), (gross,), ()):
+        changing.sim.unpaid(lacking=lacking)
+        for item in changing.items(UNPAID):
+            assert {rate, gross} - item.keys() == set(lacking)
+        assert changing.items(BOOKED)[0].keys() >= {rate, gross}
+    with pytest.raises(ValueError, match="always have remainder"):
+        changing.sim.unpaid(lacking=["remainder"])
+
+
+def test_every_change_shows_in_listing_and_totals(changing: Client) -> None:
+    sim, before = changing.sim, open_items(changing)
+    owing = next(item for item in before if item["remainder"] > 2)
+    number = owing["bookedInvoiceNumber"]
+
+    def left() -> Decimal | None:
+        return next(
+            (one["remainder"] for one in open_items(changing) if one["bookedInvoiceNumber"] == number), None
+        )
+
+    sim.pay(number, "1.50")
+    assert left() == owing["remainder"] - Decimal("1.50")
+    sim.pay(number)
+    assert left() is None
+    sim.unpay(number, "0.75")
+    assert left() == Decimal("0.75")
+    sim.control("remove", number=number)
+    assert left() is None
+    sim.control("restore", number=number)
+    assert left() == Decimal("0.75")
+    assert sim.book(number=77) == [77]
+    assert open_items(changing)[0]["bookedInvoiceNumber"] == 77
 
 
 # as a program
