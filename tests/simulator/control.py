@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+from simulator.budget import Budget
 from simulator.faults import Hook, Script
 from simulator.journal import Journal
 from simulator.ledger import Ledger
@@ -15,7 +16,7 @@ from simulator.ledger import Ledger
 class Control:
     """The actions behind `/__control__/<action>`; each takes keyword values and returns JSON values."""
 
-    def __init__(self, ledger: Ledger, script: Script, journal: Journal) -> None:
+    def __init__(self, ledger: Ledger, script: Script, journal: Journal, budget: Budget) -> None:
         self._ledger, self._script, self._journal = ledger, script, journal
         self._actions: dict[str, Callable[..., Any]] = {
             "pay": ledger.pay,
@@ -23,6 +24,7 @@ class Control:
             "book": self._book,
             "remove": ledger.remove,
             "restore": ledger.restore,
+            "budget": budget.change,
             "unpaid": ledger.read_unpaid,
             "rename_employee": ledger.rename_employee,
             "add_employee": lambda name, number=None, **how: ledger.add_employee(number, name, **how),

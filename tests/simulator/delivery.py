@@ -14,14 +14,13 @@ JSON = "application/json; charset=utf-8"  # with a charset: unconfirmed
 SMALLEST_WORTH_PACKING = 500
 
 
-def healthy_headers(request_id: str) -> dict[str, str]:
+def healthy_headers(request_id: str, limits: dict[str, str]) -> dict[str, str]:
     """Return the headers of an ordinary answer of the API."""
     return {
         "Content-Type": JSON,
         "X-EconomicVersion": "simulated",
         "X-RequestId": request_id,
-        "X-CallCost": "3",
-        "X-RateLimiting": "token-limit-10000-per-60-seconds: 3/10000",
+        **limits,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl
 
 from simulator import resources, totals
+from simulator.budget import Budget
 from simulator.documents import employee_json
 from simulator.ledger import Ledger
 from simulator.paging import Request, Window, envelope
@@ -48,7 +49,7 @@ class Routes:
     """Answers GET requests out of the ledger."""
 
     def __init__(self, ledger: Ledger, tokens: Tokens) -> None:
-        self._ledger, self._tokens = ledger, tokens
+        self._ledger, self._tokens, self.budget = ledger, tokens, Budget()
         self._paths: dict[str, Callable[[Request], bytes]] = {
             "/self": lambda request: totals.self_json(ledger),
             "/invoices/totals": lambda request: totals.totals_json(ledger),

@@ -67,6 +67,10 @@ class Simulator(ABC):
         """Choose what was never verified of "unpaid": negative=…, lacking=…; see :meth:`Ledger.read_unpaid`."""
         self.control("unpaid", **reading)
 
+    def budget(self, **chosen: Any) -> None:
+        """Choose limit=…, window=… and used=… of the calls; see :meth:`Budget.change`."""
+        self.control("budget", **chosen)
+
     def book(self, count: int = 1, **chosen: Any) -> list[int]:
         """Book invoices (number, date, customer, sales_person, net may be chosen) and return their numbers."""
         numbers: list[int] = self.control("book", count=count, **chosen)["numbers"]
@@ -137,15 +141,19 @@ def running(
     *, invoices: int = 2500, employees: int = 10, seed: int = 1, agreement: int = AGREEMENT, company: str = COMPANY,
     app_secret_token: str = APP_SECRET_TOKEN, agreement_grant_token: str = AGREEMENT_GRANT_TOKEN,
     sold_every: int = SOLD_EVERY, negative: bool = True, lacking: Sequence[str] = ("exchangeRate",),
+    limit: int | None = None, window: float | None = None,
 ) -> Iterator[InProcess]:  # fmt: skip
     """Run a simulator in a thread of this process.
 
     :param negative: whether negative remainders count as unpaid; can be changed by :meth:`Simulator.unpaid`.
     :param lacking: what the items of `/invoices/unpaid` leave out.
+    :param limit: how many calls are answered in a window; by default 10,000.
+    :param window: its seconds; by default 60.
     """
     ledger = Ledger(Books(invoices, employees, seed, sold_every=sold_every), agreement, company)
     ledger.read_unpaid(negative=negative, lacking=lacking)
     server = Server(0, ledger, Tokens(app_secret_token, agreement_grant_token))
+    server.routes.budget.change(limit, window)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -42,7 +42,7 @@ class Server(ThreadingHTTPServer):
         self.ledger, self.script, self.journal = ledger, Script(), Journal()
         self.routes = Routes(ledger, tokens)
         self._others: dict[str, Routes] = {}
-        self.control = Control(ledger, self.script, self.journal)
+        self.control = Control(ledger, self.script, self.journal, self.routes.budget)
 
     def admit(self, ledger: Ledger, tokens: Tokens) -> None:
         """Serve another company's books to its own grant token; script, journal and control endpoint know the first one's only."""
@@ -121,12 +121,16 @@ class Handler(BaseHTTPRequestHandler):
         )  # fmt: skip
         self.server.journal.add(entry)
         fault = self.server.script.fault_for(request.path, request.query)
-        headers = healthy_headers(request_id=token_hex(8))
+        routes = self.server.routes_for(self.headers.get("X-AgreementGrantToken"))
+        wait, limits = routes.budget.spend()
+        headers = healthy_headers(token_hex(8), limits)
         try:
+            if wait:
+                headers["Retry-After"] = str(wait)
+                raise Refusal(429)
             if self.command != "GET":
                 headers["Allow"] = "GET"
                 raise Refusal(405)
-            routes = self.server.routes_for(self.headers.get("X-AgreementGrantToken"))
             answer = Answer(200, headers, routes.answer(_otherwise(request, fault), self.headers))
         except Refusal as refusal:
             answer = Answer(refusal.status, headers, refusal.body())

@@ -16,6 +16,7 @@ import requests
 import simulator
 
 BOOKED = "/invoices/booked"
+COST, RATE = "X-CallCost", "X-RateLimiting"
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +116,41 @@ def test_a_fault_strikes_the_request_it_is_meant_for(sim: simulator.InProcess) -
     found = [answer(sim, "/self") for _ in range(4)]
     assert [one.status_code for one in found] == [429, 502, 502, 200]
     assert (found[0].headers["Retry-After"], found[1].headers["Content-Type"]) == ("3", "text/html")
+
+
+def test_budget_is_counted_and_runs_dry() -> None:
+    with simulator.running(invoices=5, limit=3) as sim:
+        found = [answer(sim, target) for target in ("/self", "/nowhere", BOOKED, BOOKED)]
+        assert [one.status_code for one in found] == [200, 404, 200, 429]
+        used = [one.headers[RATE].removeprefix("token-limit-3-per-60-seconds: ") for one in found]
+        assert used == ["1/3", "2/3", "3/3", "3/3"]
+        assert [one.headers[COST] for one in found] == ["1"] * 4
+        *answered, refused = [one.headers.get("Retry-After") for one in found]
+        assert answered == [None] * 3
+        assert 50 < int(refused or 0) <= 60
+        assert found[-1].json()["httpStatusCode"] == 429
+        sim.budget(window=0.05)
+        time.sleep(0.1)
+        assert answer(sim).headers[RATE] == "token-limit-3-per-0.05-seconds: 1/3"
+        sim.budget(limit=200, window=60, used=199)
+        assert [answer(sim).status_code for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize("unreadable", [{COST: "L"}, {RATE: "plenty"}, {COST: None, RATE: None}])
+def test_budget_headers_can_be_unreadable(
+    sim: simulator.InProcess, unreadable: dict[str, str | None]
+) -> None:
+    sim.fault("/", "headers", at="all", headers=unreadable)
+    found = answer(sim)
+    assert {name: found.headers.get(name) for name in unreadable} == unreadable
+    assert len(found.json()["collection"]) == 20
+
+
+def test_each_company_has_its_own_budget() -> None:
+    with simulator.process(invoices=5, companies=2) as sim:
+        sim.budget(limit=1)
+        other = sim.headers | {"X-AgreementGrantToken": f"{sim.agreement_grant_token}-2"}
+        asked = [sim.headers, sim.headers, other]
+        found = [requests.get(f"{sim.base_url}/self", headers=one, timeout=10) for one in asked]
+        assert [one.status_code for one in found] == [200, 429, 200]
+        assert found[-1].headers[RATE].endswith(" 1/10000")
