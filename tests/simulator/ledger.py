@@ -51,6 +51,7 @@ class Ledger:
         self._spoils: dict[int, list[Spoil]] = {}
         self._written: dict[int, bytes] = {}
         self._removed: dict[int, Invoice] = {}
+        self._matched: dict[tuple[int, int], int] = {}
         self.read_unpaid(negative=True, lacking=("exchangeRate",))
         if books.size <= RENDERED_AT_START:
             for number in self.numbers:
@@ -164,6 +165,37 @@ class Ledger:
                 booked.append(chosen)
             self.version += 1
         return booked
+
+    def credit(self, number: int) -> int:
+        """Book a credit note over a whole invoice, not matched with it yet, and return its number."""
+        with self.lock:
+            invoice = self._invoice(number)
+            (note,) = self.book(customer=invoice.customer.number)
+            self._count(note, -1)
+            own = self.invoices[note]
+            own.currency, own.rate = invoice.currency, invoice.rate
+            own.net, own.vat, own.remainder = -invoice.net, -invoice.vat, -invoice.gross
+            self._count(note, 1)
+            return note
+
+    def match(self, number: int, note: int) -> None:
+        """Settle an invoice and a credit note with each other, as far as the smaller remainder goes."""
+        with self.lock:
+            amount = min(self._invoice(number).remainder, -self._invoice(note).remainder)
+            if amount <= 0 or (number, note) in self._matched:
+                raise ValueError(f"there is nothing to match between {number} and {note}")
+            self._matched[number, note] = amount
+            self.pay(number, money(amount))
+            self.unpay(note, money(amount))
+
+    def unmatch(self, number: int, note: int) -> None:
+        """Take a match back: both are open again."""
+        with self.lock:
+            if (number, note) not in self._matched:
+                raise ValueError(f"{number} and {note} are not matched")
+            amount = self._matched.pop((number, note))
+            self.unpay(number, money(amount))
+            self.pay(note, money(amount))
 
     def remove(self, number: int) -> None:
         """Make an invoice vanish, which the real API never does."""

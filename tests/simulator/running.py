@@ -63,6 +63,17 @@ class Simulator(ABC):
     def unpay(self, number: int, amount: Any = None) -> None:
         self.control("unpay", number=number, amount=amount)
 
+    def credit(self, number: int) -> int:
+        """Book a credit note over an invoice and return its number."""
+        note: int = self.control("credit", number=number)["number"]
+        return note
+
+    def match(self, number: int, note: int) -> None:
+        self.control("match", number=number, note=note)
+
+    def unmatch(self, number: int, note: int) -> None:
+        self.control("unmatch", number=number, note=note)
+
     def unpaid(self, **reading: Any) -> None:
         """Choose what was never verified of "unpaid": negative=…, lacking=…; see :meth:`Ledger.read_unpaid`."""
         self.control("unpaid", **reading)

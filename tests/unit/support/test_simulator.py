@@ -217,6 +217,10 @@ def open_items(client: Client, *, negative: bool = True) -> list[Item]:
     return listed
 
 
+def remainders(client: Client) -> dict[int, Decimal]:
+    return {item["bookedInvoiceNumber"]: item["remainder"] for item in open_items(client)}
+
+
 def _sums(items: list[Item]) -> tuple[int, Decimal]:
     return len(items), sum((item["netAmountInBaseCurrency"] for item in items), Decimal())
 
@@ -259,9 +263,7 @@ def test_every_change_shows_in_listing_and_totals(changing: Client) -> None:
     number = owing["bookedInvoiceNumber"]
 
     def left() -> Decimal | None:
-        return next(
-            (one["remainder"] for one in open_items(changing) if one["bookedInvoiceNumber"] == number), None
-        )
+        return remainders(changing).get(number)
 
     sim.pay(number, "1.50")
     assert left() == owing["remainder"] - Decimal("1.50")
@@ -275,6 +277,24 @@ def test_every_change_shows_in_listing_and_totals(changing: Client) -> None:
     assert left() == Decimal("0.75")
     assert sim.book(number=77) == [77]
     assert open_items(changing)[0]["bookedInvoiceNumber"] == 77
+
+
+def test_a_credit_note_is_matched_and_unmatched(changing: Client) -> None:
+    sim = changing.sim
+    item = next(one for one in changing.items(UNPAID) if one["remainder"] > 2 and one["currency"] != "DKK")
+    number, gross, half = item["bookedInvoiceNumber"], item["grossAmount"], item["remainder"] / 2
+    sim.pay(number, half.quantize(Decimal("0.01")))
+    before = remainders(changing)
+    note = sim.credit(number)
+    assert remainders(changing) == before | {note: -gross}
+    sim.match(number, note)
+    left = before.keys() - {number} | {note}
+    assert remainders(changing) == {n: (before | {note: before[number] - gross})[n] for n in left}
+    for refused in (lambda: sim.match(number, note), lambda: sim.unmatch(note, number)):
+        with pytest.raises(ValueError, match=r"nothing to match|are not matched"):
+            refused()
+    sim.unmatch(number, note)
+    assert remainders(changing) == before | {note: -gross}
 
 
 # as a program
