@@ -29,6 +29,9 @@ def arguments(words: list[str]) -> argparse.Namespace:
         "--sold-every", type=int, default=SOLD_EVERY, help="one in this many invoices names a salesperson"
     )
     parser.add_argument("--until", type=date.fromisoformat, default=LAST_DAY, help="day of the last invoice")
+    parser.add_argument(
+        "--moves-per-minute", type=float, default=0, help="how often each company's books move by themselves"
+    )
     parser.add_argument("--app-secret-token", default=APP_SECRET_TOKEN)
     parser.add_argument("--agreement-grant-token", default=AGREEMENT_GRANT_TOKEN)
     return parser.parse_args(words)
@@ -43,6 +46,7 @@ def main(words: list[str]) -> int:
     server = Server(chosen.port, found[0].ledger(*size), Tokens(*tokens), chosen.bind)
     for other in found[1:]:
         server.admit(other.ledger(*size), Tokens(other.app_secret_token, other.agreement_grant_token))
+    server.move(chosen.moves_per_minute)
 
     def stop(number: int, frame: FrameType | None) -> None:
         server.stop_soon()

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from simulator.budget import Budget
 from simulator.faults import Hook, Script
 from simulator.journal import Journal
 from simulator.ledger import Ledger
+from simulator.routes import Routes
 
 
 class Control:
     """The actions behind `/__control__/<action>`; each takes keyword values and returns JSON values."""
 
-    def __init__(self, ledger: Ledger, script: Script, journal: Journal, budget: Budget) -> None:
+    def __init__(self, ledger: Ledger, script: Script, journal: Journal, routes: Routes) -> None:
         self._ledger, self._script, self._journal = ledger, script, journal
         self._actions: dict[str, Callable[..., Any]] = {
             "pay": ledger.pay,
@@ -27,7 +27,9 @@ class Control:
             "unmatch": ledger.unmatch,
             "remove": ledger.remove,
             "restore": ledger.restore,
-            "budget": budget.change,
+            "budget": routes.budget.change,
+            "moves": routes.mover.set_rate,
+            "move": routes.mover.move,
             "unpaid": ledger.read_unpaid,
             "rename_employee": ledger.rename_employee,
             "add_employee": lambda name, number=None, **how: ledger.add_employee(number, name, **how),

@@ -10,6 +10,7 @@ from simulator import resources, totals
 from simulator.budget import Budget
 from simulator.documents import employee_json
 from simulator.ledger import Ledger
+from simulator.mover import Mover
 from simulator.paging import Request, Window, envelope
 from simulator.refusals import Refusal
 
@@ -50,6 +51,7 @@ class Routes:
 
     def __init__(self, ledger: Ledger, tokens: Tokens) -> None:
         self._ledger, self._tokens, self.budget = ledger, tokens, Budget()
+        self.mover = Mover(ledger)
         self._paths: dict[str, Callable[[Request], bytes]] = {
             "/self": lambda request: totals.self_json(ledger),
             "/invoices/totals": lambda request: totals.totals_json(ledger),
@@ -66,6 +68,7 @@ class Routes:
         if request.path not in self._paths:
             raise Refusal(404)
         with self._ledger.lock:
+            self.mover.catch_up()
             return self._paths[request.path](request)
 
     def _invoices(self, request: Request, listed: Sequence[int], written: Callable[[int], bytes]) -> bytes:

@@ -74,6 +74,14 @@ class Simulator(ABC):
     def unmatch(self, number: int, note: int) -> None:
         self.control("unmatch", number=number, note=note)
 
+    def moves(self, per_minute: float) -> None:
+        """Let the books move by themselves so often from now on; 0 ends it."""
+        self.control("moves", per_minute=per_minute)
+
+    def move(self, count: int = 1) -> None:
+        """Let the books make this many moves now."""
+        self.control("move", count=count)
+
     def unpaid(self, **reading: Any) -> None:
         """Choose what was never verified of "unpaid": negative=…, lacking=…; see :meth:`Ledger.read_unpaid`."""
         self.control("unpaid", **reading)
@@ -152,7 +160,7 @@ def running(
     *, invoices: int = 2500, employees: int = 10, seed: int = 1, agreement: int = AGREEMENT, company: str = COMPANY,
     app_secret_token: str = APP_SECRET_TOKEN, agreement_grant_token: str = AGREEMENT_GRANT_TOKEN,
     sold_every: int = SOLD_EVERY, negative: bool = True, lacking: Sequence[str] = ("exchangeRate",),
-    limit: int | None = None, window: float | None = None,
+    limit: int | None = None, window: float | None = None, moves_per_minute: float = 0,
 ) -> Iterator[InProcess]:  # fmt: skip
     """Run a simulator in a thread of this process.
 
@@ -160,11 +168,13 @@ def running(
     :param lacking: what the items of `/invoices/unpaid` leave out.
     :param limit: how many calls are answered in a window; by default 10,000.
     :param window: its seconds; by default 60.
+    :param moves_per_minute: how often the books move by themselves; see :class:`Mover`.
     """
     ledger = Ledger(Books(invoices, employees, seed, sold_every=sold_every), agreement, company)
     ledger.read_unpaid(negative=negative, lacking=lacking)
     server = Server(0, ledger, Tokens(app_secret_token, agreement_grant_token))
     server.routes.budget.change(limit, window)
+    server.move(moves_per_minute)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
@@ -176,12 +186,16 @@ def running(
 
 
 @contextmanager
-def process(*, invoices: int = 22500, companies: int = 1) -> Iterator[OwnProcess]:
+def process(
+    *, invoices: int = 22500, companies: int = 1, moves_per_minute: float = 0
+) -> Iterator[OwnProcess]:
     """Run a simulator as a process of its own, and stop that process at the end.
 
     :param companies: how many it serves; those after the first are told apart by `-2`, `-3` and so on behind the grant token.
+    :param moves_per_minute: how often the books of each move by themselves.
     """
     arguments = ["--invoices", str(invoices), "--companies", str(companies)]
+    arguments += ["--moves-per-minute", str(moves_per_minute)]
     folder = str(Path(__file__).resolve().parents[1])
     path = os.pathsep.join(filter(None, (folder, os.environ.get("PYTHONPATH"))))
     child = subprocess.Popen(

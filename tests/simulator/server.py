@@ -42,11 +42,16 @@ class Server(ThreadingHTTPServer):
         self.ledger, self.script, self.journal = ledger, Script(), Journal()
         self.routes = Routes(ledger, tokens)
         self._others: dict[str, Routes] = {}
-        self.control = Control(ledger, self.script, self.journal, self.routes.budget)
+        self.control = Control(ledger, self.script, self.journal, self.routes)
 
     def admit(self, ledger: Ledger, tokens: Tokens) -> None:
         """Serve another company's books to its own grant token; script, journal and control endpoint know the first one's only."""
         self._others[tokens.agreement_grant] = Routes(ledger, tokens)
+
+    def move(self, per_minute: float) -> None:
+        """Let every company's books move by themselves."""
+        for routes in (self.routes, *self._others.values()):
+            routes.mover.set_rate(per_minute)
 
     def routes_for(self, agreement_grant: str | None) -> Routes:
         """The routes of the company that a grant token belongs to; the first one's, which know whom to refuse, for any other."""

@@ -18,6 +18,7 @@ import requests
 
 import simulator
 from simulator.books import LAST_DAY, Books
+from simulator.mover import Mover
 
 INVOICES = 1300
 BOOKED, UNPAID, TOTALS = "/invoices/booked", "/invoices/unpaid", "/invoices/totals"
@@ -279,6 +280,50 @@ def test_every_change_shows_in_listing_and_totals(changing: Client) -> None:
     assert open_items(changing)[0]["bookedInvoiceNumber"] == 77
 
 
+def test_books_move_by_themselves(changing: Client) -> None:
+    """Listing and totals agree after each move; invoices are booked, paid wholly and in part, credited and reopened."""
+    ledger, kinds, now = changing.sim.ledger, set(), [0.0]  # type: ignore[attr-defined]
+    mover = Mover(ledger, lambda: now[0])
+    mover.set_rate(30)
+    for second in range(120):
+        before = {number: one.remainder for number, one in ledger.invoices.items()}
+        now[0] = second
+        mover.catch_up()
+        after = {number: one.remainder for number, one in ledger.invoices.items()}
+        changed = [number for number in after if after[number] != before.get(number)]
+        assert len(changed) <= (2 if second % 2 == 0 else 0)
+        for number in changed:
+            was, left = before.get(number), after[number]
+            kinds.add("booked" if was is None else "reopened" if not was else "in part" if left else "wholly")
+            kinds |= {"credited"} if left < 0 else set()
+    assert kinds == {"booked", "reopened", "in part", "wholly", "credited"}
+    open_items(changing)
+
+
+def test_moves_are_the_same_for_a_seed() -> None:
+    found = []
+    for moves in ((40,), (1, 39)):
+        with simulator.running(invoices=200, seed=3) as sim:
+            for count in moves:
+                sim.move(count)
+            items = Client(sim).items(BOOKED)
+            assert len(items) > 205
+            found.append([(one["bookedInvoiceNumber"], one["remainder"]) for one in items])
+    assert found[0] == found[1]
+
+
+def test_a_moving_program_answers_consistently() -> None:
+    with simulator.process(invoices=300, companies=2, moves_per_minute=60_000) as sim:
+        for grant in ("", "-2"):
+            own = Client(sim)
+            own.session.headers["X-AgreementGrantToken"] = sim.agreement_grant_token + grant
+            counts = {own.get(TOTALS)["booked"]["invoiceCount"] for _ in range(10)}
+            assert len(counts) > 1
+        sim.moves(0)
+        first, second = (open_items(Client(sim)) for _ in range(2))
+        assert first == second
+
+
 def test_a_credit_note_is_matched_and_unmatched(changing: Client) -> None:
     sim = changing.sim
     item = next(one for one in changing.items(UNPAID) if one["remainder"] > 2 and one["currency"] != "DKK")
@@ -287,6 +332,11 @@ def test_a_credit_note_is_matched_and_unmatched(changing: Client) -> None:
     before = remainders(changing)
     note = sim.credit(number)
     assert remainders(changing) == before | {note: -gross}
+    booked = changing.items(BOOKED)[-1]
+    for amount in ("netAmountInBaseCurrency", "grossAmountInBaseCurrency", "vatAmount"):
+        assert booked[amount] == -next(
+            one[amount] for one in changing.items(BOOKED) if one["bookedInvoiceNumber"] == number
+        )
     sim.match(number, note)
     left = before.keys() - {number} | {note}
     assert remainders(changing) == {n: (before | {note: before[number] - gross})[n] for n in left}

@@ -1,0 +1,70 @@
+"""Books that move by themselves, as a company's do: the same moves for the same seed, however they are spread over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+
+from simulator.dice import Dice
+from simulator.ledger import Ledger, money
+
+
+class Mover:
+    """Makes the moves that are due. It is asked at each request, so that an answer is of one moment.
+
+    :param clock: seconds that only grow.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float] = monotonic) -> None:
+        self._ledger, self._clock = ledger, clock
+        self._began, self._per_minute, self._done = clock(), 0.0, 0
+        self._drawn = 0
+        self._credited: list[tuple[int, int]] = []
+
+    def set_rate(self, per_minute: float) -> None:
+        """Move so often from now on; moves that are due and that no request has seen are dropped."""
+        with self._ledger.lock:
+            self._began, self._per_minute, self._done = self._clock(), float(per_minute), 0
+
+    def catch_up(self) -> None:
+        """Make the moves due by now."""
+        with self._ledger.lock:
+            due = int((self._clock() - self._began) * self._per_minute / 60)
+            self.move(due - self._done)
+            self._done = due
+
+    def move(self, count: int = 1) -> None:
+        """Make this many moves at once."""
+        with self._ledger.lock:
+            for _ in range(count):
+                self._drawn += 1
+                self._move(Dice(self._ledger.books.seed, "move", self._drawn))
+
+    def _move(self, dice: Dice) -> None:
+        """Book, pay wholly or in part, credit and match later, or take a payment back: in 7, 7, 3, 2 and 1 of 20 cases."""
+        ledger, kind = self._ledger, dice.below(20)
+        owing = [number for number in ledger.open if ledger.invoices[number].remainder > 0]
+        if kind == 0 and ledger.numbers:
+            number = dice.pick(ledger.numbers)
+            if not ledger.invoices[number].remainder:
+                ledger.unpay(number)
+        elif kind < 8 or not owing:
+            ledger.book()
+        elif kind < 15:
+            ledger.pay(dice.pick(owing))
+        elif kind < 18:
+            number = dice.pick(owing)
+            ledger.pay(number, money(1 + dice.below(ledger.invoices[number].remainder)))
+        elif not self._credited:
+            number = dice.pick(owing)
+            self._credited.append((number, ledger.credit(number)))
+        else:
+            self._settle(*self._credited.pop())
+
+    def _settle(self, number: int, note: int) -> None:
+        """Match a credit note with its invoice, or pay it out when that was paid meanwhile."""
+        remainders = [one.remainder for one in map(self._ledger.invoices.get, (number, note)) if one]
+        if len(remainders) == 2 and remainders[0] > 0 > remainders[1]:
+            self._ledger.match(number, note)
+        elif note in self._ledger.invoices:
+            self._ledger.pay(note)
