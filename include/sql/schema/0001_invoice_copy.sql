@@ -515,45 +515,33 @@ left join economic.sync_status as company on invoice.agreement_number = company.
 where invoice.missing_since is null;
 
 comment on table economic.schema_version is 'The applied steps of this schema.';
-
 comment on table economic.agreement is 'One row for each e-conomic agreement (company) whose invoices are copied.';
-
 comment on table economic.invoice is
 'Every booked invoice and credit note, as e-conomic returned it last. Rows are never deleted.';
-
 comment on table economic.invoice_history is
 'Changes of invoices, with the time they were seen. Changes of remainder are payments.';
-
 comment on table economic.employee is 'Names of employees by number; read from e-conomic once an hour at most.';
-
 comment on table economic.sync_run is 'One row for each sync: its progress while it runs, its result afterwards.';
-
 comment on table economic.sync_lease is 'The right to write an agreement''s invoices: who holds it, and until when.';
-
 comment on table economic.staged_invoice is
 'Validated invoices on their way into invoice. Unlogged: empty after a crash of PostgreSQL.';
-
 comment on table economic.rejected_invoice is
 'Items that could not be stored, with the reason and their text, until e-conomic returns them corrected.';
 comment on table economic.degraded_field is
 'Fields stored as null because their value was unusable, until e-conomic returns them corrected.';
-
 comment on view economic.sync_status is
 'One row for each agreement: its last sync, its last success, whether one runs or is stalled, and how many invoices '
 'are held.';
-
 comment on view economic.invoice_overview is
 'Invoices with their derived status: settled, open, overdue or credit, as of today in Copenhagen.';
-
 comment on view economic.payments is
 'Changes of remainder between two syncs. A positive amount was paid or matched with a credit note, a negative one '
 'was taken back. Payments from before an invoice was first stored are not included.';
-
 comment on view economic.receivables_aging is
 'What customers owe, by customer, currency and days overdue. Currencies are never added together.';
-
 comment on view economic.invoices is
 'Invoices that are not missing, under the column names of the Laravel program that this replaces.';
+comment on function economic.forget_digest() is 'Clears the digest of an invoice whose values changed without it.';
 
 comment on column economic.invoice.agreement_number is 'The company: e-conomic''s agreement number.';
 comment on column economic.invoice.invoice_number is
@@ -608,12 +596,13 @@ comment on column economic.invoice.last_changed_at is
 'When a value last changed; employee_name and raw_data do not count.';
 comment on column economic.invoice.missing_since is
 'When a scan that is proven complete first no longer found the invoice; null while it is found.';
+comment on column economic.invoice.digest is
+'Fingerprint of the raw item, used to recognise an unchanged invoice; null after a change by anyone but a sync.';
 
 comment on column economic.schema_version.version is 'Number of the step.';
 comment on column economic.schema_version.name is 'Name of the step.';
 comment on column economic.schema_version.applied_at is 'When it was applied.';
 
-comment on column economic.agreement.agreement_number is 'e-conomic''s agreement number.';
 comment on column economic.agreement.conn_id is
 'The Airflow connection that reaches it; bound to the first agreement it reached.';
 comment on column economic.agreement.company_name is 'e-conomic: company.name of /self.';
@@ -621,18 +610,14 @@ comment on column economic.agreement.base_currency is
 'e-conomic: settings.baseCurrency; ISO 4217 code of all amounts ending in _base.';
 comment on column economic.agreement.first_seen_at is 'When the first sync reached it.';
 
-comment on column economic.employee.agreement_number is 'The company.';
 comment on column economic.employee.employee_number is 'e-conomic: employeeNumber.';
 comment on column economic.employee.name is 'e-conomic: name; the last one known.';
 comment on column economic.employee.unknown is 'Whether e-conomic does not list the employee (any more).';
 comment on column economic.employee.fetched_at is 'When the name was last read.';
 
 comment on column economic.invoice_history.change_id is 'Order of the changes.';
-comment on column economic.invoice_history.agreement_number is 'The company.';
-comment on column economic.invoice_history.invoice_number is 'The invoice.';
 comment on column economic.invoice_history.changed_at is
 'When a sync saw the change; it happened after the previous sync.';
-comment on column economic.invoice_history.sync_id is 'The sync that saw it.';
 comment on column economic.invoice_history.old_values is 'The changed columns with their old values.';
 comment on column economic.invoice_history.new_values is 'The changed columns with their new values.';
 
@@ -684,7 +669,6 @@ comment on column economic.sync_run.announced_at is
 'When Airflow recorded the event for its changes; null without an event.';
 comment on column economic.sync_run.statistics is 'The counts so far; after the end, the final statistics.';
 
-comment on column economic.sync_lease.agreement_number is 'The company.';
 comment on column economic.sync_lease.token is
 'Fencing token: grows when the lease is taken or released, and with each attempt.';
 comment on column economic.sync_lease.holder is 'The sync that may write; null when free.';
@@ -693,15 +677,12 @@ comment on column economic.sync_lease.acquired_at is 'When the holder took it.';
 comment on column economic.sync_lease.heartbeat_at is 'Time of the holder''s last heartbeat.';
 comment on column economic.sync_lease.expires_at is 'When any sync may take it.';
 
-comment on column economic.rejected_invoice.agreement_number is 'The company.';
 comment on column economic.rejected_invoice.item_key is
 'invoice:NUMBER, or sha256:HASH of an item without a usable number.';
 comment on column economic.rejected_invoice.invoice_number is 'The invoice''s number, when it has one.';
-comment on column economic.rejected_invoice.field is
-'The rejected field, as e-conomic spells it, or the constraint.';
+comment on column economic.rejected_invoice.field is 'The rejected field, as e-conomic spells it, or the constraint.';
 comment on column economic.rejected_invoice.reason is 'Short code for counting.';
 comment on column economic.rejected_invoice.message is 'The problem, as a sentence.';
-comment on column economic.rejected_invoice.raw_data is 'Text of the item.';
 comment on column economic.rejected_invoice.first_seen_at is 'When it was first rejected.';
 comment on column economic.rejected_invoice.last_seen_at is 'When it was last rejected.';
 comment on column economic.rejected_invoice.seen_count is 'Number of syncs that rejected it.';
@@ -709,60 +690,31 @@ comment on column economic.rejected_invoice.last_sync_id is 'The last sync that 
 comment on column economic.rejected_invoice.resolved_at is
 'When a sync stored it, or no longer found it; null while it is open.';
 
-comment on column economic.degraded_field.agreement_number is 'The company.';
-comment on column economic.degraded_field.invoice_number is 'The invoice, which is stored.';
 comment on column economic.degraded_field.field is
 'The field left out, as e-conomic spells it; (item) for one without a column.';
-comment on column economic.degraded_field.reason is 'Short code for counting.';
 comment on column economic.degraded_field.message is 'The problem, as a sentence without amounts.';
 comment on column economic.degraded_field.first_seen_at is 'When it was first left out.';
 comment on column economic.degraded_field.last_seen_at is
 'When it was last read so; an unchanged invoice is not read again.';
 comment on column economic.degraded_field.last_sync_id is 'The last sync that read it so.';
-comment on column economic.degraded_field.resolved_at is
-'When a sync read the field corrected; null while it is open.';
+comment on column economic.degraded_field.resolved_at is 'When a sync read the field corrected; null while it is open.';
 
-comment on column economic.staged_invoice.sync_id is 'The sync it belongs to.';
 comment on column economic.staged_invoice.page is 'Page of the scan.';
 comment on column economic.staged_invoice.position is 'Place within the page.';
-comment on column economic.staged_invoice.raw_data is
-'Text of the item; empty for an unchanged invoice.';
+comment on column economic.staged_invoice.same is
+'Whether the invoice is unchanged: then nothing else of it is staged.';
 
-comment on column economic.sync_status.agreement_number is 'The company.';
-comment on column economic.sync_status.company_name is 'Its name in e-conomic.';
-comment on column economic.sync_status.base_currency is 'ISO 4217 code of the amounts ending in _base.';
-comment on column economic.sync_status.conn_id is 'The Airflow connection that reaches it.';
 comment on column economic.sync_status.last_synced_at is
 'Scan start of the last successful full sync: the copy shows e-conomic as of then.';
 comment on column economic.sync_status.success_sync_id is 'That sync.';
 comment on column economic.sync_status.success_status is 'completed, or completed_with_errors.';
-comment on column economic.sync_status.complete is 'Whether its scan is proven to have seen every invoice.';
-comment on column economic.sync_status.reconciled is
-'Whether the copy agreed with e-conomic''s totals then; null when not compared.';
 comment on column economic.sync_status.verdict is
 'Result of the comparison, with sums; null for a role that cannot read sums.';
-comment on column economic.sync_status.warning is 'What a person should look at.';
 comment on column economic.sync_status.booked is
 'How many invoices e-conomic counted then; null when it was not asked.';
 comment on column economic.sync_status.booked_net is
 'e-conomic''s net sum then, in base currency; null for a role that cannot read sums.';
 comment on column economic.sync_status.last_sync_id is 'The newest sync, whatever its status.';
-comment on column economic.sync_status.last_dag_id is 'Its DAG.';
-comment on column economic.sync_status.last_run_id is 'Its DAG run.';
-comment on column economic.sync_status.last_run_type is 'scheduled, manual or backfill.';
-comment on column economic.sync_status.last_force is 'Whether it was forced.';
-comment on column economic.sync_status.last_scope is 'full or range.';
-comment on column economic.sync_status.last_date_from is 'First invoice date of a range.';
-comment on column economic.sync_status.last_date_to is 'Last invoice date of a range.';
-comment on column economic.sync_status.last_status is 'How it stands.';
-comment on column economic.sync_status.last_phase is 'What it is doing.';
-comment on column economic.sync_status.last_percentage is 'How much is done, 0 to 100.';
-comment on column economic.sync_status.last_current is 'Invoices done in this phase.';
-comment on column economic.sync_status.last_total is 'Invoices of this phase.';
-comment on column economic.sync_status.last_message is 'What it does or how it ended, in words.';
-comment on column economic.sync_status.last_started_at is 'Start of the sync.';
-comment on column economic.sync_status.last_updated_at is 'Time of the last heartbeat.';
-comment on column economic.sync_status.last_finished_at is 'End of the sync.';
 comment on column economic.sync_status.running is 'Whether it runs.';
 comment on column economic.sync_status.stalled is
 'Whether it should run, but its lease has expired: its process is gone, the next sync takes over.';
@@ -778,17 +730,12 @@ comment on column economic.invoice_overview.status is
 'settled (nothing left), credit (negative remainder), overdue, or open; as of today in Copenhagen.';
 comment on column economic.invoice_overview.days_overdue is 'Days since the due date; null unless overdue.';
 comment on column economic.invoice_overview.is_credit_note is 'Whether the gross amount is negative.';
-comment on column economic.invoice_overview.base_currency is 'ISO 4217 code of the amounts ending in _base.';
-comment on column economic.invoice_overview.last_synced_at is
-'Scan start of the company''s last successful full sync.';
 
 comment on column economic.payments.seen_at is 'When a sync saw the change; it happened after the previous sync.';
-comment on column economic.payments.amount is
-'Decrease of the remainder, in currency; negative for an increase.';
+comment on column economic.payments.amount is 'Decrease of the remainder, in currency; negative for an increase.';
 comment on column economic.payments.amount_base is
 'The same in the base currency; by the exchange rate where e-conomic has no remainder in it; null without either.';
 comment on column economic.payments.remainder_after is 'Remainder after the change, in currency.';
-comment on column economic.payments.sync_id is 'The sync that saw it.';
 
 comment on column economic.receivables_aging.customer_name is
 'The name printed on the customer''s newest invoice, paid ones included.';
@@ -805,39 +752,32 @@ comment on column economic.receivables_aging.remainder_base is
 'The same in the base currency; by the exchange rate where e-conomic has no remainder in it.';
 
 comment on column economic.invoices.external_id is 'e-conomic: externalId; not known to be sent for booked invoices.';
-comment on column economic.invoices.last_synced_at is
-'Scan start of the company''s last successful full sync.';
-comment on column economic.invoice.digest is
-'Fingerprint of the raw item, used to recognise an unchanged invoice; null after a change by anyone but a sync.';
-comment on column economic.staged_invoice.digest is 'Fingerprint of the raw item.';
-comment on column economic.staged_invoice.same is
-'Whether the invoice is unchanged: then nothing else of it is staged.';
-comment on function economic.forget_digest() is
-'Clears the digest of an invoice whose values changed without it.';
 
--- Columns named as in invoice mean the same: copy the comment, unless they have their own above.
+-- A column without a comment means the same as one of that name elsewhere: copy its comment.
 do $$
 declare
     target record;
 begin
     for target in
-        select
-            copied.attrelid::regclass as relation,
-            copied.attname as name,
+        select distinct on (attribute.attrelid, attribute.attnum)
+            attribute.attrelid::regclass as relation,
+            attribute.attname as name,
             col_description(source.attrelid, source.attnum) as description
-        from pg_attribute as copied
-        inner join pg_attribute as source on copied.attname = source.attname
+        from pg_class as class
+        inner join pg_attribute as attribute on class.oid = attribute.attrelid
+        cross join unnest('{invoice,agreement,sync_run,sync_status,rejected_invoice}'::text[])
+        with ordinality as origin (name, rank)
+        inner join pg_attribute as source
+            on
+                source.attrelid = format('economic.%I', origin.name)::regclass
+                and attribute.attname in (source.attname, 'last_' || source.attname)
+                and col_description(source.attrelid, source.attnum) is not null
         where
-            source.attrelid = 'economic.invoice'::regclass
-            and source.attnum > 0
-            and copied.attrelid::regclass in (
-                'economic.staged_invoice'::regclass,
-                'economic.invoice_overview'::regclass,
-                'economic.payments'::regclass,
-                'economic.receivables_aging'::regclass,
-                'economic.invoices'::regclass
-            )
-            and col_description(copied.attrelid, copied.attnum) is null
+            class.relnamespace = 'economic'::regnamespace
+            and class.relkind in ('r', 'v')
+            and attribute.attnum > 0
+            and col_description(attribute.attrelid, attribute.attnum) is null
+        order by attribute.attrelid, attribute.attnum, origin.rank
     loop
         execute format('comment on column %s.%I is %L', target.relation, target.name, target.description);
     end loop;
