@@ -17,23 +17,11 @@ revoke all on all tables in schema economic from economic_page;
 grant usage on schema economic to economic_page;
 
 grant select on
-economic.agreement,
-economic.degraded_field,
-economic.schema_version,
-economic.sync_lease,
-economic.sync_run,
-economic.sync_status
+economic.agreement, economic.degraded_field, economic.schema_version, economic.sync_lease,
+economic.sync_run, economic.sync_status
 to economic_page;
 
 grant select (
-    agreement_number,
-    item_key,
-    invoice_number,
-    field,
-    reason,
-    message,
-    first_seen_at,
-    last_seen_at,
-    seen_count,
-    resolved_at
+    agreement_number, item_key, invoice_number, field, reason, message, first_seen_at,
+    last_seen_at, seen_count, resolved_at
 ) on economic.rejected_invoice to economic_page;

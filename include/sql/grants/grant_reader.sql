@@ -15,9 +15,6 @@ revoke all on all tables in schema economic from economic_reader;
 grant usage on schema economic to economic_reader;
 
 grant select on
-economic.invoice_overview,
-economic.invoices,
-economic.payments,
-economic.receivables_aging,
+economic.invoice_overview, economic.invoices, economic.payments, economic.receivables_aging,
 economic.sync_status
 to economic_reader;

@@ -17,22 +17,13 @@ grant usage on schema economic to economic_writer;
 
 -- The views too: a DAG that is woken by the sync reads them through the same connection.
 grant select on
-economic.invoice_overview,
-economic.invoices,
-economic.payments,
-economic.receivables_aging,
-economic.schema_version,
-economic.sync_status
+economic.invoice_overview, economic.invoices, economic.payments, economic.receivables_aging,
+economic.schema_version, economic.sync_status
 to economic_writer;
 
 grant select, insert, update on
-economic.agreement,
-economic.degraded_field,
-economic.employee,
-economic.invoice,
-economic.rejected_invoice,
-economic.sync_lease,
-economic.sync_run
+economic.agreement, economic.degraded_field, economic.employee, economic.invoice,
+economic.rejected_invoice, economic.sync_lease, economic.sync_run
 to economic_writer;
 
 -- what once happened stays as it is written
