@@ -58,28 +58,6 @@ class EconomicError(Exception):
         return " ".join(part for part in (self.message, self.detail, self.hint) if part)
 
 
-class AnswerError(EconomicError):
-    """An error that an HTTP answer means.
-
-    :param status: the HTTP status.
-    :param error_code: e-conomic's ``errorCode`` (often absent).
-    :param log_id: e-conomic's ``logId``, which its support asks for.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int | None = None,
-        error_code: str | None = None,
-        log_id: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.error_code = error_code
-        self.log_id = log_id
-
-
 class RetriableError(EconomicError):
     """Retry later.
 
@@ -89,13 +67,13 @@ class RetriableError(EconomicError):
     retry_after: float | None = None
 
 
-class RateLimited(AnswerError, RetriableError):
+class RateLimited(RetriableError):
     """e-conomic answered 429: too many requests in its window."""
 
     default_hint = "The sync waits and retries by itself."
 
 
-class ServerFault(AnswerError, RetriableError):
+class ServerFault(RetriableError):
     """e-conomic answered that it failed."""
 
     default_hint = "If it lasts, see e-conomic's status page and give their support the logId."
@@ -127,7 +105,7 @@ class ConfigurationError(FatalError):
     """A connection, a setting or a parameter is missing or wrong."""
 
 
-class CredentialsRefused(AnswerError, FatalError):
+class CredentialsRefused(FatalError):
     """e-conomic rejected the tokens, or the app's role lacks rights."""
 
     default_hint = (
@@ -136,7 +114,7 @@ class CredentialsRefused(AnswerError, FatalError):
     )
 
 
-class RequestRefused(AnswerError, FatalError):
+class RequestRefused(FatalError):
     """e-conomic rejected the request, or redirected it."""
 
     default_hint = "Check the base URL in the connection."

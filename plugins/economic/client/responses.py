@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from economic.errors import (
-    AnswerError,
     CredentialsRefused,
+    EconomicError,
     RateLimited,
     RequestRefused,
     RetriableError,
@@ -63,7 +63,7 @@ def parse_error_body(body: bytes, scrub: Callable[[str], str]) -> ErrorBody:
     )
 
 
-def error_for_status(status: int, path: str, body: ErrorBody, wait: float | None) -> AnswerError:
+def error_for_status(status: int, path: str, body: ErrorBody, wait: float | None) -> EconomicError:
     """Return the error for any status but 200.
 
     :param wait: seconds of the answer's ``Retry-After``, if it had a usable one.
@@ -73,17 +73,14 @@ def error_for_status(status: int, path: str, body: ErrorBody, wait: float | None
     quote = f' "{body.message}"' if body.message else ""
     details = quote + (f" ({', '.join(ids)})" if ids else "")
     error = _error_class(status)(
-        f"e-conomic answered {status} to GET {path}{':' if details else ''}{details}.",
-        status=status,
-        error_code=body.error_code,
-        log_id=body.log_id,
+        f"e-conomic answered {status} to GET {path}{':' if details else ''}{details}."
     )
     if isinstance(error, RetriableError):
         error.retry_after = wait
     return error
 
 
-def _error_class(status: int) -> type[AnswerError]:
+def _error_class(status: int) -> type[EconomicError]:
     if status == 429:
         return RateLimited
     if status >= 500 or status in {408, 425}:
