@@ -68,32 +68,22 @@ class RetriableError(EconomicError):
 
 
 class RateLimited(RetriableError):
-    """e-conomic answered 429: too many requests in its window."""
-
     default_hint = "The sync waits and retries by itself."
 
 
 class ServerFault(RetriableError):
-    """e-conomic answered that it failed."""
-
     default_hint = "If it lasts, see e-conomic's status page and give their support the logId."
 
 
 class ConnectionLost(RetriableError):
-    """There was no complete answer: the connection was refused, cut or too slow."""
-
     default_hint = "If it lasts, check the network between Airflow and e-conomic."
 
 
 class BrokenResponse(RetriableError):
-    """The answer is not the JSON document that was asked for."""
-
     default_hint = "If it lasts, a proxy, a login page or the like may answer instead of e-conomic."
 
 
 class DatabaseUnavailable(RetriableError):
-    """PostgreSQL cannot be reached or broke the connection."""
-
     default_hint = "Check that the invoice database runs and that its connection is correct."
 
 
@@ -106,8 +96,6 @@ class ConfigurationError(FatalError):
 
 
 class CredentialsRefused(FatalError):
-    """e-conomic rejected the tokens, or the app's role lacks rights."""
-
     default_hint = (
         "Check app_secret_token and agreement_grant_token in the connection: they must be a pair, the "
         "grant must not be revoked, and the app needs the SuperUser or Sales role."
@@ -115,14 +103,10 @@ class CredentialsRefused(FatalError):
 
 
 class RequestRefused(FatalError):
-    """e-conomic rejected the request, or redirected it."""
-
     default_hint = "Check the base URL in the connection."
 
 
 class ContractChanged(FatalError):
-    """Too many items cannot be read: the answers changed, these are not single bad invoices."""
-
     default_hint = "See rejected_invoice for the reasons; a newer version of this package may be needed."
 
 
@@ -135,20 +119,14 @@ class SchemaMismatch(FatalError):
 
 
 class ScanExpired(FatalError):
-    """The invoices of this sync were read too long ago to be stored."""
-
     default_hint = "The next sync reads them again. To have it now, clear fetch-pages with downstream."
 
 
 class LeaseLost(FatalError):
-    """Another sync has taken over: this one must write nothing more."""
-
     default_hint = "Nothing to do: the newer sync updates the copy."
 
 
 class SyncEnded(FatalError):
-    """The sync that this task belongs to has ended."""
-
     default_hint = "Clear fetch-pages with downstream, or trigger a new run."
 
 
