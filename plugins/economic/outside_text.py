@@ -52,7 +52,7 @@ def quoted(value: object, longest: int = 60) -> str:
     return f"a {type(value).__name__}"
 
 
-def listed(names: list[str], most: int = 20) -> str:
+def listed(names: list[str], most: int = 20, longest: int = 60) -> str:
     """Return at most ``most`` names from outside in one line, each harmless and bounded."""
-    shown = ", ".join(bounded(name, 60) for name in names[:most])
+    shown = ", ".join(bounded(name, longest) for name in names[:most])
     return shown + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -19,6 +19,7 @@ from economic.db.sql import (
     transaction,
 )
 from economic.errors import SchemaMismatch
+from economic.outside_text import listed
 
 OLDEST_SERVER = 150000
 _MIGRATE = (
@@ -39,11 +40,6 @@ set local search_path = pg_catalog, pg_temp;
 set local client_encoding = 'UTF8';
 set local standard_conforming_strings = on;
 """
-
-
-def _some(things: list[str]) -> str:
-    more = f" and {len(things) - 5} more" if len(things) > 5 else ""
-    return ", ".join(things[:5]) + more
 
 
 def migrate(connection: Connection) -> list[str]:
@@ -99,11 +95,10 @@ def _refuse_strangers(connection: Connection) -> None:
     """Reject tables, triggers and the like through which another role could act with this one's
     rights.
     """
-    found = rows(connection, "select_strangers")
-    if found:
-        things = _some([f"{one['thing']} ({one['owner'] or 'a rule'})" for one in found])
+    things = [f"{one['thing']} ({one['owner'] or 'a rule'})" for one in rows(connection, "select_strangers")]
+    if things:
         raise SchemaMismatch(
-            f"In the schema economic there is what somebody else made: {things}.",
+            f"In the schema economic there is what somebody else made: {listed(things, 5, 200)}.",
             hint="What it runs, it runs with the rights of this role. Look at it; drop it, or let its owner be this role or the owner of the "
             "database, or migrate and sync as its owner.",
         )
@@ -112,9 +107,24 @@ def _refuse_strangers(connection: Connection) -> None:
 def missing_steps(connection: Connection) -> list[Migration]:
     """Return the steps that the database has not seen.
 
-    :raises SchemaMismatch: the schema is newer than this version.
+    :raises SchemaMismatch: the server or the database is unsuitable, or the schema is newer than
+        this version.
     """
-    return _missing_after(_installed(connection))
+    server = one(connection, "select_server_and_schema")
+    if server["encoding"] != "UTF8":
+        raise SchemaMismatch(
+            f"The database's encoding is {server['encoding']}.",
+            hint="Names need a database with encoding UTF8.",
+        )
+    if server["server_version"] < OLDEST_SERVER:
+        raise SchemaMismatch("PostgreSQL is older than 15.", hint="Upgrade the server.")
+    installed = version(connection) or 0
+    if installed > newest():
+        raise SchemaMismatch(
+            f"The schema has version {installed}, this package knows {newest()}.",
+            hint="Upgrade the package airflow-provider-economic: the database was migrated by a newer one.",
+        )
+    return [step for step in migrations() if step.version > installed]
 
 
 def version(connection: Connection) -> int | None:
@@ -127,24 +137,3 @@ def version(connection: Connection) -> int | None:
 def newest() -> int:
     """Return the step that this version works with."""
     return migrations()[-1].version
-
-
-def _installed(connection: Connection) -> int:
-    server = one(connection, "select_server_and_schema")
-    if server["encoding"] != "UTF8":
-        raise SchemaMismatch(
-            f"The database's encoding is {server['encoding']}.",
-            hint="Names need a database with encoding UTF8.",
-        )
-    if server["server_version"] < OLDEST_SERVER:
-        raise SchemaMismatch("PostgreSQL is older than 15.", hint="Upgrade the server.")
-    return version(connection) or 0
-
-
-def _missing_after(installed: int) -> list[Migration]:
-    if installed > newest():
-        raise SchemaMismatch(
-            f"The schema has version {installed}, this package knows {newest()}.",
-            hint="Upgrade the package airflow-provider-economic: the database was migrated by a newer one.",
-        )
-    return [step for step in migrations() if step.version > installed]
