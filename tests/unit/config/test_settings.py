@@ -14,14 +14,16 @@ from economic.errors import ConfigurationError
 
 def test_the_defaults_are_documented() -> None:
     assert Settings.from_environment({}) == Settings(
-        schedule="0 */6 * * *",
-        auto_sync=True,
-        conn_id="economic_default",
         postgres_conn_id="economic_postgres",
         page_size=1000,
         request_interval_ms=100,
         employee_cache_seconds=3600,
         agreements=(SyncDag("economic_invoice_sync", "economic_default", "0 */6 * * *"),),
+        rejected=(),
+        on_failure=None,
+        late_after_minutes=None,
+        on_late=None,
+        page_amounts=False,
     )
 
 
@@ -37,25 +39,23 @@ def test_every_setting_can_be_set() -> None:
         "ECONOMIC_ON_FAILURE": "my_alerts.failed",
         "ECONOMIC_LATE_AFTER_MINUTES": "30",
         "ECONOMIC_ON_LATE": "my_alerts.late",
+        "ECONOMIC_PAGE_AMOUNTS": "true",
         "ECONOMIC_AGREEMENTS": '[{"name": "b", "conn_id": "company_b", "schedule": "@daily"}]',
     }
     assert Settings.from_environment(given) == Settings(
-        "*/30 * * * *",
-        True,
-        "company_a",
-        True,
-        "warehouse",
-        50,
-        250,
-        0,
-        (
+        postgres_conn_id="warehouse",
+        page_size=50,
+        request_interval_ms=250,
+        employee_cache_seconds=0,
+        agreements=(
             SyncDag("economic_invoice_sync", "company_a", "*/30 * * * *"),
             SyncDag("economic_invoice_sync__b", "company_b", "@daily"),
         ),
-        (),
-        "my_alerts.failed",
-        30,
-        "my_alerts.late",
+        rejected=(),
+        on_failure="my_alerts.failed",
+        late_after_minutes=30,
+        on_late="my_alerts.late",
+        page_amounts=True,
     )
 
 
@@ -75,13 +75,15 @@ def test_the_default_dag_can_be_switched_off() -> None:
 
 @pytest.mark.parametrize("value", ["false", "False", " no ", "off", "0"])
 def test_the_schedule_can_be_switched_off(value: str) -> None:
-    found = Settings.from_environment({"AUTO_SYNC_ENABLED": value})
-    assert (found.auto_sync, found.schedule) == (False, None)
+    entries = '[{"name": "b", "schedule": "@daily"}]'
+    found = Settings.from_environment({"AUTO_SYNC_ENABLED": value, "ECONOMIC_AGREEMENTS": entries})
+    assert [dag.schedule for dag in found.agreements] == [None, None]
 
 
 @pytest.mark.parametrize("schedule", ["@hourly", "@daily", "0 2 * * *", "0 6,18 * * 1-5"])
 def test_usual_schedules_are_taken(schedule: str) -> None:
-    assert Settings.from_environment({"ECONOMIC_SYNC_SCHEDULE": schedule}).schedule == schedule
+    (dag,) = Settings.from_environment({"ECONOMIC_SYNC_SCHEDULE": schedule}).agreements
+    assert dag.schedule == schedule
 
 
 UNUSABLE = {
