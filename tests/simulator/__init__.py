@@ -7,7 +7,7 @@ it. In tests::
         requests.get(f"{sim.base_url}/invoices/booked", headers=sim.headers)
         sim.pay(10007)
 
-As a program: ``python -m simulator --port 0 --invoices 22500``.
+As a program: ``python -m simulator --port 0 --invoices 22500 --moves-per-minute 30``.
 """
 
 from __future__ import annotations

@@ -340,9 +340,10 @@ def test_a_credit_note_is_matched_and_unmatched(changing: Client) -> None:
     sim.match(number, note)
     left = before.keys() - {number} | {note}
     assert remainders(changing) == {n: (before | {note: before[number] - gross})[n] for n in left}
-    for refused in (lambda: sim.match(number, note), lambda: sim.unmatch(note, number)):
-        with pytest.raises(ValueError, match=r"nothing to match|are not matched"):
-            refused()
+    with pytest.raises(ValueError, match="nothing to match"):
+        sim.match(number, note)
+    with pytest.raises(ValueError, match="are not matched"):
+        sim.unmatch(note, number)
     sim.unmatch(number, note)
     assert remainders(changing) == before | {note: -gross}
 
@@ -360,7 +361,7 @@ def test_the_program_serves_several_companies() -> None:
             amounts = tuple(item["netAmount"] for item in own.items(BOOKED))
             seen[amounts] = (own.get("/self")["agreementNumber"], len(amounts))
         assert [*seen.values()] == [(1234567, 40), (1234568, 40), (1234569, 40)]
-        own.session.headers["X-AgreementGrantToken"] += "4"
+        own.session.headers["X-AgreementGrantToken"] = f"{sim.agreement_grant_token}-4"
         assert own.answer("/self").status_code == 401
         (number,) = sim.book(date="2026-02-01")
         assert Client(sim).items(BOOKED)[-1]["bookedInvoiceNumber"] == number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import socket
 import time
 import zlib
@@ -14,14 +15,17 @@ import pytest
 import requests
 
 import simulator
+from simulator.spoiling import Literal
 
-BOOKED = "/invoices/booked"
+BOOKED, UNPAID, TOTALS = "/invoices/booked", "/invoices/unpaid", "/invoices/totals"
 COST, RATE = "X-CallCost", "X-RateLimiting"
 
 
 @pytest.fixture(scope="module")
 def sim() -> Iterator[simulator.InProcess]:
     with simulator.running(invoices=60, employees=5) as own:
+        for number in own.ledger.numbers[:10]:
+            own.unpay(number)
         yield own
 
 
@@ -154,3 +158,83 @@ def test_each_company_has_its_own_budget() -> None:
         found = [requests.get(f"{sim.base_url}/self", headers=one, timeout=10) for one in asked]
         assert [one.status_code for one in found] == [200, 429, 200]
         assert found[-1].headers[RATE].endswith(" 1/10000")
+
+
+# -- what a quick sync may meet, told with the faults there are
+
+NUMBER = "bookedInvoiceNumber"
+
+
+def _numbers(sim: simulator.InProcess, above: int | None = None) -> list[int]:
+    """Ask for a page of five open invoices above a number."""
+    clause = "" if above is None else f"&filter={NUMBER}$gt:{above}"
+    found = answer(sim, f"{UNPAID}?sort={NUMBER}&pagesize=5{clause}")
+    return [item[NUMBER] for item in found.json()["collection"]]
+
+
+def _emptied(page: dict[str, Any]) -> None:
+    page["collection"] = []
+    page["pagination"] |= {"results": Literal("0"), "resultsWithoutFilter": Literal("0")}
+
+
+def _cut(page: dict[str, Any]) -> None:
+    del page["collection"][2:]
+
+
+def test_unpaid_can_be_empty_against_the_totals(sim: simulator.InProcess) -> None:
+    there = answer(sim, TOTALS).json()["booked"]["unpaid"]["invoiceCount"]
+    assert there > 5
+    for details in ({"kind": "edit", "edit": _emptied}, {"kind": "body", "body": '{"collection": []}'}):
+        sim.faults({"match": UNPAID, "at": "all", **details})
+        assert _numbers(sim) == []
+        assert answer(sim, TOTALS).json()["booked"]["unpaid"]["invoiceCount"] == there
+
+
+def test_unpaid_can_be_cut_short(sim: simulator.InProcess) -> None:
+    whole = _numbers(sim)
+    sim.fault(UNPAID, "edit", edit=_cut)
+    assert _numbers(sim) == whole[:2]
+    assert _numbers(sim) == whole
+
+
+def test_unpaid_can_be_the_same_page_for_ever(sim: simulator.InProcess) -> None:
+    first = _numbers(sim)
+    assert not set(first) & set(_numbers(sim, above=first[-1]))
+    sim.fault(UNPAID, "otherwise", at="all", parameters={"filter": None})
+    assert [_numbers(sim, above=first[-1]) for _ in range(3)] == [first] * 3
+
+
+def test_unpaid_can_have_pages_without_end(sim: simulator.InProcess) -> None:
+    fresh = itertools.count(50_001)
+
+    def endless(page: dict[str, Any]) -> None:
+        for item in page["collection"]:
+            item[NUMBER] = Literal(str(next(fresh)))
+
+    sim.fault(UNPAID, "edit", at="all", parameters={"filter": None}, edit=endless)
+    found = _numbers(sim)
+    for _ in range(10):
+        found += _numbers(sim, above=found[-1])
+    assert found == [*range(50_001, 50_056)]
+
+
+def test_totals_and_lists_can_be_refused_alone(sim: simulator.InProcess) -> None:
+    sim.faults(
+        {"match": TOTALS, "kind": "body", "at": "all", "body": '{"booked": {"invoiceCount": "many"}}'},
+        {"match": BOOKED, "kind": "status", "at": "all", "status": 400, "query_contains": "$in:"},
+    )
+    assert answer(sim, TOTALS).json() == {"booked": {"invoiceCount": "many"}}
+    chosen = f"{BOOKED}?filter={NUMBER}$in:[10001]"
+    assert [answer(sim, one).status_code for one in (BOOKED, chosen, UNPAID)] == [200, 400, 200]
+
+
+@pytest.mark.parametrize("change", ["pay", "book", "remove", "move"])
+def test_books_change_between_any_two_calls(change: str) -> None:
+    """A change after the k-th call shows from the next one on, and never in the answer to the k-th."""
+    for k in range(1, 4):
+        with simulator.running(invoices=60, seed=2) as sim:
+            number = sim.ledger.open[-1]
+            details = {"number": number} if change in ("pay", "remove") else {}
+            sim.when(k, {"action": change, **details}, match="/")
+            seen = [answer(sim, TOTALS).json() for _ in range(4)]
+            assert [one == seen[0] for one in seen] == [True] * k + [False] * (4 - k)
