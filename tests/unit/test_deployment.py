@@ -1,4 +1,4 @@
-"""What is handed to a host without containers, and what the documents say about dependencies."""
+"""What is handed to a host without containers, and the documents about it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: str(unit.name))
-def test_a_unit_runs_without_rights_and_cannot_write_but_to_its_state(unit: Path) -> None:
+def test_unit_has_no_rights_beyond_its_state(unit: Path) -> None:
     service = read(unit)["Service"]
     assert service["User"] == "airflow"
     assert service["NoNewPrivileges"] == "yes"
@@ -46,7 +46,7 @@ def test_a_unit_runs_without_rights_and_cannot_write_but_to_its_state(unit: Path
 
 
 @pytest.mark.parametrize("unit", LASTING, ids=lambda unit: str(unit.name))
-def test_a_lasting_unit_is_started_again_and_lets_tasks_end(unit: Path) -> None:
+def test_lasting_unit_restarts_and_lets_tasks_end(unit: Path) -> None:
     service = read(unit)["Service"]
     assert service["Restart"] == "always"
     assert service["KillMode"] == "mixed"  # the stop goes to Airflow, which ends its tasks itself
@@ -69,7 +69,7 @@ def test_no_example_shows_a_password_in_an_argument() -> None:
             )
 
 
-def test_the_example_environment_holds_no_value_of_a_secret() -> None:
+def test_example_environment_holds_no_secret() -> None:
     text = (ROOT / "deploy" / "systemd" / "environment.example").read_text()
     given = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
     secret = {name: value for name, value in given.items() if re.search("KEY|SECRET|CONN", name)}
@@ -77,7 +77,7 @@ def test_the_example_environment_holds_no_value_of_a_secret() -> None:
     assert all(re.search(r"<\w+>", value) for value in secret.values())
 
 
-def test_a_host_of_ones_own_has_the_same_users_as_the_containers() -> None:
+def test_own_host_and_containers_have_equal_users() -> None:
     setting = r"AIRFLOW__CORE__AUTH_MANAGER(?:=|: )(\S+)"
     (host,) = re.findall(setting, (ROOT / "deploy" / "systemd" / "environment.example").read_text())
     (containers,) = re.findall(setting, (ROOT / "docker-compose.yaml").read_text())
@@ -86,24 +86,3 @@ def test_a_host_of_ones_own_has_the_same_users_as_the_containers() -> None:
     assert "/opt/airflow/bin/airflow users create --role Admin" in document
     (lock,) = re.findall(r"/opt/airflow/bin/pip install .*-r (\S+)", document)
     assert re.search(r"^apache-airflow-providers-fab==", (ROOT / lock).read_text(), re.MULTILINE)
-
-
-def direct(name: str) -> set[str]:
-    """The packages that a .in file asks for itself."""
-    text = (ROOT / "requirements" / f"{name}.in").read_text()
-    return set(re.findall(r"^([a-z][a-z0-9-]*)", text, re.MULTILINE))
-
-
-def test_every_direct_dependency_is_accounted_for() -> None:
-    document = (ROOT / "docs" / "dependencies.md").read_text()
-    listed = set(re.findall(r"^\| `([a-z0-9-]+)(?:\[\w+\])?` \|", document, re.MULTILINE))
-    wanted = set().union(*map(direct, ("build", "container", "dev", "runtime", "tools")))
-    assert wanted == listed
-
-
-def test_the_package_asks_for_what_the_lock_was_made_from() -> None:
-    import tomllib
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = {re.match(r"[a-z0-9-]+", line)[0] for line in project["dependencies"]}  # type: ignore[index]  # all have a name
-    assert asked == direct("runtime")

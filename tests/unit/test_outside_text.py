@@ -66,7 +66,7 @@ def test_texts_of_e_conomic_are_made_harmless(text: str) -> None:
     company = {"name": text.replace("\ud800", "") * 100}
     agreement = parse_agreement(json.dumps({"agreementNumber": 1, "company": company}).encode())
     assert agreement.company_name == bounded(agreement.company_name or "", 200)
-    body = json.dumps({"message": text, "logId": text, "errorCode": text}).encode()
+    body = json.dumps({"message": text, "errors": [text], "logId": text, "errorCode": text}).encode()
     said = parse_error_body(body, str)
     for part in (said.message, said.log_id, said.error_code):
         assert part == bounded(part or "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
@@ -57,22 +56,6 @@ def test_a_proxy_breaks_and_heals_on_its_port(proxy: Proxy, how: str) -> None:
     proxy.heal()
     with closing(connect(proxy.port)) as connection:
         assert said_back(connection) == b"hello"
-
-
-def test_a_limit_cuts_after_so_many_bytes(proxy: Proxy) -> None:
-    proxy.limit(7)
-    with closing(connect(proxy.port)) as connection:
-        assert [said_back(connection, text) for text in (b"12345", b"67890")] == [b"12345", b"67"]
-        with pytest.raises(ConnectionResetError):
-            connection.recv(10)
-
-
-def test_latency_holds_each_piece_back(proxy: Proxy) -> None:
-    proxy.latency = 0.1
-    with closing(connect(proxy.port, timeout=5)) as connection:
-        began = time.monotonic()
-        assert said_back(connection) == b"hello"
-        assert 0.2 <= time.monotonic() - began < 2
 
 
 def test_a_foreign_host_keeps_what_it_is_sent() -> None:
