@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from dev.local import embedded_postgres, options
+from dev.local import embedded_postgres
 from dev.local.account import account
 from dev.local.airflow_settings import (
     AIRFLOW,
@@ -24,13 +24,13 @@ from dev.local.airflow_settings import (
     as_connection_variables,
     configuration,
     invoice_connections,
+    keys,
 )
 from dev.local.embedded_postgres import Server
 from dev.local.interruption import Interrupted, Interruption
-from dev.local.keys import keys
 from dev.local.local_airflow import prepare
 from dev.local.parts import PartFailed, Parts
-from dev.local.terminal import say
+from dev.local.terminal import add_invoices, say
 from economic.config.settings import Settings
 from economic.errors import ConfigurationError
 
@@ -66,7 +66,7 @@ SHOWN = {
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; 0 when the sync succeeded."""
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
-    options.invoices(parser)
+    add_invoices(parser)
     given = parser.parse_args(arguments)
     databases, data = [METADATA, INVOICES], HOME / "postgres"
     with Interruption() as interruption:

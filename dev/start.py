@@ -14,23 +14,25 @@ from pathlib import Path
 from typing import Any
 
 from dev import ROOT
-from dev.local import embedded_postgres, options, started
+from dev.local import embedded_postgres, started
 from dev.local.account import account
 from dev.local.airflow_settings import (
+    ADMIN,
     DAG_ID,
     HOME,
     INVOICES,
     METADATA,
+    Keys,
     configuration,
     invoice_connections,
+    keys,
     serving,
 )
 from dev.local.interruption import Interrupted, Interruption
-from dev.local.keys import ADMIN, Keys, keys
 from dev.local.local_airflow import LocalAirflow, prepare
 from dev.local.parts import PartFailed, Parts
 from dev.local.ports import free_port, is_free
-from dev.local.terminal import say
+from dev.local.terminal import add_invoices, say, tcp_port
 
 USUAL_PORT = 8080
 _WATCH_SECONDS = 1.0
@@ -39,9 +41,9 @@ _WATCH_SECONDS = 1.0
 def main(arguments: list[str] | None = None) -> int:
     """Start everything, watch over it and stop it when asked to; 0 when it had been ready and was then asked, 1 when a part fails."""
     parser = argparse.ArgumentParser(prog="./run start", description=__doc__)
-    options.invoices(parser)
+    add_invoices(parser)
     parser.add_argument(
-        "--port", type=options.port, help=f"of the web server; default: {USUAL_PORT}, or a free one"
+        "--port", type=tcp_port, help=f"of the web server; default: {USUAL_PORT}, or a free one"
     )
     given = parser.parse_args(arguments)
     ready = False

@@ -35,11 +35,11 @@ from dev.local.airflow_settings import (
     METADATA,
     configuration,
     invoice_connections,
+    keys,
     serving,
 )
 from dev.local.embedded_postgres import Server
 from dev.local.interruption import Interrupted, Interruption
-from dev.local.keys import keys
 from dev.local.local_airflow import LocalAirflow, prepare
 from dev.local.parts import PartFailed, Parts
 from dev.local.ports import LOOPBACK, free_port

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from dev import ROOT
-from dev.local.options import positive
+from dev.local.terminal import positive
 
 MB = 1024**2
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ from deploy.container import logins
 from dev import ROOT
 from dev.local.account import REAL_TOKENS
 from dev.local.embedded_postgres import Server
-from dev.local.keys import ADMIN, Keys
+from dev.local.ownership import write_private
 from dev.local.ports import LOOPBACK
 
 HOME = Path(os.environ.get("ECONOMIC_DEMO_DATA") or ROOT / ".demo").resolve()
 """Where `make demo` and `make start` keep their data, in common."""
+ADMIN = "admin"
 DAG_ID = "economic_invoice_sync"
 AIRFLOW = Path(sys.executable).with_name("airflow")
 POSTGRES_CONN_ID = "economic_postgres"
@@ -27,6 +30,38 @@ PAGE_CONN_ID = "economic_postgres_page"
 METADATA, INVOICES = "airflow", "economic"
 """The two databases: Airflow's own, and the one of the invoice copy."""
 _HERE = (LOOPBACK, "localhost")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What Airflow encrypts, signs and lets in with.
+
+    :param passwords_file: where Airflow looks the admin's password up.
+    """
+
+    fernet_key: str
+    jwt_secret: str
+    api_secret_key: str
+    admin_password: str
+    passwords_file: Path
+
+
+def keys(home: Path) -> Keys:
+    """Return the secrets of the Airflow in that folder, made at its first use."""
+    kept, passwords = home / "keys.json", home / "passwords.json"
+    if not kept.exists():
+        write_private(
+            kept,
+            {
+                "fernet_key": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+                "jwt_secret": secrets.token_urlsafe(64),
+                "api_secret_key": secrets.token_urlsafe(32),
+            },
+        )
+    if not passwords.exists():
+        write_private(passwords, {ADMIN: secrets.token_urlsafe(12)})
+    admin_password = json.loads(passwords.read_text())[ADMIN]
+    return Keys(**json.loads(kept.read_text()), admin_password=admin_password, passwords_file=passwords)
 
 
 def configuration(home: Path, server: Server, conn_id: str, keys: Keys) -> dict[str, str]:

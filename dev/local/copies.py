@@ -6,7 +6,7 @@ import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from dev.local.keys import write_private
+from dev.local.ownership import write_private
 
 _REAL, _SIMULATED, _LAST_DAY = "real account", "simulated invoices", "last simulated day"
 _USUAL_SIZE = 22_500

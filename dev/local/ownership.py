@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
 import tempfile
 from pathlib import Path
+from typing import Any
 
 MOVED = "moved-to"
 """File in a data folder that names the folder its data really is in; see :func:`home`."""
@@ -74,6 +76,16 @@ def write(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
     with os.fdopen(opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "w") as file:
         file.write(text)
+
+
+def write_private(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON that only its owner can read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(content, indent=2))
+    draft.rename(path)
 
 
 def is_root() -> bool:

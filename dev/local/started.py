@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from dev.local.keys import write_private
+from dev.local.ownership import write_private
 from dev.local.parts import Part
 
 _KEPT = ("AIRFLOW", "ECONOMIC_", "AUTO_SYNC_", "no_proxy", "NO_PROXY")

@@ -26,10 +26,10 @@ from dev.local.airflow_settings import (
     METADATA,
     configuration,
     invoice_connections,
+    keys,
     serving,
 )
 from dev.local.interruption import Interruption
-from dev.local.keys import keys
 from dev.local.local_airflow import LocalAirflow, prepare
 from dev.local.parts import Parts
 from dev.local.ports import free_port

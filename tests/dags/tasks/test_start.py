@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from dev import clean
-from dev.local.airflow_api import AirflowApi
+from dev.local.local_airflow import AirflowApi
 from dev.local.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dev import clean, demo, installation, start
-from dev.local import copies, embedded_postgres, options, ports
+from dev.local import copies, embedded_postgres, ports, terminal
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -99,7 +99,7 @@ def test_a_port_is_refused_for_its_own_reason(monkeypatch: pytest.MonkeyPatch) -
     for wrong in ("99999", "0", "-1", "http"):
         with pytest.raises(SystemExit):
             start.main(["--port", wrong])
-    assert options.port("8081") == 8081
+    assert terminal.tcp_port("8081") == 8081
 
     def refused(port: int) -> bool:
         raise PermissionError
