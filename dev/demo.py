@@ -1,4 +1,4 @@
-"""One sync of the real DAG through the real Airflow, on embedded parts, with its progress.
+"""Runs one sync of the real DAG through the real Airflow, on embedded parts, with its progress.
 
 The data stays in `.demo/`, so that a second demo shows an unchanged sync. Nothing is left running.
 """

@@ -39,7 +39,7 @@ _UV_NAMES = {
 
 
 def environment() -> dict[str, str]:
-    """The caller's environment without what would change Airflow or Python under us."""
+    """Return the caller's environment without what changes Airflow or Python."""
     kept = {
         key: value
         for key, value in os.environ.items()
@@ -54,7 +54,7 @@ def environment() -> dict[str, str]:
 
 
 def program(name: str | Path) -> str:
-    """The path of a program.
+    """Return the path of a program.
 
     :raises SystemExit: there is none.
     """
@@ -77,7 +77,7 @@ def start(
 
 @contextmanager
 def passing_on(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
-    """Pass on what asks this program to stop, and wait for the children, which stop what they have started."""
+    """Pass on signals to stop, and wait for the children, which stop what they have started."""
     asked: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -180,7 +180,7 @@ def _install_with_pip(output: IO[bytes]) -> bool:
 
 
 def uv_settings() -> dict[str, str]:
-    """The settings that pip would use, in uv's words; what is set for uv itself wins."""
+    """Return pip's settings under uv's names; what is set for uv itself wins."""
     listed = subprocess.run(
         [BIN / "python", "-m", "pip", "config", "list"], env=environment(), capture_output=True, text=True
     ).stdout.splitlines()

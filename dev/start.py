@@ -39,7 +39,7 @@ _WATCH_SECONDS = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Start everything, watch over it and stop it when asked to; 0 when it had been ready and was then asked, 1 when a part fails."""
+    """Start everything and stop it when asked to; return 0 if it had been ready, 1 if a part failed."""
     parser = argparse.ArgumentParser(prog="./run start", description=__doc__)
     add_invoices(parser)
     parser.add_argument(
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def web_port(wanted: int | None) -> int:
-    """The wanted port, or the usual one, or a free one.
+    """Return the wanted port, or the usual one, or a free one.
 
     :raises RuntimeError: the wanted one is in use, or only root may have it.
     """

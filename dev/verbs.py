@@ -215,7 +215,7 @@ VERBS: dict[str, Verb] = {
 
 
 def listing() -> str:
-    """All verbs, a line each, and what may follow them."""
+    """Return all verbs, a line each, and what may follow them."""
     lines = ["./run VERB ..., or make VERB ARGS=..."]
     for name, verb in VERBS.items():
         lines.append(f"  {name:9} {verb.text}")
@@ -225,7 +225,7 @@ def listing() -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a verb; its exit code."""
+    """Run a verb; return its exit code."""
     name, *words = arguments or ["help"]
     if name in {"help", "-h", "--help"}:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `./run | head` is no error

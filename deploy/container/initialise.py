@@ -28,14 +28,14 @@ def secret(name: str) -> str:
 
 
 def airflow(*arguments: str, answers: str = "") -> None:
-    """Run a command of Airflow's; what it must not show in its arguments is answered on its standard input."""
+    """Run a command of Airflow's, with secrets on its standard input instead of its arguments."""
     done = subprocess.run(["airflow", *arguments], input=answers, text=True, check=False)
     if done.returncode:
         sys.exit(f"`airflow {arguments[0]} {arguments[1]}` failed; the lines above say why.")
 
 
 def connections() -> dict[str, dict[str, object]]:
-    """The connections as .env has them: to the copy for the sync and for the page, to e-conomic when both tokens are there."""
+    """Return the connections of .env: to the copy, and to e-conomic when both tokens are there."""
     conn_id = os.environ.get("ECONOMIC_POSTGRES_CONN_ID") or "economic_postgres"
     logins = {
         conn_id: (SYNC, "invoice_db_sync_password"),
@@ -64,7 +64,7 @@ def connections() -> dict[str, dict[str, object]]:
 
 
 def prepare_copy() -> None:
-    """Make the logins and the tables of the copy; nobody but this program sees its superuser's and its owner's password."""
+    """Make the copy's logins and tables; only this program has its superuser's and owner's passwords."""
     superuser = conninfo.make_conninfo(
         host=DATABASE, user="economic", password=secret("invoice_db_password"), dbname="economic"
     )
@@ -76,7 +76,7 @@ def prepare_copy() -> None:
 
 
 def main() -> int:
-    """Do it all, in the order in which it depends on each other."""
+    """Make everything ready, each step before those that need it."""
     wanted = connections()
     prepare_copy()
     airflow("db", "migrate")

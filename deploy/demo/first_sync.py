@@ -29,7 +29,7 @@ class Airflow:
         self._token = answer["access_token"]
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        """One request; HTTPError for any refusal."""
+        """Send one request; raise HTTPError for any refusal."""
         headers = {"Content-Type": "application/json"}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -39,7 +39,7 @@ class Airflow:
             return json.load(answer)
 
     def find(self, path: str) -> Any:
-        """What is there, or None."""
+        """Return what is there, or None."""
         try:
             return self.ask("GET", path)
         except urllib.error.HTTPError as error:
@@ -66,7 +66,7 @@ def connect(airflow: Airflow) -> None:
 
 
 def wait_for(what: str, look: Any) -> Any:
-    """What `look` returns as soon as it returns something."""
+    """Return what `look` returns as soon as it returns something."""
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         if found := look():
@@ -76,7 +76,7 @@ def wait_for(what: str, look: Any) -> Any:
 
 
 def main() -> int:
-    """Run the DAG once; 0 when the run succeeded."""
+    """Run the DAG once; return 0 when the run succeeded."""
     airflow = Airflow()
     connect(airflow)
     wait_for("the DAG to be read", lambda: airflow.find(DAG))

@@ -1,4 +1,4 @@
-"""The e-conomic account that is read: the one whose tokens are in the environment, or a simulated one."""
+"""The e-conomic account that is read: that of the tokens in the environment, or a simulated one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Account:
 
     @property
     def connection(self) -> dict[str, Any]:
-        """The connection's fields. The port is always given: the connection form's Test button fails without one."""
+        """The connection's fields, with a port: the form's Test button fails without one."""
         parts = urlsplit(self.base_url)
         tokens = {
             "app_secret_token": self.app_secret_token,

@@ -1,4 +1,4 @@
-"""How the Airflow of this machine is configured: by environment variables alone, everything it keeps in one folder."""
+"""The configuration of this machine's Airflow: environment variables only, its files in one folder."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HERE = (LOOPBACK, "localhost")
 
 @dataclass(frozen=True)
 class Keys:
-    """What Airflow encrypts, signs and lets in with.
+    """Airflow's keys and the admin's password.
 
     :param passwords_file: where Airflow looks the admin's password up.
     """
@@ -65,7 +65,7 @@ def keys(home: Path) -> Keys:
 
 
 def configuration(home: Path, server: Server, conn_id: str, keys: Keys) -> dict[str, str]:
-    """What every Airflow process is told, on top of the caller's environment without its Airflow variables and tokens.
+    """Return every Airflow process's environment; the caller's Airflow variables and tokens are left out.
 
     :param conn_id: of the e-conomic account that is synced.
     """
@@ -92,7 +92,7 @@ def configuration(home: Path, server: Server, conn_id: str, keys: Keys) -> dict[
 
 
 def serving(port: int, keys: Keys) -> dict[str, str]:
-    """What the processes of an Airflow with a web server and a scheduler are told besides.
+    """Return further variables for an Airflow with a web server and a scheduler.
 
     :param port: of the web server, on loopback.
     """
@@ -117,7 +117,7 @@ def serving(port: int, keys: Keys) -> dict[str, str]:
 
 
 def invoice_connections(server: Server) -> dict[str, dict[str, Any]]:
-    """Airflow's connections to the database of the invoice copy, by id: the sync's and the page's. Neither owns anything.
+    """Return Airflow's connections to the invoice database by id, for the sync and for the page.
 
     Their logins get new passwords each time, so that none is kept anywhere but in Airflow.
     """
@@ -137,5 +137,5 @@ def invoice_connections(server: Server) -> dict[str, dict[str, Any]]:
 
 
 def as_connection_variables(connections: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Connections as environment variables, for an Airflow whose database does not know them."""
+    """Return connections as environment variables, for an Airflow whose database lacks them."""
     return {f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(fields) for conn_id, fields in connections.items()}

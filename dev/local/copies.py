@@ -1,4 +1,6 @@
-"""The note of what the data folder of demo and start holds a copy of: a real account, a simulated one of some size, or both."""
+"""The note of what the data folder of demo and start holds: the copy of a real account, of a
+simulated one, or both.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ def note_real(home: Path) -> None:
 
 
 def note_simulated(home: Path, wanted: int | None) -> int:
-    """Note that a simulated account is copied, and return how many invoices it has: the wanted, the earlier or the usual number.
+    """Note that a simulated account is copied, and return how many invoices it has.
 
     :raises RuntimeError: the copy there is of another size: most of its invoices would turn up as missing, or as new.
     """
@@ -34,19 +36,19 @@ def note_simulated(home: Path, wanted: int | None) -> int:
 
 
 def last_simulated_day(home: Path) -> date:
-    """Return the day of the simulated account's last invoice: that of its first start, so that later ones find the same books."""
+    """Return the day of the simulated account's last invoice: the day of its first start."""
     day = _noted(home).get(_LAST_DAY) or datetime.now(UTC).date().toordinal()
     write_private(_note(home), _noted(home) | {_LAST_DAY: day})
     return date.fromordinal(day)
 
 
 def holds_real(home: Path) -> bool:
-    """Whether the real account was copied there."""
+    """Return whether the real account was copied there."""
     return _REAL in _noted(home)
 
 
 def describe(home: Path) -> str:
-    """What is there, in words."""
+    """Return what is there as text."""
     noted = _noted(home)
     kinds = []
     if _REAL in noted:

@@ -26,7 +26,7 @@ from dev.local.ports import free_port
 USER = "economic"
 _NOTE = "postmaster.pid"
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "TMPDIR", "TZ")
-"""All that its programs need to know: not the tokens of an account, for one."""
+"""The variables that its programs get: not the tokens of an account."""
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
 
 
@@ -55,11 +55,11 @@ class Server:
         return pid
 
     def dsn(self, database: str) -> str:
-        """Libpq connection string for one of its databases."""
+        """Return the connection string of one of its databases."""
         return f"host=127.0.0.1 port={self.port} user={USER} password={self.password} dbname={database}"
 
     def uri(self, database: str) -> str:
-        """The same as a URI."""
+        """Return the same as a URI."""
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def control(self, *words: str) -> None:
@@ -125,12 +125,12 @@ def server(
 
 
 def running(data: Path) -> Server | None:
-    """The server that somebody else has running on that data; None when there is none."""
+    """Return the server that already runs on that data; None when there is none."""
     return _Cluster(data).running() if data.exists() else None
 
 
 def holder(data: Path) -> str | None:
-    """Which command has a server running on that data, in words; None when there is none."""
+    """Return the command that has a server running on that data; None when there is none."""
     if not data.exists():
         return None
     cluster = _Cluster(data)
@@ -160,7 +160,7 @@ class _Cluster:
         return package / "pginstall" / "bin"
 
     def _copied(self, package: Path) -> Path:
-        """The binaries, copied to where the server's user can read them; their libraries lie beside the package."""
+        """Copy the binaries, and the libraries beside them, to where the server's user can read them."""
         target = self.work / "binaries"
         if not (target / "complete").exists():
             shutil.rmtree(target, ignore_errors=True)
@@ -192,7 +192,7 @@ class _Cluster:
             self._run("pg_ctl", "-D", self.data, "-m", "fast", "-w", "stop")
 
     def pid(self) -> int | None:
-        """The server's process, None when it does not run."""
+        """Return the server's process; None when it does not run."""
         return _pid(self.bin, self.data, self.identity)
 
     def holder(self) -> str:
@@ -203,7 +203,7 @@ class _Cluster:
         return self._server(self._port()) if self.pid() else None
 
     def _port(self) -> int:
-        """Its port, from the note that a running server keeps in its folder."""
+        """Return its port, from the note that a running server keeps in its folder."""
         with os.fdopen(ownership.opened(self.data / _NOTE, os.O_RDONLY | os.O_NONBLOCK)) as note:
             # The folder is the server user's: it could put another file in the place of the note.
             if os.fstat(note.fileno()).st_uid != self.data.stat().st_uid:
@@ -263,7 +263,7 @@ class _Cluster:
 
 
 def _pid(binaries: Path, data: Path, identity: Mapping[str, Any]) -> int | None:
-    """The process of the server on that data, as pg_ctl finds it: as the server's user, it counts only its processes."""
+    """Return the process of the server on that data; pg_ctl, as the server's user, sees only its own."""
     if not data.exists():
         return None
     status = subprocess.run(
@@ -274,6 +274,6 @@ def _pid(binaries: Path, data: Path, identity: Mapping[str, Any]) -> int | None:
 
 
 def _apart(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """How the server's programs are run: as its user, and out of reach of the terminal's Ctrl-C, which is ours to act on."""
+    """Return subprocess's options for the server's programs: its user, and no Ctrl-C of the terminal."""
     known = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     return {"cwd": "/", "env": known | {"LC_ALL": "C"}, "start_new_session": True, **identity}

@@ -1,4 +1,4 @@
-"""Being asked to stop: noted when it happens, acted on where nothing is half done."""
+"""Requests to stop: noted when they arrive, acted on where nothing is half done."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Interrupted(Exception):
 
     @property
     def exit_code(self) -> int:
-        """What a shell would report of a program that this signal ended."""
+        """The exit code that a shell reports after this signal."""
         return 128 + self.signal_number
 
 
 class Interruption:
-    """Within it, Ctrl-C, a request to terminate and a closed terminal interrupt nothing: :meth:`check` tells of them.
+    """Defers Ctrl-C, requests to terminate and closed terminals to the next :meth:`check`.
 
     An exception out of a signal handler could strike between the start of a program and the line that remembers to stop it.
     """
@@ -51,7 +51,7 @@ class Interruption:
             signal.signal(request, handler)
 
     def check(self) -> None:
-        """:raises Interrupted: somebody asked for the end."""
+        """Raise Interrupted when somebody has asked for the end."""
         if self._received is not None:
             raise Interrupted(self._received)
 

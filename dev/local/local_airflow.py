@@ -58,7 +58,7 @@ class AirflowApi:
         self._session.trust_env = False  # this machine is never behind a proxy of its own
 
     def answers(self) -> bool:
-        """Whether the web server is up."""
+        """Return whether the web server is up."""
         try:
             self._send("GET", "/api/v2/monitor/health")
         except (ApiRefused, ApiUnreachable):
@@ -66,7 +66,7 @@ class AirflowApi:
         return True
 
     def unhealthy(self, since: datetime) -> list[str]:
-        """The parts that have not reported themselves well since then."""
+        """Return the parts that have not reported themselves healthy since then."""
         health = self.get("monitor/health")
         waiting = []
         for part in ("scheduler", "dag_processor"):
@@ -87,7 +87,7 @@ class AirflowApi:
             raise ApiRefused(f"Airflow did not take the connections: {done['errors']}")
 
     def get(self, path: str, **parameters: Any) -> Any:
-        """GET a resource below /api/v2.
+        """Return a resource below /api/v2.
 
         :raises ApiRefused: it is not there, or may not be read.
         :raises ApiUnreachable: the web server does not answer.
@@ -101,7 +101,7 @@ class AirflowApi:
         return self._ask("PATCH", path, json=body).json()
 
     def lines(self, path: str, **parameters: Any) -> list[str]:
-        """GET a resource that is a line of JSON after the other, to its end."""
+        """Return the lines of a resource that is one line of JSON after the other."""
         return self._ask("GET", path, params=parameters).text.splitlines()
 
     def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
@@ -157,7 +157,7 @@ class LocalAirflow:
         self._wait_for_health(began)
 
     def change(self, settings: Mapping[str, str]) -> None:
-        """Restart what reads the DAG's settings from its environment, with these changed, unless they are so already."""
+        """Restart what reads the DAG's settings, with these changed, unless they are so already."""
         if settings.items() <= self.environment.items():
             return
         self._parts.stop(SCHEDULER, DAG_PROCESSOR)
@@ -179,7 +179,7 @@ class LocalAirflow:
         )
 
     def part(self, name: str) -> Part:
-        """One of its programs, as it runs now."""
+        """Return one of its programs, as it runs now."""
         return next(part for part in self._parts.running if part.name == name)
 
     @property

@@ -1,4 +1,4 @@
-"""Files and folders that root can trust although PostgreSQL, which root starts as `nobody`, works beside them."""
+"""Files and folders that root can trust although PostgreSQL works beside them as `nobody`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HOMES, _HOME_PREFIX = Path("/var/tmp"), "economic-postgres-"  # noqa: S108  # n
 
 
 def home(work: Path) -> Path:
-    """Where root keeps data that the server's user can reach: the folder asked for, or one elsewhere when a parent is closed.
+    """Return where root keeps the server's data: the folder asked for, or one that it can reach.
 
     The parents are not opened up: that would be a change to folders that are not ours.
 
@@ -33,7 +33,7 @@ def home(work: Path) -> Path:
 
 
 def moved(work: Path) -> Path | None:
-    """The folder that a data folder's data was moved to; None when it was not.
+    """Return the folder that a data folder's data was moved to; None when it was not.
 
     :raises RuntimeError: the note or the folder it names was not made here.
     """
@@ -61,7 +61,7 @@ def remove(data: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether this user owns it and nobody else may change it; a symbolic link never is."""
+    """Return whether this user owns it and nobody else may change it; never for a symbolic link."""
     found = path.lstat()
     return not stat.S_ISLNK(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 

@@ -20,7 +20,7 @@ _SHOWN_LINES = 25
 
 
 class PartFailed(RuntimeError):
-    """A program that should run has ended, or one that should end well has not; the message shows the end of its log."""
+    """A program has ended that should run, or has failed; the message shows the end of its log."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Part:
         return not _lives(self.process)
 
     def exit_code(self) -> int:
-        """How it ended; waits until it has."""
+        """Wait until it has ended; return its exit code."""
         return self.child.wait() if self.child is not None else 0
 
     def said(self) -> str:
-        """The last lines of its log."""
+        """Return the last lines of its log."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join(lines[-_SHOWN_LINES:])
 
@@ -66,7 +66,7 @@ class Part:
         self.child.wait()
 
     def members(self) -> list[psutil.Process]:
-        """The program and what it started, also what has lost its parent since: all that lives in its session."""
+        """Return the living processes of its session: the program and what it started."""
         found = []
         for pid in psutil.pids():
             try:
@@ -82,7 +82,7 @@ class Part:
             time.sleep(_POLL_SECONDS)
 
     def _kill(self, chosen: Callable[[psutil.Process], bool]) -> bool:
-        """Kill the chosen members; whether there were any."""
+        """Kill the chosen members; return whether there were any."""
         found = [member for member in self.members() if chosen(member)]
         for member in found:
             with suppress(psutil.NoSuchProcess):
@@ -116,7 +116,7 @@ class Parts:
     def start(
         self, name: str, command: Sequence[str | Path], environment: Mapping[str, str], patience: float = 10.0
     ) -> Part:
-        """Start a program; it hears neither this terminal's Ctrl-C nor its end."""
+        """Start a program, out of reach of this terminal's Ctrl-C and its end."""
         log = self.logs / f"{name}.log"
         with log.open("wb") as output:
             child = subprocess.Popen(
@@ -149,7 +149,7 @@ class Parts:
             raise PartFailed(f"{name} failed. The end of {part.log}:\n{part.said()}")
 
     def check(self) -> None:
-        """:raises PartFailed: a program has ended."""
+        """Raise PartFailed when a program has ended."""
         for part in self._running:
             if part.ended:
                 raise PartFailed(f"{part.name} has ended. The end of its log, {part.log}:\n{part.said()}")

@@ -8,14 +8,14 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port() -> int:
-    """One that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.socket() as found:
         found.bind((LOOPBACK, 0))
         return int(found.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there.
+    """Return whether a server could listen there.
 
     :raises PermissionError: only root may listen there.
     """

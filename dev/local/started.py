@@ -30,7 +30,7 @@ def noted(home: Path, environment: Mapping[str, str], parts: tuple[Part, ...]) -
 
 
 def environment(home: Path) -> dict[str, str]:
-    """What the started Airflow's processes are told.
+    """Return the environment of the started Airflow's processes.
 
     :raises RuntimeError: none is started.
     """
@@ -42,7 +42,7 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def refuse_a_second(home: Path) -> None:
-    """:raises RuntimeError: one is started, or was killed and could not stop what it had started."""
+    """Raise RuntimeError when an Airflow is started, or one was killed and its parts still run."""
     living = _living(home)
     if not living:
         return

@@ -15,7 +15,7 @@ from dev import ROOT
 
 
 def fresh_secrets() -> dict[str, str]:
-    """A new value for every secret that docker-compose.yaml asks for; all of letters, digits, `-`, `_` and `=`."""
+    """Return a new value for every secret of docker-compose.yaml: letters, digits, `-`, `_`, `=`."""
     return {
         "METADATA_DB_PASSWORD": secrets.token_urlsafe(32),
         "INVOICE_DB_PASSWORD": secrets.token_urlsafe(32),
@@ -30,7 +30,7 @@ def fresh_secrets() -> dict[str, str]:
 
 
 def text(example: str) -> str:
-    """The file: secrets first, then the settings of the example, each to be uncommented."""
+    """Return the file: secrets first, then the settings of the example, each to be uncommented."""
     lines = [
         "# For docker-compose.yaml only: no other command of this project reads this file.",
         "# Its secrets open both databases and Airflow: keep this file to yourself, and keep a copy",
