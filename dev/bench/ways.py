@@ -31,46 +31,17 @@ _CACHE_SECONDS = 3600
 _PAUSE_ROW_BY_ROW = 0.1
 _COLUMNS = tuple(field for field in Invoice._fields if field != "digest")
 _NAMES = ", ".join(_COLUMNS)
-_PATHS = tuple(
-    tuple(name.split("."))
-    for name in [
-        "bookedInvoiceNumber",
-        "orderNumber",
-        "date",
-        "dueDate",
-        "currency",
-        "exchangeRate",
-        "netAmount",
-        "vatAmount",
-        "grossAmount",
-        "remainder",
-        "netAmountInBaseCurrency",
-        "grossAmountInBaseCurrency",
-        "remainderInBaseCurrency",
-        "roundingAmount",
-        "customer.customerNumber",
-        "recipient.name",
-        "recipient.address",
-        "recipient.zip",
-        "recipient.city",
-        "recipient.country",
-        "recipient.ean",
-        "recipient.cvr",
-        "recipient.vatZone.vatZoneNumber",
-        "notes.heading",
-        "references.other",
-        "references.salesPerson.employeeNumber",
-        "references.vendorReference.employeeNumber",
-        "paymentTerms.paymentTermsNumber",
-        "paymentTerms.name",
-        "paymentTerms.paymentTermsType",
-        "paymentTerms.daysOfCredit",
-        "project.projectNumber",
-        "layout.layoutNumber",
-        "pdf.download",
-    ]
-)
+_FIELDS = """
+    bookedInvoiceNumber orderNumber date dueDate currency exchangeRate netAmount vatAmount grossAmount remainder
+    netAmountInBaseCurrency grossAmountInBaseCurrency remainderInBaseCurrency roundingAmount
+    customer.customerNumber recipient.name recipient.address recipient.zip recipient.city recipient.country
+    recipient.ean recipient.cvr recipient.vatZone.vatZoneNumber notes.heading references.other
+    references.salesPerson.employeeNumber references.vendorReference.employeeNumber
+    paymentTerms.paymentTermsNumber paymentTerms.name paymentTerms.paymentTermsType paymentTerms.daysOfCredit
+    project.projectNumber layout.layoutNumber pdf.download
+"""
 """Where an item has the columns' values, in the columns' order."""
+_PATHS = [name.split(".") for name in _FIELDS.split()]
 
 
 class _Page(msgspec.Struct):

@@ -68,16 +68,7 @@ class Server:
         :raises RuntimeError: pg_ctl could not.
         """
         # From its own folder: pg_ctl hands the folder's name to a shell, and a name may hold anything.
-        command: list[str | Path] = [
-            self.bin / "pg_ctl",
-            "-D",
-            self.data.name,
-            "-s",
-            "-w",
-            "-t",
-            "60",
-            *words,
-        ]
+        command = [str(self.bin / "pg_ctl"), "-D", self.data.name, "-s", "-w", "-t", "60", *words]
         apart = _apart(self.identity) | {"cwd": self.data.parent}
         # The caller opens the log: the server's user has no business in the folder it lies in.
         # No pipe: the server keeps what it inherits, and a reader would wait for its end.

