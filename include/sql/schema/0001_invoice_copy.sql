@@ -494,59 +494,43 @@ where invoice.missing_since is null;
 
 comment on table economic.schema_version is 'The applied steps of this schema.';
 comment on table economic.agreement is 'One row for each e-conomic agreement (company) whose invoices are copied.';
-comment on table economic.invoice is
-'Every booked invoice and credit note, as e-conomic returned it last. Rows are never deleted.';
-comment on table economic.invoice_history is
-'Changes of invoices, with the time they were seen. Changes of remainder are payments.';
+comment on table economic.invoice is 'Every booked invoice and credit note as last returned. Never deleted.';
+comment on table economic.invoice_history is 'Changes of invoices, when seen. Those of remainder are payments.';
 comment on table economic.employee is 'Names of employees by number; read from e-conomic once an hour at most.';
 comment on table economic.sync_run is 'One row for each sync: its progress while it runs, its result afterwards.';
 comment on table economic.sync_lease is 'The right to write an agreement''s invoices: who holds it, and until when.';
-comment on table economic.staged_invoice is
-'Validated invoices on their way into invoice. Unlogged: empty after a crash of PostgreSQL.';
+comment on table economic.staged_invoice is 'Invoices on their way into invoice. Empty after a crash of PostgreSQL.';
 comment on table economic.rejected_invoice is
 'Items that could not be stored, with the reason and their text, until e-conomic returns them corrected.';
-comment on table economic.degraded_field is
-'Fields stored as null because their value was unusable, until e-conomic returns them corrected.';
+comment on table economic.degraded_field is 'Unusable values, stored as null until e-conomic returns them corrected.';
 comment on view economic.sync_status is
 'One row for each agreement: its last sync, its last success, whether one runs or is stalled, and how many invoices '
 'are held.';
-comment on view economic.invoice_overview is
-'Invoices with their derived status: settled, open, overdue or credit, as of today in Copenhagen.';
+comment on view economic.invoice_overview is 'Invoices with their status as of today in Copenhagen.';
 comment on view economic.payments is
 'Changes of remainder between two syncs. A positive amount was paid or matched with a credit note, a negative one '
 'was taken back. Payments from before an invoice was first stored are not included.';
-comment on view economic.receivables_aging is
-'What customers owe, by customer, currency and days overdue. Currencies are never added together.';
-comment on view economic.invoices is
-'Invoices that are not missing, under the column names of the Laravel program that this replaces.';
+comment on view economic.receivables_aging is 'What customers owe, by customer, currency and days overdue.';
+comment on view economic.invoices is 'Invoices that are not missing, under the column names of the replaced program.';
 comment on function economic.forget_digest() is 'Clears the digest of an invoice whose values changed without it.';
 
 comment on column economic.invoice.agreement_number is 'The company: e-conomic''s agreement number.';
-comment on column economic.invoice.invoice_number is
-'e-conomic: bookedInvoiceNumber. Unique within an agreement; gaps are normal.';
+comment on column economic.invoice.invoice_number is 'e-conomic: bookedInvoiceNumber; gaps are normal.';
 comment on column economic.invoice.order_number is 'e-conomic: orderNumber; the order or draft it was booked from.';
 comment on column economic.invoice.invoice_date is 'e-conomic: date; chosen by the user, may be backdated.';
 comment on column economic.invoice.due_date is 'e-conomic: dueDate; null when the invoice has none.';
 comment on column economic.invoice.currency is 'e-conomic: currency; ISO 4217 code of the amounts without _base.';
-comment on column economic.invoice.exchange_rate is
-'e-conomic: exchangeRate; price of 100 units of currency in the base currency.';
-comment on column economic.invoice.net_amount is
-'e-conomic: netAmount; before VAT, in currency; negative on a credit note.';
-comment on column economic.invoice.vat_amount is 'e-conomic: vatAmount; in currency.';
-comment on column economic.invoice.gross_amount is
-'e-conomic: grossAmount; with VAT, in currency; negative on a credit note.';
-comment on column economic.invoice.remainder is
-'e-conomic: remainder; what is still owed, in currency; the field that moves with payments, also back up.';
-comment on column economic.invoice.net_amount_base is
-'Net amount in the base currency of the agreement (e-conomic: netAmountInBaseCurrency).';
-comment on column economic.invoice.gross_amount_base is
-'Gross amount in the base currency of the agreement (e-conomic: grossAmountInBaseCurrency).';
-comment on column economic.invoice.remainder_base is
-'Remainder in the base currency of the agreement (e-conomic: remainderInBaseCurrency).';
+comment on column economic.invoice.exchange_rate is 'e-conomic: exchangeRate; price of 100 units in the base currency.';
+comment on column economic.invoice.net_amount is 'e-conomic: netAmount; before VAT; negative on a credit note.';
+comment on column economic.invoice.vat_amount is 'e-conomic: vatAmount.';
+comment on column economic.invoice.gross_amount is 'e-conomic: grossAmount; with VAT; negative on a credit note.';
+comment on column economic.invoice.remainder is 'e-conomic: remainder; still owed; payments move it, also back up.';
+comment on column economic.invoice.net_amount_base is 'e-conomic: netAmountInBaseCurrency.';
+comment on column economic.invoice.gross_amount_base is 'e-conomic: grossAmountInBaseCurrency.';
+comment on column economic.invoice.remainder_base is 'e-conomic: remainderInBaseCurrency.';
 comment on column economic.invoice.rounding_amount is 'e-conomic: roundingAmount; in the base currency.';
 comment on column economic.invoice.customer_number is 'e-conomic: customer.customerNumber.';
-comment on column economic.invoice.customer_name is
-'e-conomic: recipient.name; as printed when booked, not the customer''s present name.';
+comment on column economic.invoice.customer_name is 'e-conomic: recipient.name; as printed when booked.';
 comment on column economic.invoice.recipient_address is 'e-conomic: recipient.address; may hold line breaks.';
 comment on column economic.invoice.recipient_zip is 'e-conomic: recipient.zip; text, for leading zeros.';
 comment on column economic.invoice.recipient_city is 'e-conomic: recipient.city.';
@@ -557,35 +541,28 @@ comment on column economic.invoice.vat_zone_number is 'e-conomic: recipient.vatZ
 comment on column economic.invoice.subject is 'e-conomic: notes.heading.';
 comment on column economic.invoice.external_reference is 'e-conomic: references.other.';
 comment on column economic.invoice.employee_number is 'e-conomic: references.salesPerson.employeeNumber.';
-comment on column economic.invoice.employee_name is
-'Name of employee_number from e-conomic''s employees; never cleared once known.';
+comment on column economic.invoice.employee_name is 'Name of employee_number; never cleared once known.';
 comment on column economic.invoice.vendor_employee_number is 'e-conomic: references.vendorReference.employeeNumber.';
 comment on column economic.invoice.payment_terms_number is 'e-conomic: paymentTerms.paymentTermsNumber.';
 comment on column economic.invoice.payment_terms_name is 'e-conomic: paymentTerms.name.';
-comment on column economic.invoice.payment_terms_type is
-'e-conomic: paymentTerms.paymentTermsType (net, invoiceMonth, paidInCash, dueDate, ...).';
+comment on column economic.invoice.payment_terms_type is 'e-conomic: paymentTerms.paymentTermsType, such as net.';
 comment on column economic.invoice.days_of_credit is 'e-conomic: paymentTerms.daysOfCredit; days.';
 comment on column economic.invoice.project_number is 'e-conomic: project.projectNumber.';
 comment on column economic.invoice.layout_number is 'e-conomic: layout.layoutNumber.';
 comment on column economic.invoice.pdf_url is 'e-conomic: pdf.download; opens with the API tokens only.';
 comment on column economic.invoice.raw_data is 'The whole item as e-conomic returned it.';
 comment on column economic.invoice.first_seen_at is 'When a sync first stored the invoice.';
-comment on column economic.invoice.last_changed_at is
-'When a value last changed; employee_name and raw_data do not count.';
-comment on column economic.invoice.missing_since is
-'When a scan that is proven complete first no longer found the invoice; null while it is found.';
-comment on column economic.invoice.digest is
-'Fingerprint of the raw item, used to recognise an unchanged invoice; null after a change by anyone but a sync.';
+comment on column economic.invoice.last_changed_at is 'When a value except employee_name and raw_data changed.';
+comment on column economic.invoice.missing_since is 'When a complete scan first missed it; null while found.';
+comment on column economic.invoice.digest is 'Fingerprint of the raw item; null after a change by anyone but a sync.';
 
 comment on column economic.schema_version.version is 'Number of the step.';
 comment on column economic.schema_version.name is 'Name of the step.';
 comment on column economic.schema_version.applied_at is 'When it was applied.';
 
-comment on column economic.agreement.conn_id is
-'The Airflow connection that reaches it; bound to the first agreement it reached.';
+comment on column economic.agreement.conn_id is 'The Airflow connection that reaches it; bound by the first sync.';
 comment on column economic.agreement.company_name is 'e-conomic: company.name of /self.';
-comment on column economic.agreement.base_currency is
-'e-conomic: settings.baseCurrency; ISO 4217 code of all amounts ending in _base.';
+comment on column economic.agreement.base_currency is 'e-conomic: settings.baseCurrency; of amounts named _base.';
 comment on column economic.agreement.first_seen_at is 'When the first sync reached it.';
 
 comment on column economic.employee.employee_number is 'e-conomic: employeeNumber.';
@@ -594,18 +571,15 @@ comment on column economic.employee.unknown is 'Whether e-conomic does not list 
 comment on column economic.employee.fetched_at is 'When the name was last read.';
 
 comment on column economic.invoice_history.change_id is 'Order of the changes.';
-comment on column economic.invoice_history.changed_at is
-'When a sync saw the change; it happened after the previous sync.';
+comment on column economic.invoice_history.changed_at is 'When a sync saw it; it happened since the previous sync.';
 comment on column economic.invoice_history.old_values is 'The changed columns with their old values.';
 comment on column economic.invoice_history.new_values is 'The changed columns with their new values.';
 
 comment on column economic.sync_run.sync_id is 'Number of the sync; a resumed sync keeps it.';
 comment on column economic.sync_run.dag_id is 'The DAG that started it.';
 comment on column economic.sync_run.run_id is 'The DAG run that started it.';
-comment on column economic.sync_run.run_key is
-'Random text that Airflow keeps for the DAG run; two Airflows share run ids, but not this.';
-comment on column economic.sync_run.clear_number is
-'How often the DAG run had been cleared when the sync was last started or resumed.';
+comment on column economic.sync_run.run_key is 'Random text of the DAG run; run ids are equal in every Airflow.';
+comment on column economic.sync_run.clear_number is 'Times the DAG run had been cleared at the last start or resume.';
 comment on column economic.sync_run.run_type is 'Airflow''s kind of run: scheduled, manual, backfill, asset_triggered.';
 comment on column economic.sync_run.conn_id is 'The connection it used.';
 comment on column economic.sync_run.agreement_number is 'The company; null until e-conomic has returned it.';
@@ -613,13 +587,11 @@ comment on column economic.sync_run.scope is 'full, or range when limited by inv
 comment on column economic.sync_run.date_from is 'First invoice date of a range.';
 comment on column economic.sync_run.date_to is 'Last invoice date of a range.';
 comment on column economic.sync_run.force is 'Whether it was forced.';
-comment on column economic.sync_run.accept_missing is
-'Whether this sync may mark invoices missing however many are gone.';
+comment on column economic.sync_run.accept_missing is 'Whether any number of invoices may be marked missing.';
 comment on column economic.sync_run.phase is 'begin, waiting, fetch, upsert, names, ended.';
 comment on column economic.sync_run.status is
 'running, completed, completed_with_errors, failed, skipped, superseded, abandoned.';
-comment on column economic.sync_run.percentage is
-'Progress, 0 to 100; each invoice counts once when fetched and once when stored.';
+comment on column economic.sync_run.percentage is 'Progress, 0 to 100; fetching and storing count alike.';
 comment on column economic.sync_run.current is 'Invoices done in this phase.';
 comment on column economic.sync_run.total is 'Invoices of this phase, as e-conomic counts them.';
 comment on column economic.sync_run.message is 'The current step, or the result, as a sentence.';
@@ -639,24 +611,19 @@ comment on column economic.sync_run.totals is 'e-conomic''s totals: count and ne
 comment on column economic.sync_run.complete is 'Whether the scan is proven to have seen every invoice.';
 comment on column economic.sync_run.reconciled is 'Whether the copy agrees with the totals; null when not compared.';
 comment on column economic.sync_run.verdict is 'Result of the comparison, as a sentence.';
-comment on column economic.sync_run.warning is
-'What a person should look at although the invoices are stored; null for nothing.';
-comment on column economic.sync_run.held is
-'What the copy held after this sync: counts, sums in base currency, invoices by month.';
-comment on column economic.sync_run.announced_at is
-'When Airflow recorded the event for its changes; null without an event.';
+comment on column economic.sync_run.warning is 'What a person should look at although invoices are stored, or null.';
+comment on column economic.sync_run.held is 'The copy after this sync: counts, sums in base currency, months.';
+comment on column economic.sync_run.announced_at is 'When Airflow recorded the event for its changes, or null.';
 comment on column economic.sync_run.statistics is 'The counts so far; after the end, the final statistics.';
 
-comment on column economic.sync_lease.token is
-'Fencing token: grows when the lease is taken or released, and with each attempt.';
+comment on column economic.sync_lease.token is 'Fencing token: grows with each taking, attempt and release.';
 comment on column economic.sync_lease.holder is 'The sync that may write; null when free.';
 comment on column economic.sync_lease.attempt is 'The task attempt that may write, for the log.';
 comment on column economic.sync_lease.acquired_at is 'When the holder took it.';
 comment on column economic.sync_lease.heartbeat_at is 'Time of the holder''s last heartbeat.';
 comment on column economic.sync_lease.expires_at is 'When any sync may take it.';
 
-comment on column economic.rejected_invoice.item_key is
-'invoice:NUMBER, or sha256:HASH of an item without a usable number.';
+comment on column economic.rejected_invoice.item_key is 'invoice:NUMBER, or sha256:HASH of an item without a number.';
 comment on column economic.rejected_invoice.invoice_number is 'The invoice''s number, when it has one.';
 comment on column economic.rejected_invoice.field is 'The rejected field, as e-conomic spells it, or the constraint.';
 comment on column economic.rejected_invoice.reason is 'Short code for counting.';
@@ -665,47 +632,36 @@ comment on column economic.rejected_invoice.first_seen_at is 'When it was first 
 comment on column economic.rejected_invoice.last_seen_at is 'When it was last rejected.';
 comment on column economic.rejected_invoice.seen_count is 'Number of syncs that rejected it.';
 comment on column economic.rejected_invoice.last_sync_id is 'The last sync that rejected it.';
-comment on column economic.rejected_invoice.resolved_at is
-'When a sync stored it, or no longer found it; null while it is open.';
+comment on column economic.rejected_invoice.resolved_at is 'When it was stored or no longer found; null while open.';
 
-comment on column economic.degraded_field.field is
-'The field left out, as e-conomic spells it; (item) for one without a column.';
+comment on column economic.degraded_field.field is 'The field as e-conomic spells it; (item) for one without a column.';
 comment on column economic.degraded_field.message is 'The problem, as a sentence without amounts.';
 comment on column economic.degraded_field.first_seen_at is 'When it was first left out.';
-comment on column economic.degraded_field.last_seen_at is
-'When it was last read so; an unchanged invoice is not read again.';
+comment on column economic.degraded_field.last_seen_at is 'When it was last read; an unchanged invoice is not.';
 comment on column economic.degraded_field.last_sync_id is 'The last sync that read it so.';
 comment on column economic.degraded_field.resolved_at is 'When a sync read the field corrected; null while it is open.';
 
 comment on column economic.staged_invoice.page is 'Page of the scan.';
 comment on column economic.staged_invoice.position is 'Place within the page.';
-comment on column economic.staged_invoice.same is
-'Whether the invoice is unchanged: then nothing else of it is staged.';
+comment on column economic.staged_invoice.same is 'Whether the invoice is unchanged: then only its number is staged.';
 
-comment on column economic.sync_status.last_synced_at is
-'Scan start of the last successful full sync: the copy shows e-conomic as of then.';
+comment on column economic.sync_status.last_synced_at is 'Scan start of the last full sync that succeeded.';
 comment on column economic.sync_status.success_sync_id is 'That sync.';
 comment on column economic.sync_status.success_status is 'completed, or completed_with_errors.';
-comment on column economic.sync_status.verdict is
-'Result of the comparison, with sums; null for a role that cannot read sums.';
-comment on column economic.sync_status.booked is
-'How many invoices e-conomic counted then; null when it was not asked.';
-comment on column economic.sync_status.booked_net is
-'e-conomic''s net sum then, in base currency; null for a role that cannot read sums.';
+comment on column economic.sync_status.verdict is 'Result of the comparison; null for a role that cannot read sums.';
+comment on column economic.sync_status.booked is 'How many invoices e-conomic counted then; null if not asked.';
+comment on column economic.sync_status.booked_net is 'e-conomic''s net sum; null for a role that cannot read sums.';
 comment on column economic.sync_status.last_sync_id is 'The newest sync, whatever its status.';
 comment on column economic.sync_status.running is 'Whether it runs.';
-comment on column economic.sync_status.stalled is
-'Whether it should run, but its lease has expired: its process is gone, the next sync takes over.';
+comment on column economic.sync_status.stalled is 'Whether its lease expired at work: the next sync takes over.';
 comment on column economic.sync_status.held_sync_id is 'The sync that counted what is held.';
-comment on column economic.sync_status.held is
-'What the copy held then: counts, invoices by month, and sums for a role that may read them.';
+comment on column economic.sync_status.held is 'The copy then: counts, months, and sums for a role that may read them.';
 comment on column economic.sync_status.invoices is 'Invoices held then, missing ones left out.';
 comment on column economic.sync_status.missing is 'Invoices that e-conomic no longer returned then.';
 comment on column economic.sync_status.rejected is 'Items rejected now.';
 comment on column economic.sync_status.degraded is 'Invoices that are stored now with a field left out.';
 
-comment on column economic.invoice_overview.status is
-'settled (nothing left), credit (negative remainder), overdue, or open; as of today in Copenhagen.';
+comment on column economic.invoice_overview.status is 'settled, credit (negative remainder), overdue or open.';
 comment on column economic.invoice_overview.days_overdue is 'Days since the due date; null unless overdue.';
 comment on column economic.invoice_overview.is_credit_note is 'Whether the gross amount is negative.';
 
@@ -715,8 +671,7 @@ comment on column economic.payments.amount_base is
 'The same in the base currency; by the exchange rate where e-conomic has no remainder in it; null without either.';
 comment on column economic.payments.remainder_after is 'Remainder after the change, in currency.';
 
-comment on column economic.receivables_aging.customer_name is
-'The name printed on the customer''s newest invoice, paid ones included.';
+comment on column economic.receivables_aging.customer_name is 'The name on the customer''s newest invoice.';
 comment on column economic.receivables_aging.invoices is 'Number of invoices and credit notes with a remainder.';
 comment on column economic.receivables_aging.remainder is 'Sum of the remainders, credits subtracted.';
 comment on column economic.receivables_aging.not_due is 'Owed but not yet due, or without a due date.';
@@ -724,8 +679,7 @@ comment on column economic.receivables_aging.overdue_1_to_30 is 'Overdue by 1 to
 comment on column economic.receivables_aging.overdue_31_to_60 is 'Overdue by 31 to 60 days.';
 comment on column economic.receivables_aging.overdue_61_to_90 is 'Overdue by 61 to 90 days.';
 comment on column economic.receivables_aging.overdue_over_90 is 'Overdue by more than 90 days.';
-comment on column economic.receivables_aging.credit is
-'Negative remainders: credit notes not matched yet, overpayments.';
+comment on column economic.receivables_aging.credit is 'Negative remainders: unmatched credit notes, overpayments.';
 comment on column economic.receivables_aging.remainder_base is
 'The same in the base currency; by the exchange rate where e-conomic has no remainder in it.';
 
