@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -27,26 +26,17 @@ _LONGEST_ID = 100
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorBody:
-    """The useful parts of an error body."""
-
-    message: str = ""
-    error_code: str | None = None
-    log_id: str | None = None
-
-
-def parse_error_body(body: bytes, scrub: Callable[[str], str]) -> ErrorBody:
-    """Parse what can be read of an error body. Anything but a JSON object gives an empty one.
+def describe_error_body(body: bytes, scrub: Callable[[str], str]) -> str:
+    """Return message and ids of an error body; nothing of anything but a JSON object.
 
     :param scrub: takes tokens out of a text, in case the answer repeats them.
     """
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return ErrorBody()
+        return ""
     if not isinstance(value, dict):
-        return ErrorBody()
+        return ""
 
     def text(value: object, longest: int = _LONGEST_ID) -> str:
         # Scrub after removing invisible characters, which may break up a token. Cut after
@@ -56,25 +46,19 @@ def parse_error_body(body: bytes, scrub: Callable[[str], str]) -> ErrorBody:
     errors = value.get("errors")
     parts = [part for part in errors if isinstance(part, str)] if isinstance(errors, list) else []
     message = value.get("message")
-    return ErrorBody(
-        text(" ".join([message if isinstance(message, str) else "", "; ".join(parts)]), LONGEST),
-        text(value.get("errorCode")) or None,
-        text(value.get("logId")) or None,
-    )
+    quote = text(" ".join([message if isinstance(message, str) else "", "; ".join(parts)]), LONGEST)
+    ids = ", ".join(f"{key} {found}" for key in ("errorCode", "logId") if (found := text(value.get(key))))
+    return " ".join(filter(None, (quote and f'"{quote}"', ids and f"({ids})")))
 
 
-def error_for_status(status: int, path: str, body: ErrorBody, wait: float | None) -> EconomicError:
+def error_for_status(status: int, path: str, details: str, wait: float | None) -> EconomicError:
     """Return the error for any status but 200.
 
+    :param details: of :func:`describe_error_body`.
     :param wait: seconds of the answer's ``Retry-After``, if it had a usable one.
     """
-    ids = [f"errorCode {body.error_code}"] if body.error_code else []
-    ids += [f"logId {body.log_id}"] if body.log_id else []
-    quote = f' "{body.message}"' if body.message else ""
-    details = quote + (f" ({', '.join(ids)})" if ids else "")
-    error = _error_class(status)(
-        f"e-conomic answered {status} to GET {path}{':' if details else ''}{details}."
-    )
+    text = f"e-conomic answered {status} to GET {path}"
+    error = _error_class(status)(f"{text}: {details}." if details else f"{text}.")
     if isinstance(error, RetriableError):
         error.retry_after = wait
     return error

@@ -23,7 +23,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import LocationValueError
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from economic.client.responses import error_for_status, parse_error_body, parse_retry_after
+from economic.client.responses import describe_error_body, error_for_status, parse_retry_after
 from economic.client.session import PinnedSession, WatchedAdapter
 from economic.client.tokens import Tokens
 from economic.errors import BrokenResponse, ConfigurationError, ConnectionLost, RateLimited, RetriableError
@@ -243,8 +243,8 @@ def check_status(response: requests.Response, path: str, body: bytes, tokens: To
     """
     if response.status_code != 200:
         wait = parse_retry_after(response.headers.get("Retry-After"))
-        error_body = parse_error_body(body, tokens.scrub)
-        raise error_for_status(response.status_code, path, error_body, wait)
+        details = describe_error_body(body, tokens.scrub)
+        raise error_for_status(response.status_code, path, details, wait)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
