@@ -29,13 +29,6 @@ _FOR_PEOPLE = {"migrate", "status", "unbind"}
 """Commands that report errors to a person. All others, also unknown words, report to monitoring."""
 _AGE = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_CONNECT_OPTIONS = {
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
 
 
 class _UsageError(Exception):
@@ -150,10 +143,7 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
             hint="In a URL, write special characters of a password as %XX; elsewhere put a value with "
             "blanks into single quotes.",
         ) from None
-    with (
-        translate_errors(),
-        open_connection("connection string", _CONNECT_OPTIONS | options) as connection,
-    ):
+    with translate_errors(), open_connection("connection string", options) as connection:
         yield connection
 
 

@@ -89,12 +89,6 @@ def connect(conn_id: str, *, within: int | None = None) -> Connection:
         "user": login,
         "password": password,
         "dbname": connection.schema,
-        # Without these a cut network cable is noticed after hours. The extra's values win.
-        "connect_timeout": 10,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 60_000,
         "application_name": "airflow-provider-economic",
         # Of several hosts, the primary; a standby alone is a retriable error.
         "target_session_attrs": "read-write",

@@ -25,6 +25,14 @@ from economic.db.sql import Connection, error_text, prepare, to_economic_error
 from economic.errors import ConfigurationError
 from economic.outside_text import bounded
 
+_LIMITS = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""Without these a cut network cable is noticed after hours."""
 _PATIENCE_SECONDS = 10.0
 _FINAL = frozenset({"0A", "22", "28", "3D", "42"})
 """SQLSTATE classes that a retry cannot change: a wrong login, database or setting."""
@@ -42,12 +50,12 @@ def open_connection(where: str, options: Mapping[str, Any]) -> Connection:
     """Open a connection for the functions of this package.
 
     :param where: the connection's name in errors: ``connection economic_postgres``.
-    :param options: libpq's options by name; None means not set.
+    :param options: libpq's options by name, which override the limits; None means not set.
     :raises ConfigurationError: an option cannot be used, or the server rejects the login. The
         message names the option and never its value.
     :raises DatabaseUnavailable: the server cannot be reached at present.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    given = _LIMITS | {name: value for name, value in options.items() if value is not None}
     _check(where, given)
     try:
         return prepare(psycopg.connect(make_conninfo(**given)))
@@ -72,7 +80,7 @@ def _check(where: str, given: Mapping[str, Any]) -> None:
             raise _unusable(where, name, "is not an option of a connection to PostgreSQL")
         if not isinstance(value, str | int | float) or "\0" in str(value):
             raise _unusable(where, name)
-    if not re.fullmatch(r"\s*[0-9]{1,6}(\.[0-9]*)?\s*", str(given.get("connect_timeout", 0)), re.ASCII):
+    if not re.fullmatch(r"\s*[0-9]{1,6}(\.[0-9]*)?\s*", str(given["connect_timeout"]), re.ASCII):
         raise _unusable(where, "connect_timeout", "is not a number of seconds")
     for number in str(given.get("port") or 5432).split(","):
         if not (re.fullmatch(r"\s*[0-9]{1,9}\s*", number, re.ASCII) and 0 < int(number) < 65536):
@@ -129,7 +137,7 @@ def _server_codes(given: Mapping[str, Any]) -> list[str]:
         try:
             if connecting.status != pq.ConnStatus.BAD:
                 connecting.trace(trace.fileno())
-                _poll(connecting, float(given.get("connect_timeout") or _PATIENCE_SECONDS))
+                _poll(connecting, float(given["connect_timeout"] or _PATIENCE_SECONDS))
                 connecting.untrace()
         finally:
             connecting.finish()
