@@ -12,10 +12,6 @@ from anyio import CapacityLimiter, Lock, fail_after, to_thread
 Result = TypeVar("Result")
 
 
-class ReadTimeout(Exception):
-    """A read found no free place in time."""
-
-
 @dataclass
 class _Entry:
     lock: Lock = field(default_factory=Lock)
@@ -47,7 +43,7 @@ class CoalescedReads:
         """Return the outcome of ``read``, or the one that the same key had a moment ago.
 
         :param key: what is read, and for whom; never used for two different reads.
-        :raises ReadTimeout: the patience ended before the read began.
+        :raises TimeoutError: the patience ended before the read began.
         """
         now = time.monotonic()
         self._entries = {
@@ -56,13 +52,10 @@ class CoalescedReads:
             if entry.good_until > now or entry.lock.locked()
         }
         entry = self._entries.setdefault(key, _Entry())
-        try:
-            with fail_after(self._patience):
-                async with entry.lock:
-                    if entry.good_until <= time.monotonic():
-                        await to_thread.run_sync(self._fill, entry, read, limiter=self._limiter)
-        except TimeoutError:
-            raise ReadTimeout from None
+        with fail_after(self._patience):
+            async with entry.lock:
+                if entry.good_until <= time.monotonic():
+                    await to_thread.run_sync(self._fill, entry, read, limiter=self._limiter)
         if entry.error is not None:
             raise entry.error
         result: Result = entry.result

@@ -22,7 +22,7 @@ from economic.config.settings import Settings
 from economic.errors import ConfigurationError
 from economic.web import permissions, queries, serializers
 from economic.web.assets import PageFile, page_files
-from economic.web.coalescing import CoalescedReads, ReadTimeout
+from economic.web.coalescing import CoalescedReads
 from economic.web.middleware import SecurityHeaders
 from economic.web.problems import DatabaseProblem, error_response, problem_response
 
@@ -196,7 +196,7 @@ async def _read(request: Request, key: tuple[Any, ...], read: Callable[[], Resul
     reads: CoalescedReads = request.app.state.reads
     try:
         return await reads.get(key, read)
-    except ReadTimeout:
+    except TimeoutError:
         raise DatabaseProblem("too_slow") from None
 
 

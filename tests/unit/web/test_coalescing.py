@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from economic.web.coalescing import CoalescedReads, ReadTimeout
+from economic.web.coalescing import CoalescedReads
 
 
 class Counter:
@@ -83,7 +83,7 @@ def test_waiting_for_a_turn_ends_with_the_patience() -> None:
     reads, counter = CoalescedReads(at_once=1, patience=0.1), Counter(0.3)
     began = time.monotonic()
     answers = together(reads, counter, [str(place) for place in range(8)])
-    assert [type(answer) for answer in answers] == [int] + [ReadTimeout] * 7
+    assert [type(answer) for answer in answers] == [int] + [TimeoutError] * 7
     assert (counter.calls, counter.most) == (1, 1)
     assert time.monotonic() - began < 0.6
 

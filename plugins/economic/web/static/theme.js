@@ -2,7 +2,7 @@
 // else the browser's preference. Loaded before the first paint: a dark page must not flash white.
 (() => {
   "use strict";
-  const names = ["bg", "bg-subtle", "bg-muted", "bg-emphasized", "fg", "fg-muted", "border", "border-emphasized"];
+  const names = ["bg", "bg-muted", "bg-emphasized", "fg", "fg-muted", "border", "border-emphasized"];
   const own = document.documentElement;
   const around = window.parent !== window ? window.parent.document.documentElement : null;
   const preference = window.matchMedia("(prefers-color-scheme: dark)");
