@@ -176,6 +176,12 @@ STRANGERS = {
         "reset role",
         "alter table economic.agreement add constraint theirs check (theirs.h(company_name))",
     ),
+    "an index": (
+        "set role plain",
+        "create function theirs.i(text) returns text language sql immutable as 'select $1'",
+        "reset role",
+        "create index agreement_theirs on economic.agreement (theirs.i(company_name))",
+    ),
     "a rule": ("create rule theirs as on update to economic.agreement do also select 1",),
 }
 

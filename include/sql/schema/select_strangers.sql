@@ -1,22 +1,17 @@
 -- Objects in the schema through which another role could act with the rights of this one: a table
--- or view that somebody else made before us, or a trigger, default or check that calls somebody
--- else's function. Every rule counts: ours has none. Trusted are this role, those whose rights it
--- has, superusers, the owner of the database, and, unless this role is a superuser, the owner of
--- the schema.
+-- or view that somebody else made before us, or a trigger, default, check, view or index that calls
+-- somebody else's function. Every rule counts: ours has none. Trusted are this role, those whose
+-- rights it has, superusers, the owner of the database, and, unless this role is a superuser, the
+-- owner of the schema.
 -- Returns: one row a thing: thing, owner.
-with me as (
-    select
-        role.oid,
-        role.rolsuper
-    from pg_roles as role
-    where role.rolname = current_user
-),
-
-home as (
+with home as (
     select
         namespace.oid,
-        namespace.nspowner
+        namespace.nspowner,
+        me.oid as me,
+        me.rolsuper
     from pg_namespace as namespace
+    inner join pg_roles as me on current_user = me.rolname
     where namespace.nspname = 'economic'
 ),
 
@@ -25,53 +20,22 @@ strangers as (
         role.oid,
         role.rolname
     from pg_roles as role
-    cross join me
     cross join home
     inner join pg_database as here on current_database() = here.datname
     where
         not role.rolsuper
-        and role.oid not in (me.oid, here.datdba)
-        and (me.rolsuper or (not pg_has_role(role.oid, 'USAGE') and role.oid <> home.nspowner))
+        and role.oid not in (home.me, here.datdba)
+        and (home.rolsuper or (not pg_has_role(role.oid, 'USAGE') and role.oid <> home.nspowner))
 ),
 
 ours as (
     select
         class.oid,
         class.relname,
-        class.relowner,
-        class.relkind
+        class.relowner
     from pg_class as class
     inner join home on class.relnamespace = home.oid
     where class.relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-),
-
-called as (
-    select
-        'trigger ' || trigger.tgname || ' on ' || ours.relname as thing,
-        trigger.tgfoid as function
-    from pg_trigger as trigger
-    inner join ours on trigger.tgrelid = ours.oid
-    where not trigger.tgisinternal
-    union all
-    select
-        'default on ' || ours.relname as thing,
-        depend.refobjid as function
-    from pg_attrdef as attribute_default
-    inner join ours on attribute_default.adrelid = ours.oid
-    inner join pg_depend as depend
-        on
-            depend.classid = 'pg_attrdef'::regclass and attribute_default.oid = depend.objid
-            and depend.refclassid = 'pg_proc'::regclass
-    union all
-    select
-        'constraint ' || check_constraint.conname || ' on ' || ours.relname as thing,
-        depend.refobjid as function
-    from pg_constraint as check_constraint
-    inner join ours on check_constraint.conrelid = ours.oid
-    inner join pg_depend as depend
-        on
-            depend.classid = 'pg_constraint'::regclass and check_constraint.oid = depend.objid
-            and depend.refclassid = 'pg_proc'::regclass
 )
 
 select
@@ -86,12 +50,14 @@ select
 from ours
 inner join strangers on ours.relowner = strangers.oid
 union all
-select
-    called.thing,
+select distinct
+    pg_describe_object(caller.classid, caller.objid, 0) as thing,
     strangers.rolname as owner
-from called
-inner join pg_proc as function on called.function = function.oid
+from pg_depend as caller
+inner join pg_proc as function on caller.refclassid = 'pg_proc'::regclass and caller.refobjid = function.oid
 inner join strangers on function.proowner = strangers.oid
+inner join pg_depend as part on caller.classid = part.classid and caller.objid = part.objid
+inner join ours on part.refclassid = 'pg_class'::regclass and part.refobjid = ours.oid
 union all
 select
     'rule ' || rule.rulename || ' on ' || ours.relname as thing,
