@@ -75,11 +75,12 @@ def statement(name: str) -> bytes:
 @cache
 def migrations() -> tuple[Migration, ...]:
     """Return all steps of the schema, in order."""
-    found = []
-    for path in (sql_folder() / "schema").iterdir():
-        if match := _MIGRATION.fullmatch(path.name):
-            found.append(Migration(int(match[1]), match[2], path.read_bytes()))
-    return tuple(sorted(found))
+    steps = (
+        Migration(int(match[1]), match[2], path.read_bytes())
+        for path in (sql_folder() / "schema").iterdir()
+        if (match := _MIGRATION.fullmatch(path.name))
+    )
+    return tuple(sorted(steps))
 
 
 def prepare(connection: Connection) -> Connection:
@@ -137,10 +138,10 @@ def row(connection: Connection, name: str, /, **parameters: Any) -> Row | None:
 
 def one(connection: Connection, name: str, /, **parameters: Any) -> Row:
     """Execute the statement ``name``, which always returns a row."""
-    found = row(connection, name, **parameters)
-    if found is None:
+    first = row(connection, name, **parameters)
+    if first is None:
         raise LookupError(f"{name}.sql returned no row.")
-    return found
+    return first
 
 
 def rows(connection: Connection, name: str, /, **parameters: Any) -> list[Row]:
@@ -197,9 +198,9 @@ _NOT_THERE = re.compile(r'(database|role) ".*" does not exist', re.DOTALL)
 
 
 def _phrase(text: str) -> str | None:
-    if found := _NOT_THERE.search(text):
-        return f"the {found[1]} does not exist"
-    return next((words for part, words in _PHRASES.items() if part in text), None)
+    if match := _NOT_THERE.search(text):
+        return f"the {match[1]} does not exist"
+    return next((phrase for part, phrase in _PHRASES.items() if part in text), None)
 
 
 def to_economic_error(error: psycopg.Error) -> EconomicError:
@@ -209,28 +210,28 @@ def to_economic_error(error: psycopg.Error) -> EconomicError:
     :mod:`economic.db.opening`.
     """
     code = error.sqlstate or ""
-    words = error_text(error)
+    text = error_text(error)
     if code == "42501":
         return SchemaMismatch(
-            f"The database role may not do what the sync needs: {words}.",
+            f"The database role may not do what the sync needs: {text}.",
             hint="Let the owner of the database run `python -m economic migrate`, then include/sql/grants/grant_writer.sql.",
         )
     if code[:2] in {"28", "3D"}:
         return ConfigurationError(
-            f"PostgreSQL refused the connection: {words}.",
+            f"PostgreSQL refused the connection: {text}.",
             hint="Check host, port, database, login and password of the PostgreSQL connection; in a URL, special characters of a password are "
             "written as %XX.",
         )
     if code[:2] in {"42", "0A", "3F"}:
         return SchemaMismatch(
-            f"The tables are not the ones this version works with: {words}.",
+            f"The tables are not the ones this version works with: {text}.",
             hint="Undo what somebody changed in them, or run `python -m economic migrate`.",
         )
     if code in _STOPPING:
-        return FatalError(f"{_STOPPING[code]} {words}.", hint="Make room; the next sync goes on by itself.")
+        return FatalError(f"{_STOPPING[code]} {text}.", hint="Make room; the next sync goes on by itself.")
     if code[:2] in {"22", "23"} or (not code and isinstance(error, psycopg.DataError)):
-        return FatalError(f"The database refused a value where it should not: {words}.")
-    return DatabaseUnavailable(f"The database failed ({code or type(error).__name__}): {words}.")
+        return FatalError(f"The database refused a value where it should not: {text}.")
+    return DatabaseUnavailable(f"The database failed ({code or type(error).__name__}): {text}.")
 
 
 def is_lost(connection: Connection, error: psycopg.Error) -> bool:
