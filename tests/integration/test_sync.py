@@ -280,7 +280,7 @@ def test_many_open_rejections_resolve_within_seconds(company: Company) -> None:
     )
     with company.connection.transaction():
         company.connection.execute("set local statement_timeout = '4s'")
-        assert invoices.resolve_stored(company.connection, 1234567, 2, 1, rejected=[1500]) == 999
+        assert invoices.resolve_stored(company.connection, 1234567, 2, 1, 1, rejected=[1500]) == 999
     still_open = company.rows(
         "select invoice_number from economic.rejected_invoice where resolved_at is null"
     )

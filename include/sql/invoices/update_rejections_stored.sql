@@ -1,6 +1,7 @@
--- Resolves the rejections of invoices that a page delivered without a fault. Set operations,
+-- Resolves the rejections of invoices that pages delivered without a fault. Set operations,
 -- because a join on staging, which has no statistics, is planned as a nested loop.
--- Parameters: agreement_number, sync_id, page, rejected (numbers of them that were rejected again).
+-- Parameters: agreement_number, sync_id, first_page, last_page, rejected (numbers of them that were
+-- rejected again).
 update economic.rejected_invoice
 set resolved_at = now()
 where
@@ -15,7 +16,7 @@ where
         from economic.staged_invoice
         where
             staged_invoice.sync_id = %(sync_id)s
-            and staged_invoice.page = %(page)s
+            and staged_invoice.page between %(first_page)s and %(last_page)s
         except
         select again.invoice_number
         from unnest(%(rejected)s::bigint[]) as again (invoice_number)

@@ -1,8 +1,7 @@
--- Reports the fields that a page's invoices are stored without, and resolves older reports.
+-- Reports the fields that invoices are stored without, and resolves older reports of them.
 -- Parameters: agreement_number, sync_id, numbers, fields, reasons, messages (one each a report, in
--- the same order), parsed (all invoices of the page that were parsed), unchanged (those that were
--- recognised by their digest).
--- Returns: one row: still_degraded, how many of the unchanged ones have an open report.
+-- the same order), parsed (the invoices whose reports these are all).
+-- Returns: nothing; the row count is that of the reports resolved.
 with report as materialized (
     select
         reported.invoice_number,
@@ -34,27 +33,18 @@ written as (
             last_seen_at = now(),
             last_sync_id = excluded.last_sync_id,
             resolved_at = null
-),
-
-resolved as (
-    update economic.degraded_field
-    set resolved_at = now()
-    where
-        agreement_number = %(agreement_number)s
-        and resolved_at is null
-        and invoice_number = any(%(parsed)s::bigint[])
-        and not exists (
-            select 1
-            from report
-            where
-                report.invoice_number = degraded_field.invoice_number
-                and report.field = degraded_field.field
-        )
 )
 
-select count(distinct invoice_number) as still_degraded
-from economic.degraded_field
+update economic.degraded_field
+set resolved_at = now()
 where
     agreement_number = %(agreement_number)s
     and resolved_at is null
-    and invoice_number = any(%(unchanged)s::bigint[]);
+    and invoice_number = any(%(parsed)s::bigint[])
+    and not exists (
+        select 1
+        from report
+        where
+            report.invoice_number = degraded_field.invoice_number
+            and report.field = degraded_field.field
+    );

@@ -5,7 +5,7 @@
 -- row with every other one, or read the whole table for every page. The employee's name comes from
 -- the stored list; without one there, an invoice keeps its name while its employee's number stays.
 -- Parameters: agreement_number, sync_id, page, first_position, last_position.
--- Returns: one row: counts of staged, written, noted, created, updated, raw_changed (only the raw
+-- Returns: one row: counts of written, noted, created, updated, raw_changed (only the raw
 -- item differed), returned (missing until now) and named (with a name that they did not have).
 with incoming as (
     select
@@ -326,14 +326,6 @@ noted as (
 )
 
 select
-    (
-        select count(*)
-        from economic.staged_invoice
-        where
-            sync_id = %(sync_id)s
-            and page = %(page)s
-            and position between %(first_position)s and %(last_position)s
-    ) as staged,
     (select count(*) from written) as written,
     (select count(*) from noted) as noted,
     count(*) filter (where differing.is_new) as created,

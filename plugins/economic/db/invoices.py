@@ -35,7 +35,6 @@ class Rejection:
 class Upserted:
     """What an upsert did with a range of staged invoices."""
 
-    staged: int
     created: int
     updated: int
     raw_changed: int
@@ -83,10 +82,10 @@ class MissingCandidates:
     unnumbered: int
 
 
-def digests(connection: Connection, agreement_number: int, numbers: Iterable[int]) -> dict[int, bytes]:
-    """Return the digests of stored invoices, by number."""
-    found = rows(connection, "select_digests", agreement_number=agreement_number, numbers=list(numbers))
-    return {row["invoice_number"]: row["digest"] for row in found}
+def degraded_numbers(connection: Connection, agreement_number: int) -> set[int]:
+    """Return the numbers of the invoices that are stored with a field left out."""
+    found = rows(connection, "select_degraded_numbers", agreement_number=agreement_number)
+    return {row["invoice_number"] for row in found}
 
 
 def upsert(
@@ -108,7 +107,6 @@ def upsert(
     if done["written"] < done["created"] + done["updated"] + done["raw_changed"]:
         raise LookupError(f"Page {page}: {done['written']} rows were written of those that differ: {done}.")
     return Upserted(
-        staged=done["staged"],
         created=done["created"],
         updated=done["updated"],
         raw_changed=done["raw_changed"],
@@ -143,17 +141,14 @@ def report_degraded(
     degraded: Mapping[int, Sequence[DegradedField]],
     *,
     parsed: Collection[int],
-    unchanged: Collection[int],
-) -> int:
-    """Report the fields that a page's invoices are stored without, and resolve older reports.
+) -> None:
+    """Report the fields that invoices are stored without, and resolve older reports of them.
 
-    :param parsed: all invoices of the page that were parsed.
-    :param unchanged: those that were recognised and not parsed: their reports stay as they are.
-    :return: how many of the unchanged ones are stored with a field left out.
+    :param parsed: the invoices whose reports these are all.
     """
     reports = [(number, *field) for number, fields in degraded.items() for field in fields]
     numbers, names, reasons, messages = zip(*reports, strict=True) if reports else ((), (), (), ())
-    found = one(
+    run(
         connection,
         "upsert_degraded_fields",
         agreement_number=agreement_number,
@@ -163,25 +158,25 @@ def report_degraded(
         reasons=list(reasons),
         messages=list(messages),
         parsed=list(parsed),
-        unchanged=list(unchanged),
     )
-    return int(found["still_degraded"])
 
 
 def resolve_stored(
     connection: Connection,
     agreement_number: int,
     sync_id: int,
-    page: int,
+    first_page: int,
+    last_page: int,
     rejected: Sequence[int] = (),
 ) -> int:
-    """Resolve the rejections of invoices that were stored with a page; return how many."""
+    """Resolve the rejections of invoices that were stored with these pages; return how many."""
     return run(
         connection,
         "update_rejections_stored",
         agreement_number=agreement_number,
         sync_id=sync_id,
-        page=page,
+        first_page=first_page,
+        last_page=last_page,
         rejected=list(rejected),
     )
 

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from economic.db.sql import Connection, one, rows, statement
 from economic.records.invoice import Invoice
 
 
-def write(connection: Connection, sync_id: int, page: int, invoices: Iterable[Invoice]) -> None:
-    """Stage a page of validated invoices; each is sent while the next one is parsed."""
+class StagedPage(NamedTuple):
+    """Rows of a staged page, and how many of them were not recognised as unchanged."""
+
+    rows: int
+    parsed: int
+
+
+def write(
+    connection: Connection, sync_id: int, page: int, first_position: int, invoices: Iterable[Invoice]
+) -> None:
+    """Stage validated invoices of a page; each is sent while the next one is parsed."""
     with connection.cursor() as cursor, cursor.copy(statement("copy_invoices")) as copy:
-        for position, invoice in enumerate(invoices, start=1):
+        for position, invoice in enumerate(invoices, start=first_position):
             copy.write_row((sync_id, page, position, *invoice))
 
 
 def write_unchanged(
-    connection: Connection, sync_id: int, page: int, first_position: int, numbers: Iterable[int]
-) -> None:
-    """Stage unchanged invoices, by number only."""
-    with connection.cursor() as cursor, cursor.copy(statement("copy_unchanged_invoices")) as copy:
-        for position, number in enumerate(numbers, start=first_position):
-            copy.write_row((sync_id, page, position, number, True))
+    connection: Connection, agreement_number: int, sync_id: int, page: int, digests: Mapping[int, bytes]
+) -> list[int]:
+    """Stage those invoices of a page that are stored exactly so; return their numbers.
+
+    :param digests: of the page's items, by invoice number.
+    """
+    staged = one(
+        connection,
+        "insert_unchanged_invoices",
+        agreement_number=agreement_number,
+        sync_id=sync_id,
+        page=page,
+        numbers=list(digests),
+        digests=list(digests.values()),
+    )
+    return list(staged["numbers"])
 
 
-def pages(connection: Connection, sync_id: int) -> dict[int, int]:
-    """Return how many rows each staged page of a sync has, by page number."""
-    found = rows(connection, "select_staged_pages", sync_id=sync_id)
-    return {page["page"]: page["staged"] for page in found}
+def pages(connection: Connection, sync_id: int, first: int, last: int) -> dict[int, StagedPage]:
+    """Return what is staged of a sync's pages, by page number; a page without rows is left out."""
+    found = rows(connection, "select_staged_pages", sync_id=sync_id, first_page=first, last_page=last)
+    return {page["page"]: StagedPage(page["rows"], page["parsed"]) for page in found}
 
 
 def invoice(connection: Connection, sync_id: int, page: int, position: int) -> tuple[int, str]:

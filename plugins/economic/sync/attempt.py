@@ -13,10 +13,11 @@ from typing import Any, Protocol, TypeVar
 import psycopg
 from psycopg.types.json import Jsonb
 
-from economic.db import retry, staging
+from economic.db import invoices, retry, staging
 from economic.db.lease import Lease
 from economic.db.runs import Counts, SyncRun
 from economic.db.sql import Connection, one
+from economic.db.staging import StagedPage
 from economic.errors import (
     AgreementMismatch,
     DatabaseUnavailable,
@@ -86,6 +87,7 @@ class Attempt:
     _last_heartbeat: float = field(default_factory=time.monotonic)
     _clock: float = field(default_factory=time.monotonic)
     _reported: tuple[int, int, int] = (0, 0, 0)
+    _degraded: set[int] | None = None
 
     def __post_init__(self) -> None:
         if self.client is not None:
@@ -113,26 +115,34 @@ class Attempt:
         if time.monotonic() - self._last_heartbeat > _HEARTBEAT_SECONDS:
             self.write(lambda: None)
 
-    def staged(self) -> dict[int, int] | None:
-        """Return the staged pages, None when rows are missing: a crash of PostgreSQL empties the
-        table.
-        """
-        expected = {page: rows for page, rows in enumerate(self.run.staged_rows, start=1) if rows}
-        found = staging.pages(self.connection, self.run.sync_id)
-        return found if found == expected else None
+    def staged(self, first: int = 1, last: int | None = None) -> dict[int, StagedPage] | None:
+        """Return the staged pages that have rows, from ``first`` to ``last`` or the end.
 
-    def check_staging(self) -> dict[int, int]:
-        """Return the staged pages.
+        None when rows are missing: a crash of PostgreSQL empties the table.
+        """
+        last = len(self.run.staged_rows) if last is None else last
+        found = staging.pages(self.connection, self.run.sync_id, first, last)
+        rows = [found[page].rows if page in found else 0 for page in range(first, last + 1)]
+        return found if rows == list(self.run.staged_rows[first - 1 : last]) else None
+
+    def check_staging(self, first: int = 1, last: int | None = None) -> dict[int, StagedPage]:
+        """Return the staged pages that have rows, from ``first`` to ``last`` or the end.
 
         :raises FatalError: rows are missing.
         """
-        found = self.staged()
+        found = self.staged(first, last)
         if found is None:
             raise FatalError(
                 f"The staged pages of sync {self.run.sync_id} are not whole: PostgreSQL lost them in a crash. Pages stored so far stay.",
                 hint="The next sync fetches them again; clear fetch-pages with downstream to have it now.",
             )
         return found
+
+    def degraded_before(self) -> set[int]:
+        """Return the invoices that were stored with a field left out when the scan began."""
+        if self._degraded is None:
+            self._degraded = invoices.degraded_numbers(self.connection, self.lease.agreement_number)
+        return self._degraded
 
     def check_agreement(self, client: Client) -> None:
         """Check once an attempt that the connection still reaches the sync's agreement.
@@ -171,6 +181,8 @@ class Attempt:
     def apply_commit(self, counts: Counts, **changes: Any) -> None:
         """Update this attempt with what a transaction wrote, after its commit."""
         self.run = replace(self.run, counts=counts, **changes)
+        if "scan_number" in changes:
+            self._degraded = None
         if self.client is not None:
             traffic = self.client.traffic
             self._reported = (traffic.requests, traffic.retries, traffic.bytes)

@@ -96,27 +96,23 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
     agreement = attempt.lease.agreement_number
     triaged = _triage(attempt, page)
     if triaged.others:
-        staging.write(attempt.connection, now.sync_id, page.number, triaged.parse())
-    if triaged.unchanged:
-        first = triaged.usable - len(triaged.unchanged) + 1
-        staging.write_unchanged(attempt.connection, now.sync_id, page.number, first, triaged.unchanged)
+        first = len(triaged.unchanged) + 1
+        staging.write(attempt.connection, now.sync_id, page.number, first, triaged.parse())
     invoices.reject(attempt.connection, agreement, now.sync_id, triaged.rejected)
     rejected = {rejection.invoice_number for rejection in triaged.rejected}
-    still_degraded = invoices.report_degraded(
-        attempt.connection,
-        agreement,
-        now.sync_id,
-        triaged.degraded,
-        parsed=page.numbered.keys() - triaged.unchanged - rejected,
-        unchanged=triaged.unchanged,
-    )
+    before = attempt.degraded_before()
+    parsed = page.numbered.keys() - triaged.unchanged - rejected
+    if reported := triaged.degraded.keys() | (parsed & before):
+        invoices.report_degraded(
+            attempt.connection, agreement, now.sync_id, triaged.degraded, parsed=reported
+        )
     counts = (
         attempt.counts
         + attempt.usage_since_commit("fetch_seconds")
         + Counts(
             fetched=len(page.items) + page.duplicates,
             failed=len(triaged.rejected),
-            degraded=len(triaged.degraded) + still_degraded,
+            degraded=len(triaged.degraded) + len(before.intersection(triaged.unchanged)),
             duplicates=page.duplicates,
             pages=1,
         )
@@ -140,14 +136,12 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
 
 
 def _triage(attempt: Attempt, page: Page) -> _TriagedPage:
-    """Separate unchanged items from those that must be parsed; a forced sync parses all."""
-    stored = (
-        {}
-        if attempt.run.force
-        else invoices.digests(attempt.connection, attempt.lease.agreement_number, page.numbered)
+    """Stage the unchanged items and separate the others; a forced sync parses all."""
+    if attempt.run.force:
+        return _TriagedPage([], page.items)
+    digests = {number: digest(item) for number, item in page.numbered.items()}
+    unchanged = staging.write_unchanged(
+        attempt.connection, attempt.lease.agreement_number, attempt.run.sync_id, page.number, digests
     )
-    unchanged = [number for number, expected in stored.items() if digest(page.numbered[number]) == expected]
-    if not unchanged:
-        return _TriagedPage(unchanged, page.items)
     left_out = {id(page.numbered[number]) for number in unchanged}
     return _TriagedPage(unchanged, [item for item in page.items if id(item) not in left_out])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,26 +19,28 @@ from economic.sync.reconcile import reconcile
 
 log = logging.getLogger(__name__)
 
+_MOST_PARSED = 1000
+_MOST_PAGES = 100
 _WRONG_TABLE = "Look for a constraint or trigger on economic.invoice that is not this package's."
 
 
 @dataclass(slots=True)
 class _PageResult:
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    raw_changed: int = 0
-    returned: int = 0
-    named: int = 0
+    done: list[Upserted] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
 
-    def add(self, done: Upserted) -> None:
-        self.created += done.created
-        self.updated += done.updated
-        self.raw_changed += done.raw_changed
-        self.returned += done.returned
-        self.named += done.named
-        self.unchanged += done.staged - done.created - done.updated
+    def counts(self, rows: int) -> Counts:
+        """Return what became of a page's rows."""
+        created, updated = (sum(getattr(one, name) for one in self.done) for name in ("created", "updated"))
+        return Counts(
+            created=created,
+            updated=updated,
+            unchanged=rows - created - updated - len(self.rejected),
+            raw_changed=sum(one.raw_changed for one in self.done),
+            returned=sum(one.returned for one in self.done),
+            failed=len(self.rejected),
+            invoices_named=sum(one.named for one in self.done),
+        )
 
 
 def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
@@ -49,9 +52,8 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
     :return: the task's XCom: created, updated, unchanged, failed, missing, reconciled.
     :raises FatalError: staged rows are missing (PostgreSQL crashed meanwhile).
     """
-    attempt.check_staging()
-    for page in range(attempt.run.stored_pages + 1, len(attempt.run.staged_rows) + 1):
-        _store_page(attempt, page)
+    for first, last in _batches(attempt):
+        _store_pages(attempt, first, last)
     reconcile(attempt)
     counts = attempt.counts
     return {
@@ -64,38 +66,44 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _store_page(attempt: Attempt, page: int) -> None:
-    counts, result = attempt.write(lambda: _write_page(attempt, page))
-    attempt.apply_commit(counts, stored_pages=page)
-    for rejection in result.rejected:
+def _batches(attempt: Attempt) -> Iterator[tuple[int, int]]:
+    """Yield the first and last page of each transaction: as many as a page's work allows."""
+    staged = attempt.check_staging()
+    first, parsed = attempt.run.stored_pages + 1, 0
+    pages = len(attempt.run.staged_rows)
+    for page in range(first, pages + 1):
+        more = staged[page].parsed if page in staged else 0
+        if page > first and (parsed + more > _MOST_PARSED or page - first == _MOST_PAGES):
+            yield first, page - 1
+            first, parsed = page, 0
+        parsed += more
+    if first <= pages:
+        yield first, pages
+
+
+def _store_pages(attempt: Attempt, first: int, last: int) -> None:
+    counts, rejected = attempt.write(lambda: _write_pages(attempt, first, last))
+    attempt.apply_commit(counts, stored_pages=last)
+    for rejection in rejected:
         log.warning("Invoice %s was rejected: %s", rejection.invoice_number, rejection.error.message)
 
 
-def _write_page(attempt: Attempt, page: int) -> tuple[Counts, _PageResult]:
+def _write_pages(attempt: Attempt, first: int, last: int) -> tuple[Counts, list[Rejection]]:
     now = attempt.run
     attempt.check_scan_age()
-    result = _PageResult()
-    rows = now.staged_rows[page - 1]
-    if rows:
-        _store_stretch(attempt, page, 1, rows, result)
-    if result.created + result.updated + result.unchanged + len(result.rejected) != rows:
-        # Emptied in a crash since the phase began: the connection may be another one by now.
-        attempt.check_staging()
-    _stop_if_nothing_usable(result.rejected, rows)
+    stored, rejected = Counts(), []
+    for page, staged in attempt.check_staging(first, last).items():
+        result = _PageResult()
+        if staged.parsed:
+            _store_stretch(attempt, page, 1, staged.rows, result)
+            _stop_if_nothing_usable(result.rejected, staged.rows)
+        rejected += result.rejected
+        stored += result.counts(staged.rows)
     agreement = attempt.lease.agreement_number
-    invoices.reject(attempt.connection, agreement, now.sync_id, result.rejected)
-    rejected = [r.invoice_number for r in result.rejected if r.invoice_number is not None]
-    invoices.resolve_stored(attempt.connection, agreement, now.sync_id, page, rejected)
-    stored = Counts(
-        created=result.created,
-        updated=result.updated,
-        unchanged=result.unchanged,
-        raw_changed=result.raw_changed,
-        returned=result.returned,
-        failed=len(result.rejected),
-        invoices_named=result.named,
-    )
-    return _note_stored(attempt, page, stored), result
+    invoices.reject(attempt.connection, agreement, now.sync_id, rejected)
+    numbers = [r.invoice_number for r in rejected if r.invoice_number is not None]
+    invoices.resolve_stored(attempt.connection, agreement, now.sync_id, first, last, numbers)
+    return _note_stored(attempt, last, stored), rejected
 
 
 def _stop_if_nothing_usable(rejected: list[Rejection], rows: int) -> None:
@@ -143,7 +151,7 @@ def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _
             raise
         log.warning("Page %d took too long; storing it in two halves.", page)
     else:
-        result.add(done)
+        result.done.append(done)
         return
     middle = (first + last) // 2
     _store_stretch(attempt, page, first, middle, result)
