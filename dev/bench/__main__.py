@@ -5,14 +5,13 @@ It prints the table of docs/benchmarks.md.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from dev.bench import ways
 from dev.bench.measure import MB, Cost, circumstances, median, options, save
 from dev.local import embedded_postgres
 from dev.local.account import Account
-from dev.local.airflow_settings import as_connection_variables
 from dev.local.embedded_postgres import Server
 from dev.local.terminal import say
 
@@ -116,9 +114,18 @@ class Bench:
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             ways.create_table(connection)
             self._postmaster = _parent(connection.info.backend_pid)
-        tokens = books.app_secret_token, books.agreement_grant_token
-        account = Account(ways.CONN_ID, books.base_url, *tokens, "the simulator")
-        os.environ |= as_connection_variables({account.conn_id: account.connection})
+
+    def environment(self) -> dict[str, str]:
+        """Return what a program that loads these books must know."""
+        tokens = self.books.app_secret_token, self.books.agreement_grant_token
+        account = Account(ways.CONN_ID, self.books.base_url, *tokens, "the simulator")
+        return {
+            "BENCH_DSN": self.dsn,
+            "BENCH_URL": self.books.base_url,
+            "BENCH_HEADERS": json.dumps(self.books.headers),
+            "BENCH_POSTMASTER": str(self._postmaster),
+            "AIRFLOW_CONN_ECONOMIC_DEFAULT": json.dumps(account.connection),
+        }
 
     def one_round(self, way: str, costs: dict[str, list[Cost]]) -> None:
         """Load everything, again unchanged, and with one per cent changed; ours also with one bad row."""
@@ -145,15 +152,21 @@ class Bench:
 
         :raises RuntimeError: it did not do the work it is measured for.
         """
-        work = (way, self.dsn, self.books.base_url, self.books.headers, self._postmaster)
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            done = process.submit(ways.load, *work).result()
-        if way == "ours" and any(done["statistics"][key] != value for key, value in expected.items()):
-            raise RuntimeError(f"The sync did {done['statistics']}, expected {expected}.")
+        done = subprocess.run(
+            [sys.executable, "-m", "dev.bench.ways", way],
+            env=os.environ | self.environment(),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        statistics = figures.pop("statistics", {})
+        if way == "ours" and any(statistics[key] != value for key, value in expected.items()):
+            raise RuntimeError(f"The sync did {statistics}, expected {expected}.")
         if len(self._numbers(way)) != self.invoices:
             raise RuntimeError(f"{way} did not store {self.invoices} invoices.")
-        cost: Cost = done["cost"]
-        return cost
+        return Cost(**figures)
 
     def _numbers(self, way: str) -> list[int]:
         name = "economic.invoice" if way == "ours" else "bare_invoice"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Any
 
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     steps: list[dict[str, Any]] = []
     with embedded_postgres.server([], durable=True) as server, simulated(given.n) as books:
         bench = Bench(server, books, given.n)
+        os.environ |= bench.environment()
         logging.disable(logging.INFO)
         for after, syncs in (("first load", 1), ("unchanged", given.syncs), ("1 % changed", given.syncs)):
             for _ in range(syncs):

@@ -1,4 +1,4 @@
-"""The measured ways to load all invoices.
+"""The measured ways to load all invoices, each in its own process: `python -m dev.bench.ways WAY`.
 
 *limit* fetches the same pages, parses them with exact decimals, and needs one COPY and one upsert. It stores what the
 sync stores and checks nothing. Nothing that keeps the same copy can cost much less.
@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,7 @@ import requests
 from dev.bench.measure import measured
 from economic.records.invoice import Invoice
 
+Load = Callable[[str, str, dict[str, str]], None]
 CONN_ID = "economic_default"
 PAGE = 1000
 _CACHE_SECONDS = 3600
@@ -156,15 +158,21 @@ def ours(dsn: str) -> dict[str, Any]:
         return employee_names.populate_employee_names(attempt, hook, _CACHE_SECONDS).to_xcom()
 
 
-def load(way: str, dsn: str, base_url: str, headers: dict[str, str], postmaster: int) -> dict[str, Any]:
-    """Load once, the named way, in a process that does nothing else; return the cost and the statistics."""
-    result: dict[str, Any] = {}
+def main() -> int:
+    """Load once, the named way; print the cost as a line of JSON. The environment has the rest."""
+    way, dsn, result = sys.argv[1], os.environ["BENCH_DSN"], {}
     logging.disable(logging.INFO)
     if way == "ours":
         prepare_ours()
-    with measured(dsn, postmaster, lambda cost: result.update(cost=cost)):
+    with measured(dsn, int(os.environ["BENCH_POSTMASTER"]), lambda cost: result.update(cost.as_json())):
         if way == "ours":
-            result["statistics"] = ours(dsn)
+            statistics = ours(dsn)
         else:
-            {"limit": limit, "row by row": row_by_row}[way](dsn, base_url, headers)
-    return result
+            load: Load = {"limit": limit, "row by row": row_by_row}[way]
+            load(dsn, os.environ["BENCH_URL"], json.loads(os.environ["BENCH_HEADERS"]))
+    print(json.dumps(result | ({"statistics": statistics} if way == "ours" else {})))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -20,6 +20,7 @@
     │   ├── LeaseLost             another sync took over; this one must write nothing more
     │   └── SyncEnded             the sync that this task belongs to has ended
     ├── LeaseBusy                 another sync is running; wait, skip or fail, by the run's kind
+    ├── SyncSkipped               nothing can be done now; a later sync can
     └── RecordError               reject this record with its reason and go on with the others
 """
 
@@ -133,7 +134,7 @@ class SyncEnded(FatalError):
 class LeaseBusy(EconomicError):
     """Another sync of the same agreement is running.
 
-    :param holder_scope: the scope of the sync that holds the lease: ``full`` or ``range``.
+    :param holder_scope: of the sync that holds the lease: ``full``, ``range`` or ``quick``.
     """
 
     default_hint = 'Wait for it to end, or trigger with {"force": true} to take over at once.'
@@ -141,6 +142,10 @@ class LeaseBusy(EconomicError):
     def __init__(self, message: str, *, holder_scope: str, detail: str = "") -> None:
         super().__init__(message, detail=detail)
         self.holder_scope = holder_scope
+
+
+class SyncSkipped(EconomicError):
+    """There is nothing that this sync could do now; a later one can."""
 
 
 class RecordError(EconomicError):

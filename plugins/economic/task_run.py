@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import get_current_context
 from airflow.sdk.exceptions import (
@@ -23,7 +23,7 @@ from airflow.sdk.exceptions import (
 
 from economic.config.settings import Settings
 from economic.db.connection import connect, connect_patiently
-from economic.errors import EconomicError, FatalError, LeaseBusy, LeaseLost, SyncEnded
+from economic.errors import EconomicError, FatalError, LeaseBusy, LeaseLost, SyncEnded, SyncSkipped
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -37,10 +37,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIRST_TASK = "fetch-pages"
+QUICK_TASK = "quick-sync"
 _RUN_KEY = "economic_run_key"
-LONGEST_WAIT = {"backfill": timedelta(hours=2), "scheduled": timedelta(minutes=15)}
-"""How long a run waits for another sync, by run type: scheduled ones only for a range sync."""
-LOOK_AGAIN = {"backfill": timedelta(seconds=30), "scheduled": timedelta(seconds=15)}
+LONGEST_WAIT = {
+    "backfill": timedelta(hours=2),
+    "scheduled": timedelta(minutes=15),
+    "quick": timedelta(minutes=15),
+}
+"""How long a run waits for another sync, by run type: scheduled ones only for a range sync, each
+for a quick one.
+"""
+LOOK_AGAIN = {
+    "backfill": timedelta(seconds=30),
+    "scheduled": timedelta(seconds=15),
+    "quick": timedelta(seconds=6),
+}
 """The longest pause between two polls; shorter for a full sync, for which a backfill's runs wait.
 """
 
@@ -79,7 +90,11 @@ class TaskRun:
 
     @property
     def is_first(self) -> bool:
-        return bool(self.context["ti"].task_id == FIRST_TASK)
+        return self.context["ti"].task_id in {FIRST_TASK, QUICK_TASK}
+
+    @property
+    def is_quick(self) -> bool:
+        return bool(self.context["ti"].task_id == QUICK_TASK)
 
     @property
     def run_key(self) -> str:
@@ -157,7 +172,7 @@ class TaskRun:
         )
 
     def bare_request(self) -> SyncRequest:
-        """Return a request of this run's identity, for a run that cannot be begun."""
+        """Return a request of this run's identity: of a quick sync, or one that cannot be begun."""
         from economic.sync.request import SyncRequest
 
         return SyncRequest(
@@ -166,6 +181,7 @@ class TaskRun:
             conn_id=self.conn_id,
             attempt=self.name,
             clear_number=self.clear_number,
+            quick=self.is_quick,
         )
 
     def hook(self, **limits: float) -> EconomicHook:
@@ -194,9 +210,9 @@ class TaskRun:
 
     def ended_statistics(self) -> dict[str, Any] | None:
         """Return the statistics of a sync that an earlier try ended and Airflow did not record."""
-        from economic.sync import announcements
+        from economic.sync import ending
 
-        return announcements.statistics_of(self.connection, self._sync_id(), self.owner, self.clear_number)
+        return ending.statistics_of(self.connection, self._sync_id(), self.owner, self.clear_number)
 
     def _sync_id(self) -> int:
         sync_id = self._fetched().get("sync_id")
@@ -227,6 +243,8 @@ def task_run(conn_id: str) -> Iterator[TaskRun]:
                     yield work
             except LeaseBusy as busy:
                 _busy(work, busy)
+            except SyncSkipped as reason:
+                _skip(work, f"Skipped: {reason.message}")
             except Exception as error:
                 _record_failure(work, error)
                 raise
@@ -269,6 +287,16 @@ def _record_failure(work: TaskRun, error: Exception) -> None:
         log.warning("The failure could not be noted in the database (%s).", type(second).__name__)
 
 
+def _skip(work: TaskRun, message: str) -> NoReturn:
+    from economic.sync import lifecycle
+
+    sync_id = work.own_sync(work.connection)
+    if sync_id is not None:
+        lease = work.attempt.lease if work.attempt is not None else None
+        lifecycle.close(work.connection, sync_id, "skipped", message, lease)
+    raise AirflowSkipException(message)
+
+
 def _busy(work: TaskRun, busy: LeaseBusy) -> None:
     """Wait for the other sync, skip this one or fail it, depending on the run's type.
 
@@ -279,19 +307,19 @@ def _busy(work: TaskRun, busy: LeaseBusy) -> None:
     sync_id = work.own_sync(work.connection)
     if sync_id is None:
         raise busy
-    waits = work.run_type == "backfill" or (work.run_type == "scheduled" and busy.holder_scope == "range")
-    if waits:
+    # A quick sync takes seconds, and whoever holds the lease does what it would do, or more.
+    kind = "quick" if busy.holder_scope == "quick" and work.run_type != "backfill" else work.run_type
+    waits = kind in {"backfill", "quick"} or (kind == "scheduled" and busy.holder_scope == "range")
+    if waits and not work.is_quick:
         waited = lifecycle.wait(work.connection, sync_id, f"Waiting: {busy.message}")
-        if waited < LONGEST_WAIT[work.run_type].total_seconds():
+        if waited < LONGEST_WAIT[kind].total_seconds():
             # Jitter, so that waiting runs do not poll in lockstep.
-            pause = LOOK_AGAIN[work.run_type] * random.uniform(1 / 3, 1)  # noqa: S311  # nothing secret
+            pause = LOOK_AGAIN[kind] * random.uniform(1 / 3, 1)  # noqa: S311  # nothing secret
             log.info("Waiting, looking again in %d s: %s", pause.total_seconds(), busy.log_text)
             raise AirflowRescheduleException(datetime.now(UTC) + pause)  # type: ignore[no-untyped-call]  # Airflow's own
     log.warning("%s", busy.log_text)
-    if work.run_type == "scheduled":
-        message = f"Skipped: {busy.message}"
-        lifecycle.close(work.connection, sync_id, "skipped", message)
-        raise AirflowSkipException(message)
+    if work.run_type == "scheduled" or work.is_quick:
+        _skip(work, f"Skipped: {busy.message}")
     # A person or another DAG waits for this run.
     message = f"Not started: {busy}"
     lifecycle.close(work.connection, sync_id, "skipped", message)

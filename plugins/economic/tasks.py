@@ -1,4 +1,4 @@
-"""The three tasks of the DAG: Airflow's context in, one phase of the sync, a plain dict out.
+"""The tasks of the DAGs: Airflow's context in, one phase of the sync, a plain dict out.
 
 Kept light at import: every task process imports this through the DAG file.
 """
@@ -73,16 +73,31 @@ def upsert_invoices(conn_id: str) -> dict[str, Any]:
 
 def populate_employee_names(conn_id: str) -> dict[str, Any]:
     """Fill in employees' names and end the sync; return its statistics."""
-    from economic.sync import employee_names
+    from economic.sync import employee_names, ending
 
     # A sync is complete without the names: the limits are shorter than for invoices.
     with task_run(conn_id) as work, work.hook(budget=180.0, longest_wait=30.0) as hook:
         statistics = work.ended_statistics()
         if statistics is None:
-            cache_seconds = work.settings.employee_cache_seconds
+            attempt = work.join(hook)
+            ending.forget_old_syncs(attempt, work.settings.keep_syncs_days)
             statistics = employee_names.populate_employee_names(
-                work.join(hook), hook, cache_seconds
+                attempt, hook, work.settings.employee_cache_seconds
             ).to_xcom()
+        announce(work.context, statistics)
+        return statistics
+
+
+def quick_sync(conn_id: str) -> dict[str, Any]:
+    """Read what can have changed, prove the copy, and end the sync; return its statistics."""
+    from economic.sync import lifecycle, quick
+
+    # The next run comes soon: the limits are shorter than a full sync's.
+    with task_run(conn_id) as work, work.hook(budget=120.0, longest_wait=60.0) as hook:
+        work.attempt = lifecycle.begin(hook, work.connection, work.bare_request(), work.reopen, work.begun)
+        statistics = quick.sync_quickly(
+            work.attempt, hook, work.settings.page_size, work.settings.employee_cache_seconds
+        ).to_xcom()
         announce(work.context, statistics)
         return statistics
 
@@ -102,7 +117,7 @@ def confirm_announced(context: Context) -> None:
 
     Without this note the next sync announces them again.
     """
-    from economic.sync import announcements
+    from economic.sync import ending
 
     ti: Any = context["ti"]
     statistics = ti.xcom_pull(task_ids=ti.task_id)
@@ -110,7 +125,7 @@ def confirm_announced(context: Context) -> None:
         states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id])
         if statistics["announced_syncs"] and states[ti.run_id][ti.task_id] == "success":
             with connect(Settings.from_environment().postgres_conn_id) as connection:
-                announcements.confirm(connection, statistics["announced_syncs"])
+                ending.confirm(connection, statistics["announced_syncs"])
     except Exception as error:
         log.warning(
             "The next sync announces these changes again: that they are announced could not be noted (%s).",

@@ -68,7 +68,6 @@ def test_writer_syncs_and_changes_no_table(company: Company, granted: str) -> No
         "create table economic.mine (number int)",
         "update economic.invoice_history set new_values = '{}'",
         "select 1 from economic.invoice_backup",
-        "delete from economic.sync_run",
         "lock table economic.schema_version in share row exclusive mode",
     )
 

@@ -256,15 +256,16 @@ def test_upsert_resumed_late_stores_no_more_pages(copy: Copy, monkeypatch: pytes
 
     asked = Asked("manual__1")
     copy.attempt(FETCH, asked)
-    stored = upsert._store_page
+    stored = upsert._store_pages
 
-    def dies_after_the_first(attempt: Any, page: int, *more: Any) -> Any:
-        if page == 2:
+    def dies_after_the_first(attempt: Any, first: int, last: int) -> Any:
+        if first == 2:
             raise psycopg.OperationalError("the connection is gone")
-        return stored(attempt, page, *more)
+        return stored(attempt, first, last)
 
     with monkeypatch.context() as patch:
-        patch.setattr(upsert, "_store_page", dies_after_the_first)
+        patch.setattr(upsert, "_MOST_PARSED", 100)
+        patch.setattr(upsert, "_store_pages", dies_after_the_first)
         assert copy.attempt(UPSERT, asked).state == "again"
     age(copy, "61 minutes")
     assert copy.attempt(UPSERT, asked, number=2).state == "failed"
@@ -336,10 +337,10 @@ def test_last_task_retried_after_its_end_announces(copy: Copy) -> None:
 
 
 def test_events_of_two_companies_are_apart(copy: Copy) -> None:
-    from economic.sync import announcements
+    from economic.sync import ending
 
     copy.run(Asked("manual__1"), recorded=False)
-    assert announcements.pending(copy.connection, 1234567) == (1,)
-    assert announcements.pending(copy.connection, 42) == ()
-    announcements.confirm(copy.connection, [1])
-    assert announcements.pending(copy.connection, 1234567) == ()
+    assert ending.pending(copy.connection, 1234567) == (1,)
+    assert ending.pending(copy.connection, 42) == ()
+    ending.confirm(copy.connection, [1])
+    assert ending.pending(copy.connection, 1234567) == ()

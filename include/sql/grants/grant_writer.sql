@@ -30,3 +30,5 @@ to economic_writer;
 grant select, insert on economic.invoice_history to economic_writer;
 
 grant select, insert, delete on economic.staged_invoice to economic_writer;
+
+grant delete on economic.sync_run to economic_writer;

@@ -30,6 +30,7 @@ select
     standing.company_name,
     standing.base_currency,
     standing.last_synced_at,
+    standing.last_full_scan_at,
     standing.success_sync_id,
     standing.success_status,
     standing.complete,

@@ -74,6 +74,9 @@ create table economic.invoice (
 -- the old one, and no index changes.
 ) with (fillfactor = 80);
 
+create index invoice_open on economic.invoice (agreement_number, invoice_number)
+where remainder <> 0;
+
 create index invoice_of_employee on economic.invoice (agreement_number, employee_number)
 where employee_number is not null;
 
@@ -95,7 +98,7 @@ create table economic.sync_run (
     run_type text not null,
     conn_id text not null,
     agreement_number bigint,
-    scope text not null check (scope in ('full', 'range')),
+    scope text not null check (scope in ('full', 'range', 'quick')),
     date_from date,
     date_to date,
     force boolean not null,
@@ -149,6 +152,8 @@ create table economic.sync_lease (
     acquired_at timestamptz,
     heartbeat_at timestamptz,
     expires_at timestamptz,
+    proven_token bigint,
+    proven_totals jsonb,
     check ((holder is null) = (expires_at is null))
 );
 
@@ -252,6 +257,7 @@ select
     agreement.base_currency,
     agreement.conn_id,
     coalesce(success.scan_started_at, success.started_at) as last_synced_at,
+    full_scan.scan_started_at as last_full_scan_at,
     success.sync_id as success_sync_id,
     success.status as success_status,
     success.complete,
@@ -319,11 +325,21 @@ left join lateral (
     from economic.sync_run
     where
         sync_run.agreement_number = agreement.agreement_number
-        and sync_run.scope = 'full'
+        and (sync_run.scope = 'full' or (sync_run.scope = 'quick' and sync_run.complete))
         and sync_run.status in ('completed', 'completed_with_errors')
     order by sync_run.sync_id desc
     limit 1
 ) as success on true
+left join lateral (
+    select sync_run.scan_started_at
+    from economic.sync_run
+    where
+        sync_run.agreement_number = agreement.agreement_number
+        and sync_run.scope = 'full'
+        and sync_run.status in ('completed', 'completed_with_errors')
+    order by sync_run.sync_id desc
+    limit 1
+) as full_scan on true
 left join lateral (
     select
         sync_run.sync_id,
@@ -583,7 +599,8 @@ comment on column economic.sync_run.clear_number is 'Times the DAG run had been 
 comment on column economic.sync_run.run_type is 'Airflow''s kind of run: scheduled, manual, backfill, asset_triggered.';
 comment on column economic.sync_run.conn_id is 'The connection it used.';
 comment on column economic.sync_run.agreement_number is 'The company; null until e-conomic has returned it.';
-comment on column economic.sync_run.scope is 'full, or range when limited by invoice dates.';
+comment on column economic.sync_run.scope is
+'full, range when limited by invoice dates, or quick when only what can have changed was read.';
 comment on column economic.sync_run.date_from is 'First invoice date of a range.';
 comment on column economic.sync_run.date_to is 'Last invoice date of a range.';
 comment on column economic.sync_run.force is 'Whether it was forced.';
@@ -622,6 +639,9 @@ comment on column economic.sync_lease.attempt is 'The task attempt that may writ
 comment on column economic.sync_lease.acquired_at is 'When the holder took it.';
 comment on column economic.sync_lease.heartbeat_at is 'Time of the holder''s last heartbeat.';
 comment on column economic.sync_lease.expires_at is 'When any sync may take it.';
+comment on column economic.sync_lease.proven_token is
+'The token when a quick sync had proven the copy; with the next one nothing else was written since.';
+comment on column economic.sync_lease.proven_totals is 'e-conomic''s totals then.';
 
 comment on column economic.rejected_invoice.item_key is 'invoice:NUMBER, or sha256:HASH of an item without a number.';
 comment on column economic.rejected_invoice.invoice_number is 'The invoice''s number, when it has one.';
@@ -645,7 +665,9 @@ comment on column economic.staged_invoice.page is 'Page of the scan.';
 comment on column economic.staged_invoice.position is 'Place within the page.';
 comment on column economic.staged_invoice.same is 'Whether the invoice is unchanged: then only its number is staged.';
 
-comment on column economic.sync_status.last_synced_at is 'Scan start of the last full sync that succeeded.';
+comment on column economic.sync_status.last_synced_at is
+'Start of the last full sync that succeeded, or proven quick one: the copy is as e-conomic was then.';
+comment on column economic.sync_status.last_full_scan_at is 'Scan start of the last full sync that succeeded.';
 comment on column economic.sync_status.success_sync_id is 'That sync.';
 comment on column economic.sync_status.success_status is 'completed, or completed_with_errors.';
 comment on column economic.sync_status.verdict is 'Result of the comparison; null for a role that cannot read sums.';

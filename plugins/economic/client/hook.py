@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ from economic.client.session import PinnedSession
 from economic.client.tokens import PUBLIC, Tokens
 from economic.client.transport import Limits, Traffic, Transport, check_status
 from economic.config.extras import read_extra
-from economic.config.settings import SMALLEST_INTERVAL_MS
+from economic.config.settings import LARGEST_PAGE, SMALLEST_INTERVAL_MS
 from economic.errors import ConfigurationError, EconomicError
 from economic.outside_text import bounded, listed
 from economic.records.agreement import Agreement, parse_agreement
@@ -104,8 +104,27 @@ class EconomicHook(HttpHook):
         """Return how many booked invoices e-conomic has, in all or dated in a range."""
         return self._invoices(1, [], date_from, date_to).results
 
+    def unpaid_above(self, number: int | None, *, page_size: int) -> CollectionPage:
+        """Return a page of ``GET /invoices/unpaid``, as :meth:`invoices_above` does of all booked
+        ones.
+        """
+        conditions = [] if number is None else [f"bookedInvoiceNumber$gt:{number}"]
+        return self._invoices(page_size, conditions, path="/invoices/unpaid")
+
+    def invoices_numbered(self, numbers: Sequence[int]) -> CollectionPage:
+        """Return the booked invoices with these numbers, those that there are, ascending.
+
+        :param numbers: at most 200: e-conomic refuses more.
+        """
+        return self._invoices(LARGEST_PAGE, [f"bookedInvoiceNumber$in:[{','.join(map(str, numbers))}]"])
+
     def _invoices(
-        self, page_size: int, conditions: list[str], date_from: date | None, date_to: date | None
+        self,
+        page_size: int,
+        conditions: list[str],
+        date_from: date | None = None,
+        date_to: date | None = None,
+        path: str = "/invoices/booked",
     ) -> CollectionPage:
         if date_from is not None:
             conditions.append(f"date$gte:{date_from.isoformat()}")
@@ -114,7 +133,7 @@ class EconomicHook(HttpHook):
         params: dict[str, str | int] = {"pagesize": page_size, "sort": "bookedInvoiceNumber"}
         if conditions:
             params["filter"] = "$and:".join(conditions)
-        return self._transport.get("/invoices/booked", params, decode_page)
+        return self._transport.get(path, params, decode_page)
 
     def totals(self) -> Totals:
         """Return e-conomic's count and sum of the booked invoices: ``GET /invoices/totals``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
+from functools import cached_property
 
 import requests
 from requests.auth import AuthBase
@@ -21,6 +22,7 @@ _ESCAPE = re.compile(
 )
 """An escaped character, or a gap between two characters of a wrapped token."""
 _URL_SAFE = str.maketrans("-_", "+/")
+_BASE64 = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=")
 
 
 class Tokens(AuthBase):
@@ -40,23 +42,71 @@ class Tokens(AuthBase):
         return "Tokens(***)"
 
     def scrub(self, line: str) -> str:
-        """Return a line with plain tokens hidden, and nothing of one that spells a token otherwise.
-
-        Other spellings are wrapped, escaped, in base64 or hexadecimal.
+        """Return a line with the tokens hidden: plain, wrapped, escaped, in base64 or hexadecimal.
 
         :param line: made by :func:`economic.outside_text.harmless`, so nothing invisible splits a
             token.
         """
-        secrets = [token for token in self._headers.values() if token != PUBLIC]
-        for token in secrets:
-            line = re.sub(re.escape(token), "***", line, flags=re.IGNORECASE)
-        text = _ESCAPE.sub(_decoded, line).lower()
+        text, places = _unescaped(line)
+        spans = [match.span() for spelling in self._plain for match in spelling.finditer(text)]
         encoded = text.translate(_URL_SAFE)
-        for token in secrets:
-            hexadecimal = token.encode().hex()
-            if token.lower() in text or hexadecimal in text or any(core in encoded for core in _cores(token)):
-                return "***"
-        return line
+        spans += [
+            _widened(match.span(), encoded, places)
+            for spelling in self._encoded
+            for match in spelling.finditer(encoded)
+        ]
+        shown, at = "", 0
+        for first, last in sorted(spans):
+            begin, end = places[first][0], places[last - 1][1]
+            if end > at:
+                shown += line[at : max(at, begin)] + "***"
+                at = end
+        return shown + line[at:]
+
+    @cached_property
+    def _plain(self) -> list[re.Pattern[str]]:
+        return [_pattern(text) for token in self._secrets for text in (token, token.encode().hex())]
+
+    @cached_property
+    def _encoded(self) -> list[re.Pattern[str]]:
+        return [_pattern(core) for token in self._secrets for core in _cores(token)]
+
+    @property
+    def _secrets(self) -> list[str]:
+        return [token for token in self._headers.values() if token != PUBLIC]
+
+
+def _pattern(spelling: str) -> re.Pattern[str]:
+    return re.compile(re.escape(spelling), re.IGNORECASE)
+
+
+def _widened(span: tuple[int, int], text: str, places: list[tuple[int, int]]) -> tuple[int, int]:
+    """Widen a span by the base64 characters on both sides that hold bits of the token."""
+    first, last = span
+    for _ in range(3):
+        if first and text[first - 1] in _BASE64 and places[first][0] == places[first - 1][1]:
+            first -= 1
+        if last < len(text) and text[last] in _BASE64 and places[last][0] == places[last - 1][1]:
+            last += 1
+    return first, last
+
+
+def _unescaped(line: str) -> tuple[str, list[tuple[int, int]]]:
+    """Return the line with escapes decoded and gaps removed, and each character's place in it."""
+    text: list[str] = []
+    places: list[tuple[int, int]] = []
+    at = 0
+    for match in _ESCAPE.finditer(line):
+        text.append(line[at : match.start()])
+        places.extend((here, here + 1) for here in range(at, match.start()))
+        character = _decoded(match)
+        if character.isprintable() and not character.isspace():
+            text.append(character)
+            places.extend([match.span()] * len(character))
+        at = match.end()
+    text.append(line[at:])
+    places.extend((here, here + 1) for here in range(at, len(line)))
+    return "".join(text), places
 
 
 def _decoded(match: re.Match[str]) -> str:
@@ -66,15 +116,13 @@ def _decoded(match: re.Match[str]) -> str:
     if kind == "slash":
         return digits
     if kind == "name":
-        character = html.unescape(f"&{digits};")
-    else:
-        code = int(digits, 10 if kind == "decimal" else 16)
-        character = chr(code) if code < 0x110000 else ""
-    return character if character.isprintable() and not character.isspace() else ""
+        return html.unescape(f"&{digits};")
+    code = int(digits, 10 if kind == "decimal" else 16)
+    return chr(code) if code < 0x110000 else ""
 
 
 def _cores(token: str) -> list[str]:
-    """Return the base64, in small letters, that every longer text holding the token has in common.
+    """Return the base64 that every longer text holding the token has in common.
 
     There is one for each of the token's three places within a group of three bytes.
     """
@@ -82,5 +130,5 @@ def _cores(token: str) -> list[str]:
     for before in range(3):
         size = before + len(token)
         encoded = base64.b64encode(b"\0" * before + token.encode()).decode()
-        cores.append(encoded[(0, 2, 3)[before] : size // 3 * 4 + size % 3].lower())
+        cores.append(encoded[(0, 2, 3)[before] : size // 3 * 4 + size % 3])
     return cores

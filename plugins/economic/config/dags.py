@@ -12,9 +12,13 @@ from economic.errors import ConfigurationError
 from economic.outside_text import bounded, listed, quoted
 
 DAG_ID = "economic_invoice_sync"
+QUICK_DAG_ID = "economic_invoice_quick_sync"
+
+OFF = "off"
+"""As a quick schedule: no quick syncs."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,39}", re.ASCII)
-_ENTRY_KEYS = {"name", "conn_id", "schedule"}
+_ENTRY_KEYS = {"name", "conn_id", "schedule", "quick_schedule"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,23 +28,31 @@ class SyncDag:
     :param dag_id: ``economic_invoice_sync``, followed by the agreement's name if it has one.
     :param conn_id: Airflow's connection to the agreement.
     :param schedule: cron text or preset; None when it is off.
+    :param quick_schedule: of its quick syncs; None when there are none.
     """
 
     dag_id: str
     conn_id: str
     schedule: str | None
+    quick_schedule: str | None = None
+
+    @property
+    def quick_dag_id(self) -> str:
+        """The id of the DAG of its quick syncs."""
+        return self.dag_id.replace(DAG_ID, QUICK_DAG_ID, 1)
 
 
 def parse_agreements(
-    text: str, default_conn_id: str | None, schedule: str
+    text: str, default_conn_id: str | None, schedule: str, quick_schedule: str | None = None
 ) -> tuple[list[SyncDag], tuple[str, ...]]:
     """Return the usable entries of ``ECONOMIC_AGREEMENTS``, and a message for each other one.
 
     :param text: a JSON list of objects with ``name``, and optionally ``conn_id`` (default
-        ``economic_NAME``) and ``schedule``.
+        ``economic_NAME``), ``schedule`` and ``quick_schedule`` (``off`` for none).
     :param default_conn_id: the default DAG's connection, which no entry may use; None without a
         default DAG.
     :param schedule: for entries without one, each moved to other minutes.
+    :param quick_schedule: likewise.
     """
     if not text.strip():
         return [], ()
@@ -57,7 +69,7 @@ def parse_agreements(
     for position, entry in enumerate(entries, start=1):
         where = f"ECONOMIC_AGREEMENTS, entry {position}"
         try:
-            dag = _parse_entry(entry, where, schedule)
+            dag = _parse_entry(entry, where, schedule, quick_schedule)
             if dag.dag_id in dag_ids:
                 raise ConfigurationError(f"{where}: the name {quoted(entry['name'])} is taken.")
             if dag.conn_id in conn_ids:
@@ -70,7 +82,7 @@ def parse_agreements(
     return dags, tuple(rejected)
 
 
-def _parse_entry(entry: Any, where: str, schedule: str) -> SyncDag:
+def _parse_entry(entry: Any, where: str, schedule: str, quick_schedule: str | None) -> SyncDag:
     if not isinstance(entry, dict):
         raise ConfigurationError(f"{where} is not an object.", hint='Write it as {"name": "north"}.')
     unknown = sorted(set(entry) - _ENTRY_KEYS)
@@ -90,12 +102,20 @@ def _parse_entry(entry: Any, where: str, schedule: str) -> SyncDag:
         raise ConfigurationError(
             f"{where} has the conn_id {quoted(conn_id)}.", hint="Name an Airflow connection."
         )
-    custom = entry.get("schedule")
-    if custom is not None and not isinstance(custom, str):
-        raise ConfigurationError(f"{where} has the schedule {quoted(custom)}.", hint="Write it as text.")
-    chosen = (
-        schedules.spread_minutes(schedule, name)
-        if custom is None
-        else schedules.check_schedule(custom, f"{where}, schedule")
+    return SyncDag(
+        f"{DAG_ID}__{name}",
+        conn_id.strip(),
+        _schedule(entry, "schedule", where, name, schedule),
+        _schedule(entry, "quick_schedule", where, name, quick_schedule),
     )
-    return SyncDag(f"{DAG_ID}__{name}", conn_id.strip(), chosen)
+
+
+def _schedule(entry: dict[str, Any], key: str, where: str, name: str, usual: str | None) -> str | None:
+    custom = entry.get(key)
+    if custom is None:
+        return usual and schedules.spread_minutes(usual, name)
+    if not isinstance(custom, str):
+        raise ConfigurationError(f"{where} has the {key} {quoted(custom)}.", hint="Write it as text.")
+    if key == "quick_schedule" and custom == OFF:
+        return None
+    return schedules.check_schedule(custom, f"{where}, {key}")

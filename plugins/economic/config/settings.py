@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from economic.config import schedules
-from economic.config.dags import DAG_ID, SyncDag, parse_agreements
+from economic.config.dags import DAG_ID, OFF, SyncDag, parse_agreements
 from economic.errors import ConfigurationError
 from economic.outside_text import quoted
 
@@ -43,6 +43,7 @@ class Settings:
     late_after_minutes: int | None
     on_late: str | None
     page_amounts: bool
+    keep_syncs_days: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -74,6 +75,7 @@ class Settings:
             late_after_minutes=late_after_minutes,
             on_late=on_late,
             page_amounts=_switch(variables, "ECONOMIC_PAGE_AMOUNTS", default=False),
+            keep_syncs_days=_number(variables, "ECONOMIC_KEEP_SYNCS_DAYS", 365, 2, 36_500),
         )
 
 
@@ -81,15 +83,18 @@ def _agreements(variables: Mapping[str, str]) -> tuple[tuple[SyncDag, ...], tupl
     schedule = schedules.check_schedule(
         _text(variables, "ECONOMIC_SYNC_SCHEDULE", schedules.DEFAULT), "ECONOMIC_SYNC_SCHEDULE"
     )
+    quick = _text(variables, "ECONOMIC_QUICK_SCHEDULE", OFF)
+    quick_schedule = None if quick == OFF else schedules.check_schedule(quick, "ECONOMIC_QUICK_SCHEDULE")
     dags = []
     if _switch(variables, "ECONOMIC_DEFAULT_DAG", default=True):
-        dags.append(SyncDag(DAG_ID, _text(variables, "ECONOMIC_CONN_ID", "economic_default"), schedule))
+        conn_id = _text(variables, "ECONOMIC_CONN_ID", "economic_default")
+        dags.append(SyncDag(DAG_ID, conn_id, schedule, quick_schedule))
     others, rejected = parse_agreements(
-        variables.get("ECONOMIC_AGREEMENTS", ""), dags[0].conn_id if dags else None, schedule
+        variables.get("ECONOMIC_AGREEMENTS", ""), dags[0].conn_id if dags else None, schedule, quick_schedule
     )
     dags += others
     if not _switch(variables, "AUTO_SYNC_ENABLED", default=True):
-        dags = [replace(dag, schedule=None) for dag in dags]
+        dags = [replace(dag, schedule=None, quick_schedule=None) for dag in dags]
     return tuple(dags), rejected
 
 

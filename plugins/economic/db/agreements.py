@@ -17,8 +17,8 @@ _UNBOUND = "unbound:"
 
 def bound_agreement(connection: Connection, conn_id: str) -> int | None:
     """Return the agreement that a connection id is bound to, None when there is none."""
-    bound = row(connection, "select_agreement_of_connection", conn_id=conn_id)
-    return None if bound is None else bound["agreement_number"]
+    found = row(connection, "select_agreement_of_connection", conn_id=conn_id)
+    return None if found is None else found["agreement_number"]
 
 
 def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -> None:
@@ -57,8 +57,8 @@ def bind_agreement(connection: Connection, conn_id: str, agreement: Agreement) -
 
 def unbind_agreement(connection: Connection, conn_id: str) -> int | None:
     """Unbind a connection id; return the agreement it was bound to, None without one."""
-    unbound = row(connection, "update_agreement_unbound", conn_id=conn_id)
-    return None if unbound is None else unbound["agreement_number"]
+    found = row(connection, "update_agreement_unbound", conn_id=conn_id)
+    return None if found is None else int(found["agreement_number"])
 
 
 def statuses(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row]:
@@ -73,6 +73,6 @@ def statuses(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row
     return rows(connection, "select_sync_status", conn_ids=wanted)
 
 
-def is_unbound(status: Row) -> bool:
+def is_unbound(found: Row) -> bool:
     """Return whether no connection reaches this agreement any more: then it may be stale."""
-    return str(status["conn_id"]).startswith(_UNBOUND)
+    return str(found["conn_id"]).startswith(_UNBOUND)

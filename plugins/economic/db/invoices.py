@@ -13,6 +13,7 @@ from decimal import Decimal
 from economic.db.sql import Connection, Row, one, rows, run
 from economic.errors import RecordError
 from economic.records.fitting import DegradedField
+from economic.records.unpaid_invoice import UnpaidInvoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,30 @@ class MissingCandidates:
 def degraded_numbers(connection: Connection, agreement_number: int) -> set[int]:
     """Return the numbers of the invoices that are stored with a field left out."""
     found = rows(connection, "select_degraded_numbers", agreement_number=agreement_number)
+    return {row["invoice_number"] for row in found}
+
+
+def highest_number(connection: Connection, agreement_number: int) -> int | None:
+    """Return the highest number of an invoice that was ever stored."""
+    highest: int | None = one(connection, "select_highest_number", agreement_number=agreement_number)[
+        "highest"
+    ]
+    return highest
+
+
+def open_invoices(connection: Connection, agreement_number: int) -> dict[int, UnpaidInvoice]:
+    """Return the invoices with something left to pay, by number; missing ones are left out."""
+    found = rows(connection, "select_open_invoices", agreement_number=agreement_number)
+    return {row["invoice_number"]: UnpaidInvoice(**row) for row in found}
+
+
+def settled_credit_notes(connection: Connection, agreement_number: int, numbers: Sequence[int]) -> set[int]:
+    """Return the numbers of the settled credit notes of these invoices' customers."""
+    if not numbers:
+        return set()
+    found = rows(
+        connection, "select_settled_credit_notes", agreement_number=agreement_number, numbers=list(numbers)
+    )
     return {row["invoice_number"] for row in found}
 
 

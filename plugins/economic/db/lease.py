@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
+from psycopg.types.json import Jsonb
 
+from economic.db.runs import totals_json
 from economic.db.sql import Connection, Row, one, row, rows, run, transaction
 from economic.errors import LeaseBusy, LeaseLost
 from economic.outside_text import bounded
+from economic.records.totals import Totals
 
 log = logging.getLogger(__name__)
 
@@ -249,6 +252,16 @@ def lock(connection: Connection, agreement_number: int) -> None:
 def release(connection: Connection, lease: Lease) -> None:
     """Free the lease, within the transaction that closes the sync. Idempotent."""
     run(connection, "release_lease", agreement_number=lease.agreement_number, sync_id=lease.sync_id)
+
+
+def keep_proven(connection: Connection, agreement_number: int, totals: Totals) -> None:
+    """Keep the totals that the copy equals until another sync takes the lease."""
+    run(
+        connection,
+        "update_lease_proven",
+        agreement_number=agreement_number,
+        totals=Jsonb(totals_json(totals)),
+    )
 
 
 def _displaceable(

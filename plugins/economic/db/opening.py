@@ -55,38 +55,38 @@ def open_connection(where: str, options: Mapping[str, Any]) -> Connection:
         message names the option and never its value.
     :raises DatabaseUnavailable: the server cannot be reached at present.
     """
-    options = _LIMITS | {name: value for name, value in options.items() if value is not None}
-    _check(where, options)
+    given = _LIMITS | {name: value for name, value in options.items() if value is not None}
+    _check(where, given)
     try:
-        return prepare(psycopg.connect(make_conninfo(**options)))
+        return prepare(psycopg.connect(make_conninfo(**given)))
     except psycopg.Error as error:
-        rejected = _rejected_option(options)
+        rejected = _rejected_option(given)
         if rejected is not None:
             raise _unusable(where, rejected) from None
-        answers = [] if isinstance(error, psycopg.errors.ConnectionTimeout) else _server_codes(options)
+        answers = [] if isinstance(error, psycopg.errors.ConnectionTimeout) else _server_codes(given)
         if answers and all(code[:2] in _FINAL or code == _FIXED_SETTING for code in answers):
             raise ConfigurationError(
                 f"PostgreSQL refused the {where} ({answers[-1]}): {error_text(error)}.",
                 hint="Check host, database, login and password of the PostgreSQL connection.",
             ) from None
-        # Not chained: the driver's text quotes what it was options.
+        # Not chained: the driver's text quotes what it was given.
         raise to_economic_error(error) from None
 
 
-def _check(where: str, options: Mapping[str, Any]) -> None:
+def _check(where: str, given: Mapping[str, Any]) -> None:
     known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
-    for name, value in options.items():
+    for name, value in given.items():
         if name not in known:
             raise _unusable(where, name, "is not an option of a connection to PostgreSQL")
         if not isinstance(value, str | int | float) or "\0" in str(value):
             raise _unusable(where, name)
-    if not re.fullmatch(r"\s*[0-9]{1,6}(\.[0-9]*)?\s*", str(options["connect_timeout"]), re.ASCII):
+    if not re.fullmatch(r"\s*[0-9]{1,6}(\.[0-9]*)?\s*", str(given["connect_timeout"]), re.ASCII):
         raise _unusable(where, "connect_timeout", "is not a number of seconds")
-    for number in str(options.get("port") or 5432).split(","):
+    for number in str(given.get("port") or 5432).split(","):
         if not (re.fullmatch(r"\s*[0-9]{1,9}\s*", number, re.ASCII) and 0 < int(number) < 65536):
             raise _unusable(where, "port", "is not a port number")
-    authority = str(options.get("sslrootcert", "system"))
-    verifies = str(options.get("sslmode", "")).startswith("verify-")
+    authority = str(given.get("sslrootcert", "system"))
+    verifies = str(given.get("sslmode", "")).startswith("verify-")
     if verifies and authority not in {"system", ""} and not Path(authority).is_file():
         raise _unusable(where, "sslrootcert", "is not a file on this machine")
 
@@ -99,17 +99,17 @@ def _unusable(where: str, option: str, why: str = "has a value that cannot be us
     )
 
 
-def _rejected_option(options: Mapping[str, Any]) -> str | None:
+def _rejected_option(given: Mapping[str, Any]) -> str | None:
     """Return the option that libpq rejects, or None.
 
     libpq is made to begin a connection to a port of this process that never answers.
     """
-    asked = {name: value for name, value in options.items() if name not in _WHERE}
-    if _starts(asked):
+    options = {name: value for name, value in given.items() if name not in _WHERE}
+    if _starts(options):
         return None
     if not _starts({}):
         return "one of the environment's PG variables"
-    return next((name for name in asked if not _starts({name: asked[name]})), ", ".join(asked))
+    return next((name for name in options if not _starts({name: options[name]})), ", ".join(options))
 
 
 def _starts(options: Mapping[str, Any]) -> bool:
@@ -124,7 +124,7 @@ def _starts(options: Mapping[str, Any]) -> bool:
         return good
 
 
-def _server_codes(options: Mapping[str, Any]) -> list[str]:
+def _server_codes(given: Mapping[str, Any]) -> list[str]:
     """Return the SQLSTATE of each server that rejects these options, from libpq's trace of a retry.
 
     Return none where no server answers, or on a system other than Linux: psycopg traces only there.
@@ -133,11 +133,11 @@ def _server_codes(options: Mapping[str, Any]) -> list[str]:
         return []
     # The trace holds the login: it is kept in memory, never in a file that others can read.
     with os.fdopen(os.memfd_create("libpq-trace"), "rb") as trace:
-        connecting = pq.PGconn.connect_start(make_conninfo(**options).encode())
+        connecting = pq.PGconn.connect_start(make_conninfo(**given).encode())
         try:
             if connecting.status != pq.ConnStatus.BAD:
                 connecting.trace(trace.fileno())
-                _poll(connecting, float(options["connect_timeout"] or _PATIENCE_SECONDS))
+                _poll(connecting, float(given["connect_timeout"] or _PATIENCE_SECONDS))
                 connecting.untrace()
         finally:
             connecting.finish()

@@ -200,6 +200,7 @@ def totals_json(totals: Totals) -> dict[str, int | str | None]:
         "invoice_count": totals.invoice_count,
         "net_amount_base": str(totals.net_amount_base),
         "remainder_base": remainder,
+        "unpaid_count": totals.unpaid_count,
     }
 
 
@@ -210,7 +211,33 @@ def read_totals(kept: dict[str, Any]) -> Totals:
         kept["invoice_count"],
         Decimal(kept["net_amount_base"]),
         None if remainder is None else Decimal(remainder),
+        kept.get("unpaid_count"),
     )
+
+
+class QuickBasis(NamedTuple):
+    """What a quick sync can build on.
+
+    :param proven: whether a full sync has ended that saw every invoice.
+    :param full_lately: whether the last full one has just ended.
+    :param totals: those that the copy is proven to equal; None when it has to be read.
+    """
+
+    proven: bool
+    full_lately: bool
+    totals: Totals | None
+
+
+def quick_basis(connection: Connection, agreement_number: int, lately: timedelta) -> QuickBasis:
+    """Return what a quick sync that holds the lease can build on."""
+    found = one(
+        connection,
+        "select_quick_basis",
+        agreement_number=agreement_number,
+        seconds=lately.total_seconds(),
+    )
+    totals = found["totals"]
+    return QuickBasis(found["proven"], found["full_lately"], totals and read_totals(totals))
 
 
 def close_sync_run(

@@ -75,12 +75,11 @@ def statement(name: str) -> bytes:
 @cache
 def migrations() -> tuple[Migration, ...]:
     """Return all steps of the schema, in order."""
-    steps = (
-        Migration(int(match[1]), match[2], path.read_bytes())
-        for path in (sql_folder() / "schema").iterdir()
-        if (match := _MIGRATION.fullmatch(path.name))
-    )
-    return tuple(sorted(steps))
+    found = []
+    for path in (sql_folder() / "schema").iterdir():
+        if match := _MIGRATION.fullmatch(path.name):
+            found.append(Migration(int(match[1]), match[2], path.read_bytes()))
+    return tuple(sorted(found))
 
 
 def prepare(connection: Connection) -> Connection:
@@ -138,10 +137,10 @@ def row(connection: Connection, name: str, /, **parameters: Any) -> Row | None:
 
 def one(connection: Connection, name: str, /, **parameters: Any) -> Row:
     """Execute the statement ``name``, which always returns a row."""
-    first = row(connection, name, **parameters)
-    if first is None:
+    found = row(connection, name, **parameters)
+    if found is None:
         raise LookupError(f"{name}.sql returned no row.")
-    return first
+    return found
 
 
 def rows(connection: Connection, name: str, /, **parameters: Any) -> list[Row]:
@@ -198,9 +197,9 @@ _NOT_THERE = re.compile(r'(database|role) ".*" does not exist', re.DOTALL)
 
 
 def _phrase(text: str) -> str | None:
-    if match := _NOT_THERE.search(text):
-        return f"the {match[1]} does not exist"
-    return next((phrase for part, phrase in _PHRASES.items() if part in text), None)
+    if found := _NOT_THERE.search(text):
+        return f"the {found[1]} does not exist"
+    return next((words for part, words in _PHRASES.items() if part in text), None)
 
 
 def to_economic_error(error: psycopg.Error) -> EconomicError:
@@ -210,28 +209,28 @@ def to_economic_error(error: psycopg.Error) -> EconomicError:
     :mod:`economic.db.opening`.
     """
     code = error.sqlstate or ""
-    text = error_text(error)
+    words = error_text(error)
     if code == "42501":
         return SchemaMismatch(
-            f"The database role may not do what the sync needs: {text}.",
+            f"The database role may not do what the sync needs: {words}.",
             hint="Let the owner of the database run `python -m economic migrate`, then include/sql/grants/grant_writer.sql.",
         )
     if code[:2] in {"28", "3D"}:
         return ConfigurationError(
-            f"PostgreSQL refused the connection: {text}.",
+            f"PostgreSQL refused the connection: {words}.",
             hint="Check host, port, database, login and password of the PostgreSQL connection; in a URL, special characters of a password are "
             "written as %XX.",
         )
     if code[:2] in {"42", "0A", "3F"}:
         return SchemaMismatch(
-            f"The tables are not the ones this version works with: {text}.",
+            f"The tables are not the ones this version works with: {words}.",
             hint="Undo what somebody changed in them, or run `python -m economic migrate`.",
         )
     if code in _STOPPING:
-        return FatalError(f"{_STOPPING[code]} {text}.", hint="Make room; the next sync goes on by itself.")
+        return FatalError(f"{_STOPPING[code]} {words}.", hint="Make room; the next sync goes on by itself.")
     if code[:2] in {"22", "23"} or (not code and isinstance(error, psycopg.DataError)):
-        return FatalError(f"The database refused a value where it should not: {text}.")
-    return DatabaseUnavailable(f"The database failed ({code or type(error).__name__}): {text}.")
+        return FatalError(f"The database refused a value where it should not: {words}.")
+    return DatabaseUnavailable(f"The database failed ({code or type(error).__name__}): {words}.")
 
 
 def is_lost(connection: Connection, error: psycopg.Error) -> bool:

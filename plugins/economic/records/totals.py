@@ -15,16 +15,18 @@ from economic.records.fitting import Number, fit, read_amount
 class Totals(NamedTuple):
     """e-conomic's count and net sum of all booked invoices, and what is unpaid of them.
 
-    Amounts are in base currency. ``remainder_base`` may be absent. Whether it counts unmatched
-    credit notes is unconfirmed.
+    Amounts are in base currency. What is unpaid may be absent. Whether it counts unmatched credit
+    notes is unconfirmed.
     """
 
     invoice_count: int
     net_amount_base: Decimal
     remainder_base: Decimal | None = None
+    unpaid_count: int | None = None
 
 
 class _Unpaid(Struct, rename="camel"):
+    invoice_count: Number | None = None
     gross_remainder_in_base_currency: Any = None
 
 
@@ -46,11 +48,13 @@ def parse_totals(body: bytes) -> Totals:
     try:
         document, _ = fit(decode_document(body), _Totals, frozenset({"booked", "booked.invoiceCount"}))
         booked = document.booked or _Booked()
-        unpaid = (booked.unpaid or _Unpaid()).gross_remainder_in_base_currency
+        unpaid = booked.unpaid or _Unpaid()
         net = read_amount("booked.netAmountInBaseCurrency", booked.net_amount_in_base_currency)
-        remainder = read_amount("booked.unpaid.grossRemainderInBaseCurrency", unpaid)
+        remainder = read_amount(
+            "booked.unpaid.grossRemainderInBaseCurrency", unpaid.gross_remainder_in_base_currency
+        )
     except RecordError as error:
         raise BrokenResponse(f"/invoices/totals is not what it should be: {error.message}") from None
     if booked.invoice_count is None or net is None:
         raise BrokenResponse("/invoices/totals lacks the booked count or sum.")
-    return Totals(booked.invoice_count, net, remainder)
+    return Totals(booked.invoice_count, net, remainder, unpaid.invoice_count)

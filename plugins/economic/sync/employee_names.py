@@ -11,6 +11,7 @@ from economic.db.sql import run
 from economic.errors import RecordError
 from economic.outside_text import listed
 from economic.records.employee import Employee, parse_employee
+from economic.records.totals import Totals
 from economic.sync.attempt import ENDS_A_SYNC, Attempt, Client, in_words, stored_counts
 from economic.sync.ending import end
 
@@ -21,12 +22,16 @@ STRETCH = 5_000
 """How many invoices are named in one transaction at most."""
 
 
-def populate_employee_names(attempt: Attempt, client: Client, cache_seconds: int) -> SyncStatistics:
+def populate_employee_names(
+    attempt: Attempt, client: Client, cache_seconds: int, *, proven: Totals | None = None
+) -> SyncStatistics:
     """Name the invoices that lack their employee's name or have an older one, and end the sync.
 
     Most invoices were stored with the name. Left are those of renamed employees, and those whose
     names could not be fetched before. A name is never removed. When e-conomic does not answer, the
     stored names are used and the sync ends ``completed_with_errors``.
+
+    :param proven: see :func:`economic.sync.ending.end`.
     """
     attempt.write(lambda: _note(attempt, attempt.counts))
     problem = refresh_employees(attempt, client, cache_seconds)
@@ -41,7 +46,7 @@ def populate_employee_names(attempt: Attempt, client: Client, cache_seconds: int
     )
     attempt.write(lambda: _note(attempt, counts))
     attempt.apply_commit(counts)
-    return end(attempt, problem)
+    return end(attempt, problem, proven=proven)
 
 
 def _name_invoices(attempt: Attempt, first: int, last: int) -> Counts:

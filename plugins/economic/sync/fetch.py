@@ -148,7 +148,8 @@ def _collector_paused() -> Iterator[None]:
 def _start_again(attempt: Attempt, why: str) -> None:
     """Discard the scan and begin at the first page."""
     now = attempt.counts
-    discarded = now.fetched - now.discarded
+    # A quick sync that became a full one has stored some.
+    discarded = now.fetched - now.discarded - now.stored
     counts = (
         now
         + attempt.usage_since_commit("fetch_seconds")

@@ -177,7 +177,8 @@ def _resume(connection: Connection, before: SyncRun, request: SyncRequest) -> Le
             lease = leases.enter(connection, before.agreement_number, before.sync_id, request.attempt)
         except LeaseLost:
             log.info("The earlier attempt's sync %d no longer holds the lease.", before.sync_id)
-    if lease is not None and same and before.phase == "fetch" and _is_young(before):
+    scanning = before.phase == "fetch" and before.scope != "quick"
+    if lease is not None and same and scanning and _is_young(before):
         log.info("Going on with sync %d after page %d.", before.sync_id, len(before.staged_rows))
         return lease
     _abandon(connection, before.sync_id, lease, "begun again by a later attempt")

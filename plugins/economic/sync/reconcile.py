@@ -165,7 +165,7 @@ def compare(theirs: Totals, ours: StoredTotals, *, complete: bool, unmarked: boo
         then.
     """
     count = theirs.invoice_count - ours.invoice_count - ours.unheld_count
-    net = _cents(theirs.net_amount_base) - _cents(ours.net_amount_base)
+    net = in_cents(theirs.net_amount_base) - in_cents(ours.net_amount_base)
     if not (count or net or ours.rejected_count or unmarked):
         agreed = f"Agrees with e-conomic: {counted(ours.invoice_count, 'invoice')}, net {_money(ours.net_amount_base, ours)}."
         return True, agreed + _unpaid(theirs, ours)
@@ -210,12 +210,12 @@ def _reason(count: int, ours: StoredTotals, *, complete: bool, unmarked: bool) -
 
 
 def _unpaid(theirs: Totals, ours: StoredTotals) -> str:
-    if theirs.remainder_base is None or _cents(theirs.remainder_base) == _cents(ours.remainder_base):
+    if theirs.remainder_base is None or in_cents(theirs.remainder_base) == in_cents(ours.remainder_base):
         return ""
     return f" Unpaid there {_money(theirs.remainder_base, ours)}, here {_money(ours.remainder_base, ours)}."
 
 
-def _cents(amount: Decimal) -> Decimal:
+def in_cents(amount: Decimal) -> Decimal:
     """Round to cents: e-conomic's totals have two decimals, amounts of invoices may have more."""
     return amount.quantize(_CENT, ROUND_HALF_UP, _ALL_DIGITS)
 

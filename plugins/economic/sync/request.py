@@ -29,6 +29,7 @@ class SyncRequest:
         one.
     :param force: take the lease from a live sync, and do not use the employee cache.
     :param accept_missing: mark invoices missing however many are gone from e-conomic's list.
+    :param quick: read only what can have changed.
     """
 
     dag_id: str
@@ -42,6 +43,7 @@ class SyncRequest:
     date_to: date | None = None
     force: bool = False
     accept_missing: bool = False
+    quick: bool = False
 
     @property
     def owner(self) -> Owner:
@@ -50,7 +52,9 @@ class SyncRequest:
 
     @property
     def scope(self) -> str:
-        """``full`` or ``range``."""
+        """``full``, ``range`` or ``quick``."""
+        if self.quick:
+            return "quick"
         return "full" if self.date_from is None and self.date_to is None else "range"
 
 

@@ -52,8 +52,7 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
     :return: the task's XCom: created, updated, unchanged, failed, missing, reconciled.
     :raises FatalError: staged rows are missing (PostgreSQL crashed meanwhile).
     """
-    for first, last in _batches(attempt):
-        _store_pages(attempt, first, last)
+    store_staged(attempt)
     reconcile(attempt)
     counts = attempt.counts
     return {
@@ -64,6 +63,15 @@ def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
         "missing": counts.missing,
         "reconciled": attempt.run.reconciled,
     }
+
+
+def store_staged(attempt: Attempt) -> None:
+    """Store the pages that are staged and not stored yet.
+
+    :raises FatalError: staged rows are missing (PostgreSQL crashed meanwhile).
+    """
+    for first, last in _batches(attempt):
+        _store_pages(attempt, first, last)
 
 
 def _batches(attempt: Attempt) -> Iterator[tuple[int, int]]:

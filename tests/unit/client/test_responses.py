@@ -17,7 +17,6 @@ import pytest
 from economic.client.responses import describe_error_body, error_for_status, parse_retry_after
 from economic.client.tokens import Tokens
 from economic.errors import CredentialsRefused, RateLimited, RequestRefused, ServerFault
-from economic.outside_text import harmless
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -114,14 +113,11 @@ def hidden(text: str) -> bool:
 @pytest.mark.parametrize("token", [SECRET, GRANT])
 @pytest.mark.parametrize("spell", SPELLED.values(), ids=SPELLED)
 def test_a_repeated_token_is_hidden_in_every_spelling(spell: Callable[[str], str], token: str) -> None:
-    """What stands around a plain token stays readable."""
+    """What stands around it stays readable, save for base64 that holds both."""
     body = json.dumps({"message": f"before {spell(token)} after", "logId": spell(token)}).encode()
     details = describe_error_body(body, Tokens(SECRET, GRANT).scrub)
-    if token.lower() in harmless(spell(token)).lower():
-        assert details.startswith('"before ')
-        assert ' after" (logId ' in details
-    else:
-        assert details == '"***" (logId ***)'
+    assert details.startswith('"before ')
+    assert ' after" (logId ' in details
     assert hidden(details), details
     assert describe_error_body(body, Tokens("demo", "demo").scrub) != details
 

@@ -24,6 +24,7 @@ def test_the_defaults_are_documented() -> None:
         late_after_minutes=None,
         on_late=None,
         page_amounts=False,
+        keep_syncs_days=365,
     )
 
 
@@ -40,6 +41,8 @@ def test_every_setting_can_be_set() -> None:
         "ECONOMIC_LATE_AFTER_MINUTES": "30",
         "ECONOMIC_ON_LATE": "my_alerts.late",
         "ECONOMIC_PAGE_AMOUNTS": "true",
+        "ECONOMIC_KEEP_SYNCS_DAYS": "30",
+        "ECONOMIC_QUICK_SCHEDULE": "*/5 * * * *",
         "ECONOMIC_AGREEMENTS": '[{"name": "b", "conn_id": "company_b", "schedule": "@daily"}]',
     }
     assert Settings.from_environment(given) == Settings(
@@ -48,14 +51,15 @@ def test_every_setting_can_be_set() -> None:
         request_interval_ms=250,
         employee_cache_seconds=0,
         agreements=(
-            SyncDag("economic_invoice_sync", "company_a", "*/30 * * * *"),
-            SyncDag("economic_invoice_sync__b", "company_b", "@daily"),
+            SyncDag("economic_invoice_sync", "company_a", "*/30 * * * *", "*/5 * * * *"),
+            SyncDag("economic_invoice_sync__b", "company_b", "@daily", "1-59/5 * * * *"),
         ),
         rejected=(),
         on_failure="my_alerts.failed",
         late_after_minutes=30,
         on_late="my_alerts.late",
         page_amounts=True,
+        keep_syncs_days=30,
     )
 
 
