@@ -10,7 +10,9 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,6 +27,7 @@ from simulator import InProcess
 from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET, CanaryWatch
 
 DefineConnection = Callable[..., None]
+Connect = Callable[[], psycopg.Connection]
 HERE = Path(__file__).resolve().parent
 AIRFLOW_HOME = tempfile.mkdtemp(prefix="economic-airflow-")
 SESSION = os.getpid()
@@ -87,6 +90,25 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
         watch.look("PostgreSQL's log", server.log)
 
 
+def expect(found: Mapping[str, Any], **expected: Any) -> None:
+    """Compare some of the values, mostly of a sync's statistics."""
+    assert {name: found[name] for name in expected} == expected
+
+
+def open_sync(connection: psycopg.Connection, **chosen: Any) -> int:
+    """Insert the row of a sync that begins."""
+    from economic.db import runs
+    from economic.db.sql import transaction
+
+    usual: dict[str, Any] = {
+        **{"dag_id": "d", "run_id": "r", "run_key": "k", "clear_number": 0, "run_type": "manual"},
+        **{"conn_id": "economic_default", "scope": "full", "date_from": None, "date_to": None},
+        **{"force": False, "accept_missing": False, "message": ""},
+    }
+    with transaction(connection):
+        return runs.open_sync_run(connection, **(usual | chosen))
+
+
 def _dsn(server: str, database: str) -> str:
     return psycopg.conninfo.make_conninfo(server, dbname=database)
 
@@ -106,14 +128,50 @@ def template(postgres: str) -> Iterator[str]:
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
-def fresh_database(postgres: str, template: str | None) -> Iterator[str]:
-    """A database of its own, dropped at the end; with the current schema, or with nothing."""
+def _make_database(admin: psycopg.Connection, template: str | None) -> str:
     name = f"test_{secrets.token_hex(6)}"
     source = sql.SQL("") if template is None else sql.SQL("template {}").format(sql.Identifier(template))
+    admin.execute(sql.SQL("create database {} {}").format(sql.Identifier(name), source))
+    return name
+
+
+def _drop_database(admin: psycopg.Connection, name: str) -> None:
+    admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def fresh_database(postgres: str, template: str | None) -> Iterator[str]:
+    """A database of its own, dropped at the end; with the current schema, or with nothing."""
     with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute(sql.SQL("create database {} {}").format(sql.Identifier(name), source))
+        name = _make_database(admin, template)
         yield _dsn(postgres, name)
-        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+        _drop_database(admin, name)
+
+
+class Databases:
+    """Fresh databases, each made while the test before it runs, and dropped during the one after it."""
+
+    def __init__(self, server: str, template: str) -> None:
+        self._server, self._template = server, template
+        self._admin = psycopg.connect(server, autocommit=True)
+        self._worker = ThreadPoolExecutor(1)
+        self._next = self._worker.submit(_make_database, self._admin, template)
+        self._drops: list[Future[None]] = []
+
+    @contextmanager
+    def fresh(self) -> Iterator[str]:
+        """Connection string of the next one."""
+        name = self._next.result()
+        self._next = self._worker.submit(_make_database, self._admin, self._template)
+        yield _dsn(self._server, name)
+        self._drops.append(self._worker.submit(_drop_database, self._admin, name))
+
+    def close(self) -> None:
+        """Drop the one that nobody took, and raise what went wrong with the others."""
+        _drop_database(self._admin, self._next.result())
+        for drop in self._drops:
+            drop.result()
+        self._worker.shutdown()
+        self._admin.close()
 
 
 def postgres_connection(dsn: str) -> dict[str, Any]:
@@ -124,15 +182,22 @@ def postgres_connection(dsn: str) -> dict[str, Any]:
         "host": parts["host"],
         "port": int(str(parts["port"])),
         "login": parts["user"],
-        "password": parts["password"],
+        "password": parts.get("password"),
         "schema": parts["dbname"],
     }
 
 
+@pytest.fixture(scope="session")
+def databases(postgres: str, template: str) -> Iterator[Databases]:
+    with closing(Databases(postgres, template)) as made:
+        yield made
+
+
 @pytest.fixture
-def database(postgres: str, template: str) -> Iterator[str]:
+def database(databases: Databases) -> Iterator[str]:
     """Connection string of a fresh database with the current schema."""
-    yield from fresh_database(postgres, template)
+    with databases.fresh() as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -151,10 +216,20 @@ def connection(database: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def simulated() -> Iterator[InProcess]:
-    """e-conomic with a small company's books: 250 invoices."""
+def connect(database: str) -> Iterator[Connect]:
+    """Opens connections to this test's database, and closes them at the end."""
+    from economic.db.sql import prepare
+
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(closing(prepare(psycopg.connect(database))))
+
+
+@pytest.fixture
+def simulated(request: pytest.FixtureRequest) -> Iterator[InProcess]:
+    """e-conomic with a small company's books: 250 invoices, or INVOICES of the test's module."""
+    count = getattr(request.module, "INVOICES", 250)
     with simulator.running(
-        invoices=250, employees=6, app_secret_token=APP_SECRET, agreement_grant_token=AGREEMENT_GRANT
+        invoices=count, employees=6, app_secret_token=APP_SECRET, agreement_grant_token=AGREEMENT_GRANT
     ) as running:
         yield running
 

@@ -10,26 +10,27 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import pytest
 
-import simulator
 from economic.db import schema
 from economic.db.sql import prepare
 from simulator import InProcess
+from tests.conftest import DefineConnection, postgres_connection
 from tests.support import invariants as oracle
 from tests.support.dag_runs import DagRuns, Outcome
 from tests.support.faults import clusters
 from tests.support.faults.clusters import Cluster
+from tests.support.faults.postgres import PostgresProxy
 from tests.support.invariants import Bounds, Witness
 from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
 
 CONN_ID = "economic_default"
 PASSWORD = "long enough to be one"
-DefineConnection = Callable[..., None]
 
 
 @dataclass
@@ -108,17 +109,7 @@ class Case:
 
     def reach_database_at(self, dsn: str, **extra: Any) -> None:
         """Define the connection to PostgreSQL anew."""
-        parts = psycopg.conninfo.conninfo_to_dict(dsn)
-        self.define_connection(
-            "economic_postgres",
-            conn_type="postgres",
-            host=parts["host"],
-            port=int(str(parts["port"])),
-            login=parts["user"],
-            password=parts.get("password"),
-            schema=parts["dbname"],
-            extra=extra,
-        )
+        self.define_connection("economic_postgres", **postgres_connection(dsn), extra=extra)
 
 
 CaseOn = Callable[[str], Case]
@@ -144,6 +135,20 @@ def plain_role(cluster: Cluster) -> str:
     return psycopg.conninfo.make_conninfo(cluster.dsn, user="plain", password=PASSWORD)
 
 
+@contextmanager
+def before_postgres(case: Case) -> Iterator[PostgresProxy]:
+    """The way from the sync to PostgreSQL; the witness has another one."""
+    with PostgresProxy(port_of(case.database)) as made:
+        case.reach_database_at(psycopg.conninfo.make_conninfo(case.database, port=made.port))
+        yield made
+
+
+@pytest.fixture
+def proxy(case: Case) -> Iterator[PostgresProxy]:
+    with before_postgres(case) as made:
+        yield made
+
+
 @pytest.fixture
 def own() -> Iterator[Cluster]:
     """A PostgreSQL server of the test's own, with the current schema."""
@@ -154,17 +159,8 @@ def own() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def books() -> Iterator[InProcess]:
-    """A small company's books behind tokens that are looked for everywhere afterwards."""
-    with simulator.running(
-        invoices=250, employees=6, app_secret_token=APP_SECRET, agreement_grant_token=AGREEMENT_GRANT
-    ) as running:
-        yield running
-
-
-@pytest.fixture
 def case_on(
-    books: InProcess,
+    simulated: InProcess,
     define_connection: DefineConnection,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -173,9 +169,9 @@ def case_on(
     caplog.set_level(logging.DEBUG)
 
     def make(dsn: str) -> Case:
-        witness = Witness(books, dsn, lambda: caplog.text)
-        made = Case(books, DagRuns(monkeypatch), witness, dsn, define_connection)
-        made.reach_books_at(books.base_url)
+        witness = Witness(simulated, dsn, lambda: caplog.text)
+        made = Case(simulated, DagRuns(monkeypatch), witness, dsn, define_connection)
+        made.reach_books_at(simulated.base_url)
         made.reach_database_at(dsn)
         return made
 

@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from economic.db import connection, retry, sql
 from economic.errors import DatabaseUnavailable
-from tests.faults.conftest import Case, CaseOn, plain_role, port_of, unnoticed
+from tests.faults.conftest import Case, CaseOn, before_postgres, plain_role, port_of, unnoticed
 from tests.support.dag_runs import FETCH
 from tests.support.faults import clusters
 from tests.support.faults.clusters import Cluster
@@ -37,14 +37,6 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """The product's pauses, in hundredths of seconds."""
     monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(connection, "PATIENCE_SECONDS", 20.0)
-
-
-@pytest.fixture
-def proxy(case: Case) -> Iterator[PostgresProxy]:
-    """The way from the sync to PostgreSQL; the witness has another one."""
-    with PostgresProxy(port_of(case.database)) as made:
-        case.reach_database_at(psycopg.conninfo.make_conninfo(case.database, port=made.port))
-        yield made
 
 
 def away(case: Case, retries: int = 0) -> None:
@@ -91,8 +83,7 @@ def test_a_restart_in_mid_scan(own: Cluster, case_on: CaseOn) -> None:
 @pytest.mark.fault("D02")
 def test_restart_in_mid_store_with_slow_start(own: Cluster, case_on: CaseOn) -> None:
     case = case_on(own.dsn)
-    with PostgresProxy(own.server.port) as proxy:
-        case.reach_database_at(psycopg.conninfo.make_conninfo(own.dsn, port=proxy.port))
+    with before_postgres(case) as proxy:
 
         def restart() -> None:
             own.stop()
@@ -116,8 +107,7 @@ def test_a_crash_that_empties_staging_marks_nothing_missing(own: Cluster, case_o
     case.synced()
     for number in sorted(case.books.ledger.items())[:gone]:
         case.books.control("remove", number=number)
-    with PostgresProxy(own.server.port) as proxy:
-        case.reach_database_at(psycopg.conninfo.make_conninfo(own.dsn, port=proxy.port))
+    with before_postgres(case) as proxy:
 
         def crash() -> None:
             own.crash()

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from economic.client import transport
 from economic.client.hook import EconomicHook
-from economic.errors import BrokenResponse, ConfigurationError, CredentialsRefused, RateLimited, ServerFault
+from economic.errors import BrokenResponse, ConfigurationError, RateLimited, ServerFault
 from economic.sync import attempt
 from tests.faults.conftest import Case
 from tests.support.dag_runs import FETCH, Outcome
@@ -50,15 +50,15 @@ def test_repeated_429_waits_longer_each_time(case: Case) -> None:
 
 HOUR = timedelta(hours=1)
 ANSWERS: list[tuple[str, int, str | timedelta | None, float, timedelta | None]] = [
-    ("H14", 429, "2", 2.0, None),
-    ("H15", 429, timedelta(seconds=3), 1.5, None),
+    ("H14", 429, "1", 1.0, None),
+    ("H15", 429, timedelta(seconds=2), 0.8, None),
     ("H15", 429, -HOUR, 0.0, None),
     ("H15", 429, HOUR + timedelta(seconds=30), 0.0, HOUR),
     ("H16", 429, "soon", 0.0, None),
     ("H16", 429, "86400", 0.0, HOUR),
     ("H16", 429, "9" * 400, 0.0, HOUR),
     *(("H18", status, None, 0.0, None) for status in (500, 502, 503, 504)),
-    ("H18", 503, "2", 2.0, None),
+    ("H18", 503, "1", 1.0, None),
     ("H19", 408, None, 0.0, None),
     ("H19", 425, None, 0.0, None),
 ]
@@ -66,11 +66,7 @@ ANSWERS: list[tuple[str, int, str | timedelta | None, float, timedelta | None]] 
 
 
 @pytest.mark.parametrize(("row", "status", "after", "least", "delay"), ANSWERS, ids=lambda v: str(v)[:12])
-@pytest.mark.fault("H14")
-@pytest.mark.fault("H15")
-@pytest.mark.fault("H16")
-@pytest.mark.fault("H18")
-@pytest.mark.fault("H19")
+@pytest.mark.fault("H14", "H15", "H16", "H18", "H19")
 def test_a_temporary_answer_is_retried_when_asked(
     case: Case,
     row: str,
@@ -220,12 +216,7 @@ def test_a_404_of_employees_leaves_names_empty(case: Case) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [
-        ConfigurationError("gone"),
-        CredentialsRefused("revoked"),
-        BrokenResponse("odd"),
-        RuntimeError("CANARY odd"),
-    ],
+    [ConfigurationError("gone"), BrokenResponse("odd"), RuntimeError("CANARY odd")],
     ids=lambda error: type(error).__name__,
 )
 @pytest.mark.parametrize("asked", ["employees_above", "totals"])
@@ -279,8 +270,7 @@ def test_a_redirect_is_rejected_after_one_call(case: Case) -> None:
 
 
 @pytest.mark.parametrize("path", ["/self", BOOKED, "/employees"])
-@pytest.mark.fault("H25")
-@pytest.mark.fault("S11")
+@pytest.mark.fault("H25", "S11")
 def test_a_redirect_elsewhere_sends_nothing_there(case: Case, path: str) -> None:
     with hosts.foreign_host() as foreign:
         for status in REDIRECTS:

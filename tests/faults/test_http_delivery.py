@@ -123,8 +123,7 @@ def test_silence_is_aborted_and_retried(case: Case) -> None:
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [("drip", 6), ("drip_head", 60)])
-@pytest.mark.fault("H04")
-@pytest.mark.fault("H05")
+@pytest.mark.fault("H04", "H05")
 def test_a_dripping_answer_ends_at_the_deadline(case: Case, kind: str, seconds: int) -> None:
     """Body or headers: each byte comes in time, the whole answer does not."""
     case.runs.limit(page=0.6)
@@ -156,14 +155,7 @@ HALF_ANSWERS: list[tuple[str, type[EconomicError], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("row", "kind", "fault"), HALF_ANSWERS, ids=lambda value: str(value)[:40])
-@pytest.mark.fault("H06")
-@pytest.mark.fault("H07")
-@pytest.mark.fault("H08")
-@pytest.mark.fault("H09")
-@pytest.mark.fault("H10")
-@pytest.mark.fault("H11")
-@pytest.mark.fault("H12")
-@pytest.mark.fault("H34")
+@pytest.mark.fault("H06", "H07", "H08", "H09", "H10", "H11", "H12", "H34")
 def test_a_broken_answer_is_retried_then_fails(
     case: Case, row: str, kind: type[EconomicError], fault: dict[str, Any]
 ) -> None:
@@ -179,8 +171,7 @@ def test_a_broken_answer_is_retried_then_fails(
 @pytest.mark.parametrize(
     "fault", [{"kind": "flood", "size": 10**10}, {"kind": "packed_flood", "size": 3 * 10**8}], ids=str
 )
-@pytest.mark.fault("H33")
-@pytest.mark.fault("H34")
+@pytest.mark.fault("H33", "H34")
 def test_a_huge_body_is_not_read_whole(case: Case, fault: dict[str, Any]) -> None:
     case.runs.limit(attempts=2, page=20.0)
     outcome = fails_for_ever(case, BrokenResponse, **fault)

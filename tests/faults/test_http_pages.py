@@ -36,8 +36,7 @@ def stopped(case: Case, outcome: Outcome, words: str) -> None:
 # -- links that lead astray ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.fault("H26")
-@pytest.mark.fault("S11")
+@pytest.mark.fault("H26", "S11")
 def test_a_next_page_elsewhere_is_never_requested(case: Case) -> None:
     case.runs.page_size(25)
     with hosts.foreign_host() as foreign:
@@ -246,6 +245,7 @@ def test_bytes_not_utf8_reject_their_items_only(case: Case, within: str, member:
 def test_books_all_in_latin1_change_the_contract(case: Case) -> None:
     case.books.fault(BOOKED, "recoded", charset="latin-1", at="all")
     stopped(case, case.run(), "None of the 100 items of page 1 can be read")
+    assert len(case.rejected()) == 100
     no_character_was_replaced(case)
     case.heals()
 

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from psycopg.types.string import TextLoader
 
-from economic.db import agreements, invoices, runs, staging
+from economic.db import agreements, invoices, staging
 from economic.db.invoices import Rejection
 from economic.db.sql import transaction
 from economic.errors import RecordError
 from economic.records.agreement import Agreement
 from economic.records.decoder import RawItem
 from economic.records.invoice import Invoice, invoice_number
+from tests.conftest import open_sync
 from tests.support import payloads
 from tests.support.payloads import WHOLE, item, parse
 
@@ -30,21 +31,7 @@ def copy(connection: psycopg.Connection) -> psycopg.Connection:
     connection.adapters.register_loader("jsonb", TextLoader)
     with transaction(connection):
         agreements.bind_agreement(connection, "x", Agreement(AGREEMENT, "x", "DKK"))
-        runs.open_sync_run(
-            connection,
-            dag_id="d",
-            run_id="r",
-            run_key="k",
-            clear_number=0,
-            run_type="manual",
-            conn_id="x",
-            scope="full",
-            date_from=None,
-            date_to=None,
-            force=False,
-            accept_missing=False,
-            message="",
-        )
+    open_sync(connection)
     return connection
 
 

@@ -10,17 +10,15 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from economic.db import sql
-from tests.faults.conftest import Case, CaseOn, port_of
-from tests.soak import sweep
-from tests.soak.sweep import Point
+from tests.conftest import expect
+from tests.faults.conftest import Case, CaseOn
 from tests.support import invariants as oracle
 from tests.support import write_auditor as referee
 from tests.support.dag_runs import FETCH, NAMES, TASKS, UPSERT, Asked, Outcome, Try
@@ -38,7 +36,7 @@ SCANNED = b"booked_count = "
 RECONCILED = b"verdict = "
 NAMED = b"set employee_name"
 ENDED = b"closes the row of a running sync"
-OFTEN = 20
+OFTEN = 8
 PATIENT = Bounds(seconds=120)
 """Processes take their time to start, on a machine that has other things to do."""
 RunsOn = Callable[[Case], ProcessRuns]
@@ -68,21 +66,13 @@ def runs(case: Case, runs_on: RunsOn) -> ProcessRuns:
     return runs_on(case)
 
 
-@pytest.fixture
-def proxy(case: Case) -> Iterator[PostgresProxy]:
-    """The way from the processes to PostgreSQL."""
-    with PostgresProxy(port_of(case.database)) as made:
-        case.reach_database_at(psycopg.conninfo.make_conninfo(case.database, port=made.port))
-        yield made
-
-
-def changed(case: Case) -> None:
+def changed(case: Case, name: str = "Åse Ny-Navn") -> None:
     """Something of each kind happens to the books."""
     first, second, *_ = sorted(case.books.ledger.items())
     case.books.pay(first, "1.00")
     case.books.control("remove", number=second)
     case.books.book()
-    case.books.control("rename_employee", number=min(case.books.ledger.employees()), name="Åse Ny-Navn")
+    case.books.control("rename_employee", number=min(case.books.ledger.employees()), name=name)
 
 
 def took_over(case: Case, sync_id: int) -> float:
@@ -107,69 +97,57 @@ def until(ready: Callable[[], object], seconds: float = 30.0) -> None:
 # -- death --------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Moment:
-    """When a process dies: at a request, or at the end of the transaction with a statement.
-
-    :param task: whose process it is.
-    :param asks: path of the request, of which it is the k-th.
-    :param writes: text of the statement, which it is the k-th time.
-    :param fate: of the COMMIT: it never arrives, or it is done and nobody hears of it.
-    """
-
-    task: str
-    asks: str = ""
-    writes: bytes = b""
-    at: int = 1
-    fate: Fate = "held back"
-
-    def __str__(self) -> str:
-        what = self.asks or self.writes.decode().strip(" =").split(".")[-1]
-        return f"{self.task} {what} {self.at}" + (f" {self.fate}" if self.writes else "")
-
-
 BOOKED = "/invoices/booked"
-MOMENTS = (
-    Moment(FETCH, "/self"),
-    Moment(FETCH, BOOKED),
-    Moment(FETCH, BOOKED, at=3),
-    Moment(FETCH, BOOKED, at=4),
-    Moment(FETCH, "/invoices/totals"),
-    Moment(FETCH, "/employees"),
-    *(Moment(FETCH, writes=STAGED, at=2, fate=fate) for fate in ("held back", "unanswered")),
-    *(Moment(FETCH, writes=SCANNED, fate=fate) for fate in ("held back", "unanswered")),
-    *(
-        Moment(UPSERT, writes=STORED, at=at, fate=fate)
-        for at in (1, 3)
-        for fate in ("held back", "unanswered")
-    ),
-    *(Moment(UPSERT, writes=RECONCILED, fate=fate) for fate in ("held back", "unanswered")),
-    *(Moment(NAMES, writes=NAMED, fate=fate) for fate in ("held back", "unanswered")),
-    Moment(NAMES, writes=ENDED),
-)
+FATES: tuple[Fate, ...] = ("held back", "unanswered")
+"""Of the COMMIT of a killed process: it never arrives, or it is done and nobody hears of it."""
+ASKS = (("/self", 1), (BOOKED, 1), (BOOKED, 3), (BOOKED, 4), ("/invoices/totals", 1), ("/employees", 1))
+WRITES = {
+    FETCH: [(STAGED, 2, FATES), (SCANNED, 1, FATES)],
+    UPSERT: [(STORED, 1, FATES), (STORED, 3, FATES), (RECONCILED, 1, FATES)],
+    NAMES: [(NAMED, 1, FATES), (ENDED, 1, FATES[:1])],
+}
+"""By task: text of a statement, which time it is, and the fates of its transaction."""
 
 
-@pytest.mark.parametrize("moment", MOMENTS, ids=str)
+def check_killed(case: Case, runs: ProcessRuns, number: int, task: str) -> list[str]:
+    """Run a DAG in which one process of a task dies and its retry completes everything; the statuses of its syncs."""
+    changed(case, f"Åse {number}")
+    case.witness.look()
+    asked = Asked(f"killed__{number}")
+    outcome = runs.run(asked)
+    assert outcome.state == "success", outcome.errors
+    assert {each: outcome.tried(each) for each in TASKS} == {each: 1 + (each == task) for each in TASKS}
+    counts = {"fetched": 250, "created": 1, "updated": 1, "unchanged": 248, "missing": 1, "discarded": 0}
+    expect(outcome.statistics, status="completed", complete=True, **counts)
+    case.witness.look()
+    return [status for run_id, status in syncs(case) if run_id == asked.run_id]
+
+
 @pytest.mark.fault("R01")
-def test_killed_task_is_retried_and_completes_the_sync(
-    case: Case, runs: ProcessRuns, proxy: PostgresProxy, moment: Moment, monkeypatch: pytest.MonkeyPatch
+def test_task_killed_at_a_request_is_retried(
+    case: Case, runs: ProcessRuns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "0")
-    assert runs.run(Asked("manual__1")).state == "success"
-    changed(case)
-    case.witness.look()
-    if moment.asks:
-        case.books.when(moment.at, runs.kill, match=moment.asks)
-    else:
-        proxy.trip(moment.writes, lambda: proxy.trip(b"commit\0", runs.kill, fate=moment.fate), at=moment.at)
-    outcome = runs.run(Asked("manual__2"))
-    assert outcome.state == "success", outcome.errors
-    assert {task: outcome.tried(task) for task in TASKS} == {
-        task: 1 + (task == moment.task) for task in TASKS
-    }
-    counted = ("status", "fetched", "created", "updated", "unchanged", "missing", "discarded", "complete")
-    assert [outcome.statistics[name] for name in counted] == ["completed", 250, 1, 1, 248, 1, 0, True]
-    assert syncs(case) == [("manual__1", "completed"), ("manual__2", "completed")] or moment.asks == "/self"
+    case.synced()
+    for number, (path, at) in enumerate(ASKS):
+        case.books.when(at, runs.kill, match=path)
+        # Before it has the lease, a process has no sync to go on with.
+        before = ["abandoned"] if path == "/self" else []
+        assert check_killed(case, runs, number, FETCH) == [*before, "completed"]
+    assert case.heals(bounds=PATIENT)["unchanged"] == 250
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.fault("R01")
+def test_task_killed_at_a_commit_is_retried(
+    case: Case, runs: ProcessRuns, proxy: PostgresProxy, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "0")
+    case.synced()
+    moments = [(text, at, fate) for text, at, fates in WRITES[task] for fate in fates]
+    for number, (text, at, fate) in enumerate(moments):
+        proxy.trip(text, partial(proxy.trip, b"commit\0", runs.kill, fate=fate), at=at)
+        assert check_killed(case, runs, number, task) == ["completed"]
     assert case.heals(bounds=PATIENT)["unchanged"] == 250
 
 
@@ -192,21 +170,15 @@ def test_task_killed_after_its_end_announces_on_retry(
 def test_attempt_without_lease_does_not_close_its_successor(
     case: Case, runs: ProcessRuns, force: bool
 ) -> None:
-    """Its supervisor is gone while it waits for e-conomic's first answer; it goes on when the next try is in mid-scan."""
+    """It waits for e-conomic's first answer, without its supervisor; it goes on when the next try is in mid-scan."""
     asked = Asked("manual__1", conf={"force": force})
-    case.books.fault("/self", "slow", at=1, seconds=8)
-    stale = runs.start(asked)
-    until(lambda: "/self" in case.paths())
-    case.books.fault(BOOKED, "slow", at=2, seconds=12)
-    living = runs.start(asked, number=2)
-    until(lambda: case.paths().count(BOOKED) == 2)
-    (one,) = stale.wait()
-    assert one.state == "failed"
+    stale = caught(case, runs, asked, "/self", 1)
+    living = caught(case, runs, asked, number=2)
+    assert woken(stale).state == "failed"
     assert case.paths().count(BOOKED) == 2
     assert syncs(case) == [("manual__1", "abandoned"), ("manual__1", "running")]
-    (two,) = living.wait()
     outcome = Outcome(asked.run_id)
-    outcome.add(two)
+    outcome.add(woken(living))
     assert runs.run(asked, after=outcome).state == "success"
     assert syncs(case) == [("manual__1", "abandoned"), ("manual__1", "completed")]
     case.heals(bounds=PATIENT)
@@ -316,16 +288,7 @@ def test_process_frozen_past_its_lease_is_shut_out(case: Case, runs: ProcessRuns
     case.heals(bounds=PATIENT)
 
 
-def a_tenth(seconds: str) -> str:
-    return f"{int(seconds.removesuffix('s')) * 100}ms"
-
-
-A_TENTH = {
-    "economic.db.sql.IDLE_TIMEOUT": a_tenth(sql.IDLE_TIMEOUT),
-    "economic.db.sql.LOCK_TIMEOUT": a_tenth(sql.LOCK_TIMEOUT),
-    "economic.db.sql.STATEMENT_TIMEOUT": a_tenth(sql.STATEMENT_TIMEOUT),
-}
-"""A tenth of the product's own times, so that its minute is six seconds."""
+TIMES = "IDLE_TIMEOUT LOCK_TIMEOUT STATEMENT_TIMEOUT"
 
 
 @pytest.mark.parametrize("where", ["in the middle of a page", "between two statements"])
@@ -334,7 +297,9 @@ def test_force_gets_past_a_frozen_transaction(
     case: Case, runs: ProcessRuns, proxy: PostgresProxy, where: str
 ) -> None:
     """PostgreSQL waits half a minute for the next statement; and for the rest of a page, until the statement takes too long."""
-    runs.how = {"constants": A_TENTH}
+    # A tenth of the product's own times, so that its minute is six seconds.
+    times = {name: int(getattr(sql, name).removesuffix("s")) for name in TIMES.split()}
+    runs.how = {"constants": {f"economic.db.sql.{name}": f"{100 * value}ms" for name, value in times.items()}}
 
     def freeze() -> None:
         # The network of a frozen machine stands still too: what the process has sent already does not arrive.
@@ -385,20 +350,6 @@ def test_process_without_memory_is_retried(case: Case, runs: ProcessRuns) -> Non
     case.books.heal(min(case.books.ledger.items()))
     assert runs.run(Asked("manual__1"), after=outcome).state == "success"
     case.heals(bounds=PATIENT)
-
-
-@pytest.mark.fault("R01")
-def test_sample_of_the_sweep_is_healed_afterwards(tmp_path: Path) -> None:
-    """A request, a commit that never arrives, one that nobody hears of, and the last one; all of them: ``./run test --soak --sweep``."""
-
-    def some(points: list[Point]) -> list[Point]:
-        commits = [point for point in points if point.what == "commit"]
-        late = len(commits) * 3 // 4
-        return [points[10], *commits[late : late + 2], commits[-1]]
-
-    done = sweep.run(tmp_path, seed=20261125, choose=some)
-    assert len(done.died) == 4
-    assert set(done.died.values()) == set(TASKS)
 
 
 # -- several at once ----------------------------------------------------------------------------------------------------
@@ -458,12 +409,14 @@ def test_one_of_two_simultaneous_manual_runs_syncs(case: Case, runs: ProcessRuns
     case.heals(bounds=PATIENT)
 
 
-def caught(case: Case, runs: ProcessRuns, asked: Asked) -> TaskProcess:
-    """A run's first task, frozen in the middle of its scan with the lease in its hands."""
+def caught(
+    case: Case, runs: ProcessRuns, asked: Asked, path: str = BOOKED, at: int = 2, number: int = 1
+) -> TaskProcess:
+    """A run's first task, frozen at a request: by default in the middle of its scan, with the lease in its hands."""
     case.books.reset()
-    case.books.when(2, lambda: process.freeze())
-    process = runs.start(asked)
-    until(lambda: case.paths().count(BOOKED) == 2)
+    case.books.when(at, lambda: process.freeze(), match=path)
+    process = runs.start(asked, number=number)
+    until(lambda: case.paths().count(path) == at)
     return process
 
 

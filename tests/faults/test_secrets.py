@@ -23,8 +23,6 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-import simulator
-from simulator import InProcess
 from tests.faults.conftest import CONN_ID, Case
 from tests.support.faults import hosts
 from tests.support.faults.tls import Front, tls_front
@@ -41,14 +39,6 @@ ROOT = Path(__file__).resolve().parents[2]
 TOKENS = (APP_SECRET, AGREEMENT_GRANT)
 INVOICES = 60
 OURS = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "dags").rglob("*.py")]
-
-
-@pytest.fixture
-def books() -> Iterator[InProcess]:
-    with simulator.running(
-        invoices=INVOICES, employees=4, app_secret_token=APP_SECRET, agreement_grant_token=AGREEMENT_GRANT
-    ) as running:
-        yield running
 
 
 def nowhere(*where: Any) -> None:
@@ -166,8 +156,7 @@ def test_no_fault_leaves_a_token(case: Case, fault: dict[str, Any]) -> None:
         ("app_secret_token", "CANARY-15-chars"),
     ],
 )
-@pytest.mark.fault("S03")
-@pytest.mark.fault("S17")
+@pytest.mark.fault("S03", "S17")
 def test_an_unusable_token_is_named_not_shown(case: Case, key: str, spoiled: str) -> None:
     """It was pasted badly, or is too short for Airflow to mask it."""
     case.reach_books_at(case.books.base_url, **{key: spoiled})

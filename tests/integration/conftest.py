@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from typing import Any
+from io import StringIO
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from economic.cli import commands
 from economic.client.hook import EconomicHook
 from economic.client.transport import Limits
 from economic.db import runs
@@ -90,6 +93,28 @@ class Company:
         """Which transaction wrote each invoice row last."""
         found = self.rows("select invoice_number, xmin::text::bigint as written from economic.invoice")
         return {row["invoice_number"]: row["written"] for row in found}
+
+
+class Done(NamedTuple):
+    """What a command returned and printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: str, **environment: str) -> Done:
+    """Run `python -m economic` in this process."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        out = stack.enter_context(redirect_stdout(StringIO()))
+        err = stack.enter_context(redirect_stderr(StringIO()))
+        return Done(commands.main(arguments), out.getvalue(), err.getvalue())
+
+
+def economic(dsn: str, *arguments: str) -> Done:
+    return run(*arguments, "--dsn", dsn)
 
 
 @pytest.fixture

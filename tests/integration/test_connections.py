@@ -6,10 +6,9 @@ import json
 import logging
 import os
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from economic.db import connection
 from economic.errors import ConfigurationError, DatabaseUnavailable
 from tests.conftest import postgres_connection
+from tests.support.faults import hosts
 
 CONN_ID = "economic_postgres"
 SECRET = "nobody_may_see_this_value"
@@ -86,41 +86,24 @@ def error_response(code: str, text: str) -> bytes:
     return b"E" + (len(body) + 4).to_bytes(4, "big") + body
 
 
-@contextmanager
-def refusing(answer: bytes) -> Iterator[int]:
+def refusing(answer: bytes) -> AbstractContextManager[int]:
     """A server that answers each login with the same bytes, on a port of this machine."""
 
-    def serve(listening: socket.socket) -> None:
-        while True:
-            try:
-                accepted, _ = listening.accept()
-            except OSError:
+    def refuse(accepted: socket.socket) -> None:
+        while piece := accepted.recv(4096):
+            if piece[4:8] not in {b"\x04\xd2\x16\x2f", b"\x04\xd2\x16\x30"}:
+                accepted.sendall(answer)
                 return
-            with accepted:
-                while piece := accepted.recv(4096):
-                    if piece[4:8] in {b"\x04\xd2\x16\x2f", b"\x04\xd2\x16\x30"}:
-                        accepted.sendall(b"N")  # neither TLS nor GSS
-                    else:
-                        accepted.sendall(answer)
-                        break
+            accepted.sendall(b"N")  # neither TLS nor GSS
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=serve, args=(listening,), daemon=True).start()
-        yield listening.getsockname()[1]
-        listening.shutdown(socket.SHUT_RDWR)
+    return hosts.attended(refuse)
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        ("28P01", ConfigurationError),
-        ("28000", ConfigurationError),
-        ("3D000", ConfigurationError),
-        ("42501", ConfigurationError),
-        ("53300", DatabaseUnavailable),
-        ("57P03", DatabaseUnavailable),
-        ("57P01", DatabaseUnavailable),
-        ("XX000", DatabaseUnavailable),
+        *((code, ConfigurationError) for code in ("28P01", "28000", "3D000", "42501")),
+        *((code, DatabaseUnavailable) for code in ("53300", "57P03", "57P01", "XX000")),
     ],
 )
 def test_a_refused_login_is_judged_by_its_code(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, timedelta
 from typing import Any
@@ -15,7 +13,7 @@ from economic.db import agreements, invoices, lease, runs, sql
 from economic.db.connection import connect
 from economic.web import queries
 from tests.conftest import DefineConnection, postgres_connection
-from tests.integration.conftest import Company
+from tests.integration.conftest import Company, economic
 
 ODD = {
     "array_nulls": "off",
@@ -91,12 +89,7 @@ def test_odd_settings_change_no_value(
     (healed,) = queries.rejections("economic_postgres", company.conn_id)
     assert healed["resolved_at"].astimezone(UTC) > healed["first_seen_at"]
     for command, words in (("check", "OK: agreement 1234567 (Prøvefirmaet Æble"), ("status", "250 invoices")):
-        done = subprocess.run(
-            [sys.executable, "-m", "economic", command, "--dsn", database],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = economic(database, command)
         assert (done.returncode, done.stderr) == (0, "")
         assert words in done.stdout
     company.connection = admin

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,7 +12,7 @@ from psycopg import sql
 from economic.db.sql import prepare, sql_folder
 from economic.web import queries
 from tests.conftest import DefineConnection, postgres_connection
-from tests.integration.conftest import Company
+from tests.integration.conftest import Company, economic
 
 PASSWORD = "long enough to be one"
 
@@ -82,12 +80,7 @@ def test_monitor_sees_no_invoice_sum_or_rejected_value(company: Company, granted
         " from economic.sync_run"
     )[0]
     for command, code in (("check", 1), ("status", 0)):
-        done = subprocess.run(
-            [sys.executable, "-m", "economic", command, "--dsn", granted],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = economic(granted, command)
         assert (done.returncode, done.stderr) == (code, "")
         assert "249 invoices" in done.stdout
         assert "owed" not in done.stdout

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import itertools
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -22,12 +21,7 @@ import pytest
 from economic.client.hook import EconomicHook
 from economic.client.session import PinnedSession
 from economic.client.transport import Limits, Transport
-from economic.errors import (
-    ConfigurationError,
-    ConnectionLost,
-    RateLimited,
-    RequestRefused,
-)
+from economic.errors import ConfigurationError, ConnectionLost, RateLimited, RequestRefused
 from simulator import InProcess
 from tests.support.faults import hosts
 from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
@@ -90,16 +84,8 @@ def test_exactly_these_headers_are_sent(
     )
     with EconomicHook(limits=QUICK) as hook:
         hook.agreement()
-    assert sorted(simulated.requests()[-1]["headers"]) == [
-        "Accept",
-        "Accept-Encoding",
-        "Connection",
-        "Content-Type",
-        "Host",
-        "User-Agent",
-        "X-AgreementGrantToken",
-        "X-AppSecretToken",
-    ]
+    headers = "Accept Accept-Encoding Connection Content-Type Host User-Agent X-AgreementGrantToken X-AppSecretToken"
+    assert sorted(simulated.requests()[-1]["headers"]) == headers.split()
     assert simulated.requests()[-1]["accept_encoding"] == "gzip"
 
 
@@ -264,50 +250,29 @@ def test_a_usable_proxy_is_taken(define_connection: Any, host: str, extra: Any, 
     assert EconomicHook().get_conn().proxies == (proxies or {})
 
 
-def hang_up(connection: socket.socket) -> None:
-    connection.close()
+MISBEHAVE: dict[str, bytes] = {
+    "hangs up": b"",
+    "sends an alert": b"\x15\x03\x03\x00\x02\x02\x28",
+    "speaks plain HTTP": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+}
 
 
-def alert(connection: socket.socket) -> None:
-    connection.sendall(b"\x15\x03\x03\x00\x02\x02\x28")
-
-
-def speak_plain_http(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-
-
-@contextmanager
-def breaking_handshakes(misbehave: Callable[[socket.socket], None]) -> Iterator[int]:
+def breaking_handshakes(answer: bytes) -> AbstractContextManager[int]:
     """A port that takes a connection, or a CONNECT first, reads the client's hello, and misbehaves."""
 
-    def handle(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            if connection.recv(4096).startswith(b"CONNECT"):
-                connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                connection.recv(4096)
-            misbehave(connection)
+    def misbehave(connection: socket.socket) -> None:
+        if connection.recv(4096).startswith(b"CONNECT"):
+            connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            connection.recv(4096)
+        connection.sendall(answer)
 
-    def serve(listening: socket.socket) -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=handle, args=(listening.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=serve, args=(listening,), daemon=True).start()
-        yield listening.getsockname()[1]
-        listening.shutdown(socket.SHUT_RDWR)
+    return hosts.attended(misbehave)
 
 
 @pytest.mark.parametrize("proxied", [False, True], ids=["direct", "through a proxy"])
-@pytest.mark.parametrize(
-    "misbehave",
-    [hang_up, alert, speak_plain_http],
-    ids=lambda f: f.__name__,
-)
-def test_a_broken_handshake_is_an_outage(
-    define_connection: Any, misbehave: Callable[[socket.socket], None], proxied: bool
-) -> None:
-    with breaking_handshakes(misbehave) as port:
+@pytest.mark.parametrize("answer", MISBEHAVE.values(), ids=MISBEHAVE)
+def test_a_broken_handshake_is_an_outage(define_connection: Any, answer: bytes, proxied: bool) -> None:
+    with breaking_handshakes(answer) as port:
         host = "https://restapi.example" if proxied else f"https://127.0.0.1:{port}"
         proxies = {"proxies": {"https": f"http://127.0.0.1:{port}"}} if proxied else {}
         define_connection(conn_type="economic", host=host, extra=TOKENS | proxies)

@@ -4,64 +4,38 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from economic.db import agreements, runs
+from economic.db import agreements, runs, sql
 from economic.db import lease as leases
 from economic.db.lease import Lease
-from economic.db.sql import one, prepare, transaction
+from economic.db.sql import one, transaction
 from economic.errors import LeaseBusy, LeaseLost
 from economic.records.agreement import Agreement
+from economic.sync import lifecycle
+from tests.conftest import Connect, open_sync
 
 AGREEMENT = 42
 FIRST_NEW = 1000
 
 
-@pytest.fixture
-def connect(database: str) -> Iterator[Callable[[], psycopg.Connection]]:
-    opened: list[psycopg.Connection] = []
-
-    def new() -> psycopg.Connection:
-        opened.append(prepare(psycopg.connect(database)))
-        return opened[-1]
-
-    with transaction(new()):
-        agreements.bind_agreement(opened[0], "economic_default", Agreement(AGREEMENT, "x", "DKK"))
-    yield new
-    for connection in opened:
-        connection.close()
-
-
-def new_sync(connection: psycopg.Connection, scope: str = "full") -> int:
-    with transaction(connection):
-        return runs.open_sync_run(
-            connection,
-            dag_id="d",
-            run_id="r",
-            run_key="k",
-            clear_number=0,
-            run_type="manual",
-            conn_id="economic_default",
-            scope=scope,
-            date_from=None,
-            date_to=None,
-            force=False,
-            accept_missing=False,
-            message="",
-        )
+@pytest.fixture(autouse=True)
+def bound(connect: Connect) -> None:
+    opened = connect()
+    with transaction(opened):
+        agreements.bind_agreement(opened, "economic_default", Agreement(AGREEMENT, "x", "DKK"))
 
 
 def take(connection: psycopg.Connection, *, force: bool = False, ttl: float = 300) -> Lease:
-    return leases.acquire(connection, AGREEMENT, new_sync(connection), "try 1", force=force, ttl_seconds=ttl)
+    return leases.acquire(connection, AGREEMENT, open_sync(connection), "try 1", force=force, ttl_seconds=ttl)
 
 
 @pytest.mark.parametrize("before", ["never held", "held before"])
 def test_one_of_many_concurrent_syncs_gets_the_lease(
-    connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, before: str
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, before: str
 ) -> None:
     """A row that is there already lets all come in at once; one that must be made first lets them in one by one."""
     barrier, taken, busy = threading.Barrier(8), [], []
@@ -82,7 +56,7 @@ def test_one_of_many_concurrent_syncs_gets_the_lease(
 
     def ask() -> None:
         connection = connect()
-        sync_id = new_sync(connection)
+        sync_id = open_sync(connection)
         barrier.wait()
         try:
             taken.append(leases.acquire(connection, AGREEMENT, sync_id, "try 1", force=False))
@@ -99,10 +73,10 @@ def test_one_of_many_concurrent_syncs_gets_the_lease(
 
 
 def test_concurrent_first_syncs_all_bind_the_agreement(
-    connect: Callable[[], psycopg.Connection],
+    connect: Connect,
 ) -> None:
-    """Each agreement is new to all of them. Where the insert named one key, some 10 of 400 rounds ended in a duplicate of the other."""
-    rounds, barrier, errors = 400, threading.Barrier(4), []
+    """Each agreement is new to all of them. Where the insert named one key, one of 40 rounds ended in a duplicate of the other."""
+    rounds, barrier, errors = 200, threading.Barrier(4), []
 
     def bind(connection: psycopg.Connection) -> None:
         for number in range(FIRST_NEW, FIRST_NEW + rounds):
@@ -128,7 +102,7 @@ def test_concurrent_first_syncs_all_bind_the_agreement(
 
 
 def test_force_waits_for_the_write_under_way(
-    connect: Callable[[], psycopg.Connection],
+    connect: Connect,
 ) -> None:
     """The row lock makes the two serial: either the old write is whole before the new holder begins, or it fails."""
     writer, rival = connect(), connect()
@@ -151,10 +125,8 @@ def test_force_waits_for_the_write_under_way(
 
 
 def test_unanswered_commit_is_judged_once_it_is_decided(
-    connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from economic.db import sql
-
     monkeypatch.setattr(sql, "LOCK_TIMEOUT", "200ms")
     writer, asking = connect(), connect()
     held = take(writer)
@@ -164,14 +136,14 @@ def test_unanswered_commit_is_judged_once_it_is_decided(
 
 
 def test_waiting_sync_learns_who_took_the_lease(
-    connect: Callable[[], psycopg.Connection],
+    connect: Connect,
 ) -> None:
     """A full sync waits for a range and skips itself for a full one, so it must know which it is."""
     first, second = connect(), connect()
     connection = connect()
     with leases.fenced(connection, held := take(connection)):
         leases.release(connection, held)
-    scan, asking = new_sync(first, "range"), new_sync(second)
+    scan, asking = open_sync(first, scope="range"), open_sync(second)
     told: list[LeaseBusy] = []
 
     def ask() -> None:
@@ -210,19 +182,17 @@ def alive(connection: psycopg.Connection) -> bool:
 
 @pytest.mark.parametrize("writer_is", ["busy", "frozen"])
 def test_force_ends_exactly_the_session_in_the_way(
-    connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, writer_is: str
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, writer_is: str
 ) -> None:
     """Neither another company's slow session nor one that only waits for the same row is touched."""
-    from economic.db import sql
-
     writer, stranger, queued = connect(), connect(), connect()
     held = take(writer)
     with transaction(stranger):
         agreements.bind_agreement(stranger, "economic_north", Agreement(7, "y", "DKK"))
-    other = leases.acquire(stranger, 7, new_sync(stranger), "try 1", force=False)
+    other = leases.acquire(stranger, 7, open_sync(stranger), "try 1", force=False)
     slow = leases.fenced(stranger, other)
     slow.__enter__()
-    threads = [threading.Thread(target=stranger.execute, args=("select pg_sleep(4)",))]
+    threads = [threading.Thread(target=stranger.execute, args=("select pg_sleep(1.5)",))]
     stopped = leases.fenced(writer, held)
     stopped.__enter__()
     if writer_is == "busy":
@@ -236,11 +206,11 @@ def test_force_ends_exactly_the_session_in_the_way(
     threads.append(threading.Thread(target=wait_in_line))
     for thread in threads:
         thread.start()
-    time.sleep(0.5)
-    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "1s")
+    time.sleep(0.3)
+    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "300ms")
     rival = connect()
     began = time.monotonic()
-    taken = leases.acquire(rival, AGREEMENT, new_sync(rival), "try 1", force=True, reopen=connect)
+    taken = leases.acquire(rival, AGREEMENT, open_sync(rival), "try 1", force=True, reopen=connect)
     assert time.monotonic() - began < 10
     for thread in threads:
         thread.join()
@@ -257,18 +227,16 @@ def outlives(connection: psycopg.Connection, query: str) -> None:
 
 
 def test_force_needs_the_right_to_end_a_session(
-    connect: Callable[[], psycopg.Connection], monkeypatch: pytest.MonkeyPatch, database: str
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, database: str
 ) -> None:
     """The session in the way is a superuser's; the sync's own role may not end it."""
-    from economic.db import sql
-
     owner, plain = connect(), connect()
     name = f"plain_{pid(plain)}"
     owner.execute(f"create role {name}")
     try:
         owner.execute(f"grant usage on schema economic to {name}")
         owner.execute(f"grant all on all tables in schema economic to {name}")
-        sync_id = new_sync(plain)
+        sync_id = open_sync(plain)
         plain.execute(f"set role {name}")
 
         def as_plain() -> psycopg.Connection:
@@ -276,7 +244,7 @@ def test_force_needs_the_right_to_end_a_session(
             opened.execute(f"set role {name}")
             return opened
 
-        monkeypatch.setattr(sql, "LOCK_TIMEOUT", "500ms")
+        monkeypatch.setattr(sql, "LOCK_TIMEOUT", "200ms")
         held = take(owner)
         with leases.fenced(owner, held), pytest.raises(psycopg.errors.LockNotAvailable):
             leases.acquire(plain, AGREEMENT, sync_id, "try 1", force=True, reopen=as_plain)
@@ -288,11 +256,9 @@ def test_force_needs_the_right_to_end_a_session(
 
 
 def test_close_locks_the_lease_before_its_row(
-    connect: Callable[[], psycopg.Connection],
+    connect: Connect,
 ) -> None:
     """Whoever takes the lease locks its row first and the displaced sync's after; the other way round the two deadlock."""
-    from economic.sync import lifecycle
-
     taker, closer = connect(), connect()
     held = take(taker)
     with transaction(taker):

@@ -26,25 +26,6 @@ def begun(company: Company) -> Lease:
     return company.fetch(company.order()).lease
 
 
-def test_syncs_one_by_one_give_no_offence(watched: Company, database: str) -> None:
-    watched.books.pay(min(watched.books.ledger.items()), "1.00")
-    ids = [watched.sync()["sync_id"] for _ in range(2)]
-    found = referee.verdict(database)
-    assert found.offences == ()
-    assert [hold.sync_id for hold in found.holds] == ids
-    assert all(hold.until is not None and hold.until > hold.since for hold in found.holds)
-    # three pages staged and at least one stored, the end of the scan, naming and the end: twice
-    assert found.writes >= 14
-
-
-def test_a_sync_that_is_overtaken_gives_no_offence(watched: Company, database: str) -> None:
-    first, second = begun(watched).sync_id, watched.order(force=True)
-    newer = watched.fetch(second).lease.sync_id
-    found = referee.verdict(database)
-    assert (found.offences, [hold.sync_id for hold in found.holds]) == ((), [first, newer])
-    assert (found.holds[0].until, found.holds[1].until) == (found.holds[1].since, None)
-
-
 def without_the_fence(rival: psycopg.Connection, lease: Lease) -> None:
     with transaction(rival):
         rival.execute("update economic.invoice set subject = 'x'")

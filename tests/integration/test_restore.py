@@ -13,6 +13,7 @@ from psycopg import sql
 from economic.db.lease import fenced
 from economic.db.sql import prepare
 from economic.errors import LeaseLost
+from tests.conftest import expect
 from tests.integration.conftest import Company
 
 AFTER_RESTORE = Path(__file__).resolve().parents[2] / "deploy" / "after_restore.sql"
@@ -53,8 +54,4 @@ def test_restore_closes_running_syncs_of_the_dump(restored: Company) -> None:
     assert restored.value("select count(*) from economic.sync_run where status = 'running'") == 0
     assert restored.value("select count(*) from economic.sync_lease where holder is not null") == 0
     statistics = restored.sync(run_id="after")
-    assert (statistics["status"], statistics["unchanged"], statistics["reconciled"]) == (
-        "completed",
-        250,
-        True,
-    )
+    expect(statistics, status="completed", unchanged=250, reconciled=True)

@@ -33,26 +33,6 @@ def as_user(dsn: str, user: str) -> psycopg.Connection:
     )
 
 
-def test_an_empty_database_gets_the_tables_once(empty_database: str) -> None:
-    with prepare(psycopg.connect(empty_database)) as connection:
-        assert schema.migrate(connection) == [step.name for step in migrations()]
-        assert schema.migrate(connection) == []
-
-
-def test_a_current_schema_is_only_read(database: str, plain_user: str) -> None:
-    """A role that may use the tables but not change them is enough for every sync after the first."""
-    with prepare(psycopg.connect(database)) as owner:
-        owner.execute((sql_folder() / "grants" / "grant_writer.sql").read_bytes())
-        owner.execute("grant economic_writer to plain")
-        try:
-            with as_user(database, plain_user) as connection:
-                schema.migrate(connection)
-                with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                    connection.execute("delete from economic.invoice")
-        finally:
-            owner.execute("drop owned by economic_writer; drop role economic_writer")
-
-
 def test_role_without_rights_is_referred_to_the_owner(empty_database: str, plain_user: str) -> None:
     with (
         as_user(empty_database, plain_user) as connection,
@@ -65,19 +45,6 @@ def test_a_newer_schema_is_not_touched(connection: psycopg.Connection) -> None:
     connection.execute("insert into economic.schema_version (version, name) values (9999, 'from_the_future')")
     with pytest.raises(SchemaMismatch, match="Upgrade the package"):
         schema.migrate(connection)
-
-
-def test_names_need_a_database_in_utf8(postgres: str) -> None:
-    with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute("create database plain_ascii encoding 'SQL_ASCII' locale 'C' template template0")
-        with (
-            prepare(
-                psycopg.connect(psycopg.conninfo.make_conninfo(postgres, dbname="plain_ascii"))
-            ) as connection,
-            pytest.raises(SchemaMismatch, match="SQL_ASCII"),
-        ):
-            schema.migrate(connection)
-        admin.execute("drop database plain_ascii with (force)")
 
 
 def test_concurrent_first_migrations_create_the_tables_once(empty_database: str) -> None:

@@ -11,6 +11,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from economic.db.sql import sql_folder
+from tests.conftest import expect
 from tests.integration.conftest import Company
 
 VIEWS = {"invoice_overview", "invoices", "payments", "receivables_aging", "sync_status"}
@@ -187,12 +188,7 @@ def test_base_amounts_are_computed_where_they_are_absent(
 def test_sync_status_shows_running_and_stalled_syncs(company: Company) -> None:
     company.sync()
     (status,) = company.rows("select * from economic.sync_status")
-    assert (status["running"], status["stalled"], status["invoices"], status["rejected"]) == (
-        False,
-        False,
-        250,
-        0,
-    )
+    expect(status, running=False, stalled=False, invoices=250, rejected=0)
     company.fetch(company.order())
     (status,) = company.rows("select * from economic.sync_status")
     assert (status["running"], status["stalled"], status["last_phase"]) == (True, False, "fetch")

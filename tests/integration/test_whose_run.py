@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -59,6 +61,13 @@ class Copy:
         }
         self.define_connection(conn_id, conn_type="economic", host=books.base_url, extra=tokens)
 
+    @contextmanager
+    def another_company(self) -> Iterator[InProcess]:
+        """Let the connection reach another company."""
+        with simulator.running(invoices=20, seed=9, agreement=42, company="Nr. 2") as second:
+            self.reach(second)
+            yield second
+
 
 @pytest.fixture
 def copy(
@@ -101,8 +110,7 @@ def test_equal_run_of_another_airflow_meets_the_lease(copy: Copy) -> None:
 
 def test_run_of_another_company_never_reads_into_ours(copy: Copy) -> None:
     broken_off(copy)
-    with simulator.running(invoices=20, seed=9, agreement=42, company="Nr. 2") as second:
-        copy.reach(second)
+    with copy.another_company() as second:
         assert copy.attempt(FETCH, theirs()).state == "skipped"
         copy.reach(copy.books)
         assert copy.run(ours(), number=2).result["created"] == 250
@@ -133,8 +141,7 @@ def test_retry_that_reaches_another_company_begins_anew(copy: Copy) -> None:
     """Its connection was unbound and given the tokens of another company between two tries."""
     broken_off(copy)
     copy.connection.execute("update economic.agreement set conn_id = 'unbound:1234567'")
-    with simulator.running(invoices=20, seed=9, agreement=42, company="Nr. 2") as second:
-        copy.reach(second)
+    with copy.another_company():
         assert copy.run(ours(), number=2).result["created"] == 20
     assert copy.syncs("status", "agreement_number") == [("abandoned", 1234567), ("completed", 42)]
     assert copy.value("select holder from economic.sync_lease where agreement_number = 1234567") is None
@@ -159,8 +166,7 @@ def test_names_of_another_company_are_never_stored(copy: Copy) -> None:
     copy.attempt(FETCH, asked)
     copy.attempt(UPSERT, asked)
     copy.connection.execute("delete from economic.employee")
-    with simulator.running(invoices=20, seed=9, agreement=42, company="Nr. 2") as second:
-        copy.reach(second)
+    with copy.another_company() as second:
         ended = copy.attempt(NAMES, asked)
         assert [entry["path"] for entry in second.requests()] == ["/self"]
     assert ended.result["status"] == "completed_with_errors"
@@ -326,14 +332,6 @@ def test_event_that_airflow_did_not_record_is_repeated(copy: Copy) -> None:
     assert announced(copy.run(Asked("manual__2"), recorded=False)) == [[1]]
     assert announced(copy.run(Asked("manual__3"))) == [[1]]
     assert announced(copy.run(Asked("manual__4"))) == []
-
-
-def test_last_task_retried_after_its_end_announces(copy: Copy) -> None:
-    asked = Asked("manual__1")
-    ended = copy.run(asked, recorded=False)
-    again = copy.attempt(NAMES, asked, number=2)
-    assert (again.state, again.result, announced(again)) == ("success", ended.result, [[1]])
-    assert announced(copy.run(Asked("manual__2"))) == []
 
 
 def test_events_of_two_companies_are_apart(copy: Copy) -> None:

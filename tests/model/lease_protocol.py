@@ -1,6 +1,6 @@
 """The lease as a finite machine, small enough to try every order of events.
 
-Written from decision record 5, not from the SQL; ``test_lease_statements.py`` then holds the SQL to it. A row is locked from the fence
+Written from decision record 5, not from the SQL; ``test_lease.py`` then holds the SQL to it. A row is locked from the fence
 to the commit, so a writing transaction is two events, and whatever else touches the row can only happen before or after. A commit may go
 unanswered: then what became of it is read from the row's heartbeat, which is that of the last transaction committed. What an attempt knows
 (its token, what it was told) and what is true (which taking was the newest, who owns the lease, what was committed) are kept apart: the
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 STALE = "a write of an older owner after a newer one got the lease"
@@ -20,30 +20,7 @@ TWO_OWNERS = "two owners at once"
 STUCK = "no new sync can get the lease without a person"
 ROBBED = "a live lease lost although nobody forced it"
 REVIVED = "a sync whose row is closed got the lease again"
-KEPT_OUT = "a forced sync cannot get the lease"
 MISTOLD = "a transaction taken for what it was not, so that it is done twice or never"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The protocol's rules, each of which a mutant breaks."""
-
-    expiry_frees: bool = True
-    taking_respects_the_living: bool = True
-    taking_grows: bool = True
-    taking_asks_its_own_row: bool = True
-    force_grows: bool = True
-    force_ends_who_is_in_the_way: bool = True
-    entering_grows: bool = True
-    entering_asks_the_holder: bool = True
-    fence_asks: Literal["token", "sync", "nothing"] = "token"
-    fence_asks_for_a_holder: bool = True
-    fence_locks: bool = True
-    release_grows: bool = True
-    release_asks_the_holder: bool = True
-    idle_writers_are_thrown_out: bool = True
-    asking_compares_heartbeats: bool = True
-    asking_waits: bool = True
 
 
 class Attempt(NamedTuple):
@@ -94,41 +71,39 @@ class Move(NamedTuple):
         return f"{self.who} {self.action}".strip()
 
 
-def moves(rules: Rules, state: State) -> Iterator[Move]:
+def moves(state: State) -> Iterator[Move]:
     """Every event that can happen now, in a fixed order."""
     for attempt in state.attempts:
-        yield from _of_attempt(rules, state, attempt)
+        yield from _of_attempt(state, attempt)
     if state.locked_by is None and state.holder is not None:
         for sync in dict.fromkeys(attempt.sync for attempt in state.attempts):
-            yield closes(rules, state, sync)
+            yield closes(state, sync)
     if state.live:
         yield Move("time runs out", "", "", state._replace(live=False))
 
 
-def _of_attempt(rules: Rules, state: State, attempt: Attempt) -> Iterator[Move]:
+def _of_attempt(state: State, attempt: Attempt) -> Iterator[Move]:
     free = state.locked_by is None
     if attempt.at == "new" and free:
-        yield takes(rules, state, attempt, force=False)
-        yield takes(rules, state, attempt, force=True)
-        yield enters(rules, state, attempt)
-    if attempt.at == "new" and not free and rules.force_ends_who_is_in_the_way:
-        yield takes(rules, without_lock(state), attempt, force=True)
+        yield takes(state, attempt, force=False)
+        yield takes(state, attempt, force=True)
+        yield enters(state, attempt)
+    if attempt.at == "new" and not free:
+        yield takes(without_lock(state), attempt, force=True)
     if attempt.at == "holding" and free:
-        yield fences(rules, state, attempt)
+        yield fences(state, attempt)
     if attempt.at == "writing":
         yield commits(state, attempt)
-        yield ends(rules, state, attempt)
-        if rules.fence_locks:
-            yield hears_nothing(state, attempt, ending=False)
-            yield hears_nothing(state, attempt, ending=True)
-            if rules.idle_writers_are_thrown_out:
-                back = _with(state, attempt._replace(at="holding"))._replace(locked_by=None)
-                yield Move("is thrown out", attempt.name, "", back)
-    if attempt.at == "asking" and (free or not rules.asking_waits):
-        yield asks(rules, state, attempt)
+        yield ends(state, attempt)
+        yield hears_nothing(state, attempt, ending=False)
+        yield hears_nothing(state, attempt, ending=True)
+        back = _with(state, attempt._replace(at="holding"))._replace(locked_by=None)
+        yield Move("is thrown out", attempt.name, "", back)
+    if attempt.at == "asking" and free:
+        yield asks(state, attempt)
     if attempt.at != "writing" and state.locked_by == attempt.name:
-        yield is_decided(rules, state, attempt, committed=True)
-        yield is_decided(rules, state, attempt, committed=False)
+        yield is_decided(state, attempt, committed=True)
+        yield is_decided(state, attempt, committed=False)
     if attempt.at in {"holding", "writing", "asking"}:
         yield dies(state, attempt)
 
@@ -148,39 +123,36 @@ def without_lock(state: State) -> State:
     return _with(state, ended)._replace(locked_by=None)
 
 
-def takes(rules: Rules, state: State, attempt: Attempt, *, force: bool) -> Move:
+def takes(state: State, attempt: Attempt, *, force: bool) -> Move:
     """A sync that begins asks for the lease."""
     action = "takes by force" if force else "takes"
     mine = state.holder in {None, attempt.sync}
-    live = state.live or (state.holder is not None and not rules.expiry_frees)
-    if not mine and live and not force and rules.taking_respects_the_living:
+    if not mine and state.live and not force:
         return Move(action, attempt.name, "busy", state)
-    if attempt.sync in state.closed and rules.taking_asks_its_own_row:
+    if attempt.sync in state.closed:
         return Move(action, attempt.name, "lost", _with(state, attempt._replace(at="gone")))
-    grows = rules.taking_grows and (rules.force_grows or not force)
     closed = state.closed if mine or state.holder is None else state.closed | {state.holder}
-    after = state._replace(token=state.token + grows, holder=attempt.sync, closed=closed)
+    after = state._replace(token=state.token + 1, holder=attempt.sync, closed=closed)
     broken = () if force else _robbed(state, attempt.sync)
     broken += (REVIVED,) if attempt.sync in state.closed else ()
     return Move(action, attempt.name, "taken", _owns(after, attempt), broken)
 
 
-def enters(rules: Rules, state: State, attempt: Attempt) -> Move:
+def enters(state: State, attempt: Attempt) -> Move:
     """A new attempt goes on with a sync that holds the lease."""
-    if state.holder != attempt.sync and rules.entering_asks_the_holder:
+    if state.holder != attempt.sync:
         return Move("enters", attempt.name, "lost", _with(state, attempt._replace(at="gone")))
-    after = state._replace(token=state.token + rules.entering_grows)
+    after = state._replace(token=state.token + 1)
     return Move("enters", attempt.name, "entered", _owns(after, attempt), _robbed(state, attempt.sync))
 
 
-def fences(rules: Rules, state: State, attempt: Attempt) -> Move:
+def fences(state: State, attempt: Attempt) -> Move:
     """A writing transaction opens; the row stays locked to its end."""
-    if not _passes(rules, state, attempt):
+    if not _passes(state, attempt):
         return Move("fences", attempt.name, "lost", _with(state, attempt._replace(at="gone")))
     after = _with(state, attempt._replace(at="writing", done=False, undone=False))
     older = None if state.beat == attempt.name else state.beat
-    locked_by = attempt.name if rules.fence_locks else None
-    return Move("fences", attempt.name, "fenced", after._replace(beat=older, locked_by=locked_by))
+    return Move("fences", attempt.name, "fenced", after._replace(beat=older, locked_by=attempt.name))
 
 
 def commits(state: State, attempt: Attempt) -> Move:
@@ -189,10 +161,10 @@ def commits(state: State, attempt: Attempt) -> Move:
     return Move("commits", attempt.name, "", after, _wrong_write(state, attempt))
 
 
-def ends(rules: Rules, state: State, attempt: Attempt) -> Move:
+def ends(state: State, attempt: Attempt) -> Move:
     """A writing transaction frees the lease and ends well."""
-    after = _with(_freed(rules, _written(state, attempt), attempt.sync), attempt._replace(at="gone"))
-    broken = _wrong_write(state, attempt) + _robbed_by_release(rules, state, attempt.sync)
+    after = _with(_freed(_written(state, attempt), attempt.sync), attempt._replace(at="gone"))
+    broken = _wrong_write(state, attempt) + _robbed_by_release(state, attempt.sync)
     return Move("ends", attempt.name, "", after, broken)
 
 
@@ -202,7 +174,7 @@ def hears_nothing(state: State, attempt: Attempt, *, ending: bool) -> Move:
     return Move(action, attempt.name, "", _with(state, attempt._replace(at="asking", ending=ending)))
 
 
-def is_decided(rules: Rules, state: State, attempt: Attempt, *, committed: bool) -> Move:
+def is_decided(state: State, attempt: Attempt, *, committed: bool) -> Move:
     """PostgreSQL commits such a transaction or rolls it back, whatever has become of its client."""
     after = _with(state, attempt._replace(done=committed))._replace(locked_by=None)
     if not committed:
@@ -210,14 +182,14 @@ def is_decided(rules: Rules, state: State, attempt: Attempt, *, committed: bool)
     broken = _wrong_write(state, attempt) + ((MISTOLD,) if attempt.undone else ())
     after = _written(after, attempt)
     if attempt.ending:
-        broken += _robbed_by_release(rules, state, attempt.sync)
-        after = _freed(rules, after, attempt.sync)
+        broken += _robbed_by_release(state, attempt.sync)
+        after = _freed(after, attempt.sync)
     return Move("is committed unheard", attempt.name, "", after, broken)
 
 
-def asks(rules: Rules, state: State, attempt: Attempt) -> Move:
+def asks(state: State, attempt: Attempt) -> Move:
     """On a new connection, an attempt reads from the row whether its unanswered transaction was committed."""
-    if state.beat == attempt.name and rules.asking_compares_heartbeats:
+    if state.beat == attempt.name:
         after = _with(state, attempt._replace(at="gone" if attempt.ending else "holding"))
         return Move("asks", attempt.name, "done", after, () if attempt.done else (MISTOLD,))
     if state.token != attempt.token or state.holder is None:
@@ -226,19 +198,13 @@ def asks(rules: Rules, state: State, attempt: Attempt) -> Move:
     return Move("asks", attempt.name, "undone", after, (MISTOLD,) if attempt.done else ())
 
 
-def closes(rules: Rules, state: State, sync: str) -> Move:
+def closes(state: State, sync: str) -> Move:
     """Somebody closes a failed sync by its id alone, with no lease in hand."""
-    return Move("is closed", sync, "", _freed(rules, state, sync), _robbed_by_release(rules, state, sync))
+    return Move("is closed", sync, "", _freed(state, sync), _robbed_by_release(state, sync))
 
 
-def _passes(rules: Rules, state: State, attempt: Attempt) -> bool:
-    if rules.fence_asks_for_a_holder and state.holder is None:
-        return False
-    return {
-        "token": state.token == attempt.token,
-        "sync": state.holder == attempt.sync,
-        "nothing": True,
-    }[rules.fence_asks]
+def _passes(state: State, attempt: Attempt) -> bool:
+    return state.holder is not None and state.token == attempt.token
 
 
 def _with(state: State, attempt: Attempt) -> State:
@@ -255,18 +221,18 @@ def _written(state: State, attempt: Attempt) -> State:
     return state._replace(locked_by=None, live=state.holder is not None, beat=attempt.name)
 
 
-def _freed(rules: Rules, state: State, sync: str) -> State:
-    if rules.release_asks_the_holder and state.holder != sync:
+def _freed(state: State, sync: str) -> State:
+    if state.holder != sync:
         return state
-    return state._replace(token=state.token + rules.release_grows, holder=None, live=False, owner=None)
+    return state._replace(token=state.token + 1, holder=None, live=False, owner=None)
 
 
 def _robbed(state: State, sync: str) -> tuple[str, ...]:
     return (ROBBED,) if state.owner not in {None, sync} and state.live else ()
 
 
-def _robbed_by_release(rules: Rules, state: State, sync: str) -> tuple[str, ...]:
-    return () if rules.release_asks_the_holder and state.holder != sync else _robbed(state, sync)
+def _robbed_by_release(state: State, sync: str) -> tuple[str, ...]:
+    return () if state.holder != sync else _robbed(state, sync)
 
 
 def _wrong_write(state: State, attempt: Attempt) -> tuple[str, ...]:
@@ -275,22 +241,18 @@ def _wrong_write(state: State, attempt: Attempt) -> tuple[str, ...]:
     return () if state.owner is not None else (OWNERLESS,)
 
 
-def wrong_state(rules: Rules, state: State) -> tuple[str, ...]:
+def wrong_state(state: State) -> tuple[str, ...]:
     """Which properties a state breaks by itself."""
-    owners = [a for a in state.attempts if a.at not in {"new", "gone"} and _passes(rules, state, a)]
+    owners = [a for a in state.attempts if a.at not in {"new", "gone"} and _passes(state, a)]
     broken: tuple[str, ...] = (TWO_OWNERS,) if len(owners) > 1 else ()
-    if state.locked_by is not None and not rules.force_ends_who_is_in_the_way:
-        broken += (KEPT_OUT,)
-    return broken if _a_new_sync_gets_it(rules, state) else (*broken, STUCK)
+    return broken if _a_new_sync_gets_it(state) else (*broken, STUCK)
 
 
-def _a_new_sync_gets_it(rules: Rules, state: State) -> bool:
+def _a_new_sync_gets_it(state: State) -> bool:
     """Whether time alone is enough: an idle writer is thrown out, the lease runs out, somebody new asks without force."""
-    if state.locked_by is not None and not rules.idle_writers_are_thrown_out:
-        return False
     newcomer = Attempt("N1", "N")
     after = state._replace(locked_by=None, live=False, attempts=(*state.attempts, newcomer))
-    return takes(rules, after, newcomer, force=False).told == "taken"
+    return takes(after, newcomer, force=False).told == "taken"
 
 
 @dataclass(frozen=True)
@@ -302,7 +264,7 @@ class Explored:
     traces: dict[str, str]
 
 
-def explore(rules: Rules, start: State) -> Explored:
+def explore(start: State) -> Explored:
     """Try every order of events, breadth first."""
     found: dict[State, tuple[State, Move] | None] = {start: None}
     told: set[tuple[str, str]] = set()
@@ -310,9 +272,9 @@ def explore(rules: Rules, start: State) -> Explored:
     queue = deque([start])
     while queue:
         state = queue.popleft()
-        for broken in wrong_state(rules, state):
+        for broken in wrong_state(state):
             traces.setdefault(broken, _trace(found, state))
-        for move in moves(rules, state):
+        for move in moves(state):
             told.add((move.action, move.told))
             for broken in move.broken:
                 traces.setdefault(broken, _trace(found, state, move))
@@ -350,8 +312,3 @@ def _trace(found: dict[State, tuple[State, Move] | None], state: State, last: Mo
         state, move = before
         steps.append(str(move))
     return ", ".join(reversed(steps))
-
-
-def mutant(**broken: object) -> Rules:
-    """The protocol with some rules broken."""
-    return replace(Rules(), **broken)  # type: ignore[arg-type]  # by name

@@ -1,16 +1,14 @@
-"""A thousand random schedules of bookings, payments and removals while a scan runs: what is claimed complete is complete."""
+"""Random schedules of bookings, payments and removals while a scan runs: what is claimed complete is complete."""
 
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-import pytest
 
 from economic.client.transport import Traffic
 from economic.errors import ConnectionLost
@@ -18,14 +16,13 @@ from economic.records.agreement import Agreement, parse_agreement
 from economic.records.decoder import CollectionPage, decode_page
 from economic.records.totals import Totals, parse_totals
 from economic.sync import fetch, lifecycle
-from economic.sync.attempt import Attempt, Client
 from economic.sync.request import SyncRequest
 from simulator import AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN
 from simulator.books import Books
 from simulator.ledger import Ledger
 from simulator.routes import Routes, Tokens, asked
 
-SCHEDULES = 1000
+SCHEDULES = 250
 INVOICES = 20
 PAGE_SIZE = 7
 HEADERS = {"X-AppSecretToken": APP_SECRET_TOKEN, "X-AgreementGrantToken": AGREEMENT_GRANT_TOKEN}
@@ -86,24 +83,6 @@ class InProcessClient:
     def _answer(self, target: str) -> bytes:
         self.traffic.requests += 1
         return self.routes.answer(asked("http://simulated", target), HEADERS)
-
-
-class OffsetClient(InProcessClient):
-    """A mutant that pages by offset, and hides the count that would give it away."""
-
-    page = 0
-
-    def invoices_above(self, number: int | None, *, page_size: int, **_: Any) -> CollectionPage:
-        self.page = 0 if number is None else self.page + 1
-        query = f"pagesize={page_size}&sort=bookedInvoiceNumber&skippages={self.page}"
-        found = self._invoices(query, begins=number is None)
-        left = max(found.results - self.page * page_size, len(found.items)) if found.items else 0
-        return CollectionPage(found.items, left, None, found.has_next, found.size)
-
-    def _answer(self, target: str) -> bytes:
-        # The reader does not believe a last or an empty page of this kind, which would give the mutant away too.
-        answer = super()._answer(target).replace(b'"pageSize"', b'"size"')
-        return re.sub(rb'"results":\d+', b'"results":0', answer) if b'"collection":[]' in answer else answer
 
 
 class Schedule:
@@ -172,13 +151,11 @@ class Outcome:
         return None
 
 
-def scanned(
-    connection: psycopg.Connection, seed: int, make: type[InProcessClient] = InProcessClient
-) -> Outcome:
+def scanned(connection: psycopg.Connection, seed: int) -> Outcome:
     """One scan, tried again when it breaks off, as the task would be."""
     schedule = Schedule(seed)
-    client = make(schedule.ledger, schedule.changes)
-    order = SyncRequest("d", f"{make.__name__} {seed}", "key", "manual", "economic_default", "x")
+    client = InProcessClient(schedule.ledger, schedule.changes)
+    order = SyncRequest("d", f"scan {seed}", "key", "manual", "economic_default", "x")
     broke_off = 0
     while True:
         try:
@@ -207,30 +184,6 @@ def test_what_is_claimed_complete_is_complete(connection: psycopg.Connection) ->
         seen["gone on with"] += outcome.broke_off > 0
         seen["booked below"] += outcome.told.changes["below"] > 0
         seen["removed"] += outcome.told.changes["remove"] > 0
-    # Each of these is a good part of the thousand, or the claim above says little.
+    # Each of these is a good part of them, or the claim above says little.
     assert min(seen.values()) > SCHEDULES / 50, seen
     assert seen["complete"] > SCHEDULES / 2, seen
-
-
-def caught(connection: psycopg.Connection, wrong: str, make: type[InProcessClient] = InProcessClient) -> bool:
-    """Whether some schedule shows this mistake."""
-    return any(wrong in (scanned(connection, seed, make).wrong() or "") for seed in range(200))
-
-
-def test_paging_by_offset_would_be_caught(connection: psycopg.Connection) -> None:
-    assert caught(connection, "existed throughout and were not fetched (complete=True)", OffsetClient)
-
-
-def test_claim_without_the_closing_count_is_caught(
-    connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    count = fetch._count
-
-    def believed(attempt: Attempt, client: Client) -> int:
-        count(attempt, client)
-        return attempt.run.scan_seen
-
-    monkeypatch.setattr(fetch, "_count", believed)
-    # The totals would stand in for it, where they can be read.
-    monkeypatch.setattr(fetch, "_totals", lambda client: None)
-    assert caught(connection, "complete, but without")
