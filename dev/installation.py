@@ -172,11 +172,10 @@ def _install_with_uv(output: IO[bytes]) -> bool:
 def _install_with_pip(output: IO[bytes]) -> bool:
     print("uv could not install the packages; trying pip, which takes longer ...", flush=True)
     output.truncate(0)
-    pip = ("python", "-m", "pip", "install", "-q")
-    return (
-        call(*pip, "--require-hashes", "-r", _LOCK, output=output) == 0
-        and call(*pip, "--no-deps", "--no-build-isolation", "-e", ".", output=output) == 0
-    )
+    # The lock is complete. With dependencies, pip rejects an extra that the lock pins without it.
+    pip = ("python", "-m", "pip", "install", "-q", "--no-deps")
+    everything, project = ("--require-hashes", "-r", _LOCK), ("--no-build-isolation", "-e", ".")
+    return all(call(*pip, *words, output=output) == 0 for words in (everything, project))
 
 
 def uv_settings() -> dict[str, str]:
