@@ -11,7 +11,7 @@ from typing import Any
 import requests
 
 from dev.local.airflow_settings import ADMIN, AIRFLOW, DAG_ID, PAGE_CONN_ID, Keys
-from dev.local.parts import Part, PartFailed, Parts
+from dev.local.parts import PartFailed, Parts
 
 API_SERVER, DAG_PROCESSOR, SCHEDULER = "api-server", "dag-processor", "scheduler"
 _TIMEOUT_SECONDS = 30.0
@@ -23,17 +23,16 @@ _PATIENCE_SECONDS = {
 }
 
 
-def prepare(home: Path, parts: Parts, environment: Mapping[str, str], program: Path = AIRFLOW) -> None:
+def prepare(home: Path, parts: Parts, environment: Mapping[str, str]) -> None:
     """Make or renew Airflow's own tables, once for each version of Airflow.
 
-    :param program: Airflow's command line.
     :raises PartFailed: that failed.
     """
     (home / "airflow").mkdir(mode=0o700, parents=True, exist_ok=True)
     stamp = home / "airflow-database"
     if stamp.exists() and stamp.read_text() == version("apache-airflow"):
         return
-    parts.run("airflow-db-migrate", [program, "db", "migrate"], environment)
+    parts.run("airflow-db-migrate", [AIRFLOW, "db", "migrate"], environment)
     stamp.write_text(version("apache-airflow"))
 
 
@@ -129,16 +128,12 @@ class LocalAirflow:
     """A web server, a DAG processor and a scheduler with its LocalExecutor; no triggerer, for nothing here is deferred.
 
     :param environment: what its processes are told.
-    :param program: Airflow's command line.
     """
 
-    def __init__(
-        self, parts: Parts, environment: Mapping[str, str], keys: Keys, program: Path = AIRFLOW
-    ) -> None:
+    def __init__(self, parts: Parts, environment: Mapping[str, str], keys: Keys) -> None:
         self.environment = dict(environment)
         self.api = AirflowApi(environment["AIRFLOW__API__BASE_URL"], keys.admin_password)
         self._parts = parts
-        self._program = program
 
     def start(self, connections: Mapping[str, Mapping[str, Any]]) -> None:
         """Start all of it, and wait until it is healthy and knows the DAG.
@@ -156,44 +151,12 @@ class LocalAirflow:
         self._start(SCHEDULER)
         self._wait_for_health(began)
 
-    def change(self, settings: Mapping[str, str]) -> None:
-        """Restart what reads the DAG's settings, with these changed, unless they are so already."""
-        if settings.items() <= self.environment.items():
-            return
-        self._parts.stop(SCHEDULER, DAG_PROCESSOR)
-        self.environment |= settings
-        began = datetime.now(UTC)
-        self._start(DAG_PROCESSOR)
-        self._start(SCHEDULER)
-        self._wait_for_health(began)
-
-    def start_again(self, name: str) -> None:
-        """Start one of its programs again, which has been killed, and wait until all is healthy."""
-        self._parts.stop(name)
-        began = datetime.now(UTC)
-        self._start(name)
-        self._parts.wait_until(
-            lambda: self._answers(lambda: not self.api.unhealthy(began)),
-            "all is healthy again",
-            _START_SECONDS,
-        )
-
-    def part(self, name: str) -> Part:
-        """Return one of its programs, as it runs now."""
-        return next(part for part in self._parts.running if part.name == name)
-
-    @property
-    def scheduler(self) -> Part:
-        return self.part(SCHEDULER)
-
     def _start(self, name: str) -> None:
         # The log server would listen on every address of this machine, and the web server reads the files itself.
         options = ["--skip-serve-logs"] if name == SCHEDULER else []
         # The page is the API server's, and needs to read only.
         page = {"ECONOMIC_POSTGRES_CONN_ID": PAGE_CONN_ID} if name == API_SERVER else {}
-        self._parts.start(
-            name, [self._program, name, *options], self.environment | page, _PATIENCE_SECONDS[name]
-        )
+        self._parts.start(name, [AIRFLOW, name, *options], self.environment | page, _PATIENCE_SECONDS[name])
 
     def _wait_for_health(self, since: datetime) -> None:
         self._parts.wait_until(

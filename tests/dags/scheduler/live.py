@@ -30,8 +30,8 @@ from dev.local.airflow_settings import (
     serving,
 )
 from dev.local.interruption import Interruption
-from dev.local.local_airflow import LocalAirflow, prepare
-from dev.local.parts import Parts
+from dev.local.local_airflow import DAG_PROCESSOR, SCHEDULER, LocalAirflow, prepare
+from dev.local.parts import Part, Parts
 from dev.local.ports import free_port
 from tests.support import invariants as oracle
 from tests.support.invariants import Witness
@@ -41,6 +41,7 @@ TASKS = ("fetch-pages", "upsert-invoices", "populate-employee-names")
 PAGE_SIZE, PAGES = 100, 6
 HEARTBEAT_TIMEOUT = 20
 _CONN_ID = "economic_default"
+_HEALTHY_SECONDS = 180.0
 
 QUICK = {
     # what takes five minutes in an Airflow as it is delivered: a task whose supervisor is gone
@@ -59,6 +60,40 @@ UNSCHEDULED = {"AUTO_SYNC_ENABLED": "false"}
 """No run but those that a test asks for."""
 
 
+class ControlledAirflow(LocalAirflow):
+    """An Airflow whose programs can be killed and started again."""
+
+    def change(self, settings: Mapping[str, str]) -> None:
+        """Restart what reads the DAG's settings, with these changed, unless they are so already."""
+        if settings.items() <= self.environment.items():
+            return
+        self._parts.stop(SCHEDULER, DAG_PROCESSOR)
+        self.environment |= settings
+        began = datetime.now(UTC)
+        self._start(DAG_PROCESSOR)
+        self._start(SCHEDULER)
+        self._wait_for_health(began)
+
+    def start_again(self, name: str) -> None:
+        """Start one of its programs again, which has been killed, and wait until all is healthy."""
+        self._parts.stop(name)
+        began = datetime.now(UTC)
+        self._start(name)
+        self._parts.wait_until(
+            lambda: self._answers(lambda: not self.api.unhealthy(began)),
+            "all is healthy again",
+            _HEALTHY_SECONDS,
+        )
+
+    def part(self, name: str) -> Part:
+        """Return one of its programs, as it runs now."""
+        return next(part for part in self._parts.running if part.name == name)
+
+    @property
+    def scheduler(self) -> Part:
+        return self.part(SCHEDULER)
+
+
 class Live:
     """The running Airflow, the simulator it reads and the database it writes.
 
@@ -67,7 +102,12 @@ class Live:
     """
 
     def __init__(
-        self, airflow: LocalAirflow, parts: Parts, books: simulator.InProcess, metadata: str, invoices: str
+        self,
+        airflow: ControlledAirflow,
+        parts: Parts,
+        books: simulator.InProcess,
+        metadata: str,
+        invoices: str,
     ) -> None:
         self.airflow = airflow
         self.api = airflow.api
@@ -279,7 +319,7 @@ def running(
         environment = configuration(home, server, read.conn_id, secrets)
         environment |= serving(free_port(), secrets) | dict(quick) | UNSCHEDULED | dict(settings or {})
         prepare(home, parts, environment)
-        airflow = LocalAirflow(parts, environment, secrets)
+        airflow = ControlledAirflow(parts, environment, secrets)
         airflow.start({read.conn_id: read.connection, **invoice_connections(server)})
         yield Live(airflow, parts, books, server.dsn(METADATA), server.dsn(INVOICES))
 
