@@ -407,7 +407,11 @@ def test_a_pooler_that_gives_each_transaction_another_session(
     own.trust("plain")
     before = case.books.ledger.items()
     with pooler(own.server.port) if program == "stand-in" else pgbouncer(own.server.port) as port:
-        case.reach_database_at(psycopg.conninfo.make_conninfo(direct, port=port))
+        pooled = psycopg.conninfo.make_conninfo(direct, port=port)
+        with psycopg.connect(pooled, autocommit=True, prepare_threshold=None) as session:
+            pids = {session.execute("select pg_backend_pid()").fetchone() for _ in range(4)}
+        assert len(pids) == 2 or program == "pgbouncer"
+        case.reach_database_at(pooled)
         unnoticed(case.run())
         case.books.pay(secrets.choice(sorted(n for n, item in before.items() if item["remainder"] > 1)), 1)
         assert unnoticed(case.run())["updated"] == 1

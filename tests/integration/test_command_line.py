@@ -114,7 +114,7 @@ def test_check_is_unknown_when_arguments_are_unusable(database: str, arguments: 
 def test_check_is_unknown_when_database_gives_no_answer(
     empty_database: str, postgres: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "200ms")
+    monkeypatch.setattr(sql, "READING_TIMEOUT", "200ms")
     away = economic(psycopg.conninfo.make_conninfo(postgres, port="1"), "check")
     assert is_unknown(away)
     assert "it does not run" in away.stdout

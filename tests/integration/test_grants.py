@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,7 +10,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from economic.db.sql import prepare, sql_folder
+from deploy.container import logins
+from dev.local import embedded_postgres
+from economic.db import agreements
+from economic.db.sql import prepare, sql_folder, transaction
 from economic.web import queries
 from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company, economic
@@ -75,7 +79,7 @@ def test_monitor_sees_no_invoice_sum_or_rejected_value(company: Company, granted
     number = min(company.books.ledger.items())
     company.books.spoil(number, "date", value="2026-02-30")
     company.sync()
-    secrets = company.rows(
+    sums = company.rows(
         "select held ->> 'net_amount_base' as net, held ->> 'remainder_base' as owed, held ->> 'overdue_base' as overdue"
         " from economic.sync_run"
     )[0]
@@ -86,7 +90,7 @@ def test_monitor_sees_no_invoice_sum_or_rejected_value(company: Company, granted
         assert "owed" not in done.stdout
     with psycopg.connect(granted) as connection:
         shown = str(connection.execute("select * from economic.sync_status").fetchall())
-    assert [name for name, value in secrets.items() if value in shown] == []
+    assert [name for name, value in sums.items() if value in shown] == []
     assert "net" not in shown
     refused(
         granted,
@@ -122,3 +126,36 @@ def test_page_role_reads_what_the_page_shows(
         "select raw_data from economic.rejected_invoice",
         "update economic.sync_run set status = 'completed'",
     )
+
+
+def test_airflows_logins_own_nothing_and_change_no_table() -> None:
+    passwords = {login: secrets.token_urlsafe(12) for login in (logins.OWNER, logins.SYNC, logins.PAGE)}
+    with embedded_postgres.server(["economic"], durable=False) as server:
+        for _ in range(2):  # each `up` does it again
+            logins.make_logins(server.dsn("economic"), passwords)
+
+        def connect(login: str) -> psycopg.Connection[tuple[object, ...]]:
+            return psycopg.connect(
+                server.dsn("economic"), user=login, password=passwords[login], autocommit=True
+            )
+
+        with psycopg.connect(server.dsn("economic")) as superuser:
+            owners = superuser.execute(
+                "select distinct tableowner from pg_tables where schemaname = 'economic'"
+            )
+            assert owners.fetchall() == [(logins.OWNER,)]
+            supers = superuser.execute("select rolname from pg_roles where rolsuper")
+            assert supers.fetchall() == [(embedded_postgres.USER,)]
+        with connect(logins.SYNC) as sync, connect(logins.PAGE) as page:
+            for connection, refused in (
+                (sync, "drop table economic.invoice"),
+                (sync, "truncate economic.invoice_history"),
+                (sync, "create role more"),
+                (page, "select 1 from economic.invoice"),
+                (page, "update economic.sync_run set message = ''"),
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(refused.encode())
+            sync.execute("insert into economic.agreement (agreement_number, conn_id) values (1, 'one')")
+        with prepare(connect(logins.PAGE)) as connection, transaction(connection):  # type: ignore[arg-type]
+            assert [row["agreement_number"] for row in agreements.statuses(connection, None)] == [1]

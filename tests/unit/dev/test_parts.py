@@ -102,7 +102,7 @@ def test_what_has_lost_its_parent_is_stopped_too(parts: Parts) -> None:
     assert not lives(child)
 
 
-def test_a_part_that_ends_is_named_with_the_end_of_its_log(parts: Parts) -> None:
+def test_ended_part_is_named_with_its_last_words(parts: Parts) -> None:
     parts.start("steady", python("import time; time.sleep(600)"), {})
     part = parts.start("scheduler", python("print('the disk is full'); raise SystemExit(0)"), {})
     until_ended(part)
@@ -116,7 +116,7 @@ def test_waiting_in_vain_ends_in_words(parts: Parts) -> None:
         parts.wait_until(lambda: False, "the web server answers", 0.2)
 
 
-def test_a_program_that_fails_is_named_with_the_end_of_its_log(parts: Parts) -> None:
+def test_failed_program_is_named_with_its_last_words(parts: Parts) -> None:
     parts.run("migrate", python("print('fine')"), {})
     with pytest.raises(PartFailed, match="migrate failed") as caught:
         parts.run("migrate", python("raise SystemExit('no such table')"), {})
@@ -128,7 +128,7 @@ def test_logs_are_their_owners_alone(parts: Parts) -> None:
     assert parts.logs.stat().st_mode & 0o077 == 0
 
 
-def test_an_interruption_is_told_where_it_is_asked_about() -> None:
+def test_interruption_is_told_where_it_is_asked_about() -> None:
     with Interruption() as interruption:
         interruption.check()
         os.kill(os.getpid(), signal.SIGTERM)

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
@@ -14,6 +15,10 @@ import pytest
 
 from dev import clean, demo, installation, start
 from dev.local import copies, embedded_postgres, ports, terminal
+from dev.local.account import REAL_TOKENS, account
+from dev.local.interruption import Interruption
+from dev.local.parts import PartFailed, Parts
+from dev.release import matrix
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -191,3 +196,48 @@ def test_demo_says_when_airflow_tries_again(capsys: pytest.CaptureFixture[str]) 
     for message in ("Will be tried again: no answer", "Starting", "Will be tried again: no answer"):
         progress.show({"percentage": 0, "message": message})
     assert capsys.readouterr().out.count("after one to ten minutes") == 1
+
+
+def test_oldest_packages_meet_all_that_touches_airflow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+
+    def tested(what: str, environment: Path, folders: Sequence[str], **variables: str) -> matrix.Row:
+        tried.extend(folders)
+        return matrix.Row(what, "", True)
+
+    # Making the environment takes minutes.
+    monkeypatch.setattr(matrix, "find_python", lambda version: Path("python"))
+    monkeypatch.setattr(matrix, "make_environment", lambda *given: Path("environment"))
+    monkeypatch.setattr(matrix, "tested", tested)
+    assert list(matrix.on_oldest())
+    assert set(tried) == {"tests/unit", "tests/integration", "tests/dags/tasks", "tests/web/page"}
+
+
+@pytest.mark.parametrize("given", REAL_TOKENS)
+def test_one_token_alone_is_refused(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has set one of them means the real account, and would take the simulator's invoices for his own."""
+    for name in REAL_TOKENS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(given, "CANARY0123456789abcdef")
+    with (
+        Parts(tmp_path / "logs", Interruption()) as parts,
+        pytest.raises(PartFailed, match="set both") as caught,
+    ):
+        account(parts, tmp_path, 10)
+    assert all(name in str(caught.value) for name in REAL_TOKENS)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_both_tokens_mean_the_real_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in REAL_TOKENS:
+        monkeypatch.setenv(name, f"token-of-{name}")
+    monkeypatch.delenv("ECONOMIC_BASE_URL", raising=False)
+    with Parts(tmp_path / "logs", Interruption()) as parts:
+        found = account(parts, tmp_path, 10)
+        assert list(parts.running) == []
+    assert (found.conn_id, found.base_url) == ("economic_live", "https://restapi.e-conomic.com")
+    assert (found.app_secret_token, found.agreement_grant_token) == tuple(
+        f"token-of-{name}" for name in REAL_TOKENS
+    )
