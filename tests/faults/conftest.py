@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from economic.db import schema
-from economic.db.sql import prepare
+from economic.db.sql import prepare, sql_folder
 from simulator import InProcess
 from tests.conftest import DefineConnection, postgres_connection
 from tests.support import invariants as oracle
@@ -128,10 +128,8 @@ def port_of(dsn: str) -> int:
 
 def plain_role(cluster: Cluster) -> str:
     """A connection string of a role that may do what a sync does, and no more."""
-    cluster.execute(f"create role plain login password '{PASSWORD}'")
-    cluster.execute("grant usage on schema economic to plain")
-    cluster.execute("grant select, insert, update on all tables in schema economic to plain")
-    cluster.execute("grant delete on economic.staged_invoice to plain")
+    cluster.execute((sql_folder() / "grants" / "grant_writer.sql").read_text())
+    cluster.execute(f"create role plain login password '{PASSWORD}' in role economic_writer")
     return psycopg.conninfo.make_conninfo(cluster.dsn, user="plain", password=PASSWORD)
 
 

@@ -380,11 +380,11 @@ def test_missing_right_stops_a_sync_by_name(own: Cluster, case_on: CaseOn) -> No
         ("select", "employee"),
         ("delete", "staged_invoice"),
     ):
-        own.execute(f"revoke {right} on economic.{on} from plain")
+        own.execute(f"revoke {right} on economic.{on} from economic_writer")
         outcome = case.run()
         assert (outcome.state, type(outcome.error)) == ("failed", AirflowFailException)
         assert f"may not do what the sync needs: permission denied for table {on}" in str(outcome.error)
-        own.execute(f"grant {right} on economic.{on} to plain")
+        own.execute(f"grant {right} on economic.{on} to economic_writer")
     case.heals()
 
 
