@@ -23,6 +23,7 @@ from economic.client.session import PinnedSession
 from economic.client.transport import Limits, Transport
 from economic.errors import ConfigurationError, ConnectionLost, RateLimited, RequestRefused
 from simulator import InProcess
+from tests.integration.conftest import Company
 from tests.support.faults import hosts
 from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
 
@@ -363,3 +364,23 @@ def test_advice_fits_the_agreement_without_a_connection(
     monkeypatch.setenv("ECONOMIC_CONN_ID", setting)
     with pytest.raises(ConfigurationError, match=f"{conn_id}.*{advice}"):
         EconomicHook(conn_id).agreement()
+
+
+def test_window_that_is_nearly_spent_is_waited_for(hook: EconomicHook, simulated: InProcess) -> None:
+    """Others use the same tokens: what they use counts, and a 429 would hit them too."""
+    simulated.budget(limit=100, window=2, used=85)
+    hook.agreement()
+    before = time.monotonic()
+    at = time.time()
+    hook.agreement()
+    assert time.monotonic() - before >= 2 - at % 2 - 0.1
+    assert (hook.traffic.cost, hook.traffic.limit) == (2, 100)
+    assert hook.traffic.used >= 86
+    assert hook.traffic.retries == 0
+
+
+def test_budget_is_in_the_statistics(company: Company) -> None:
+    company.books.budget(limit=5000, used=40)
+    statistics = company.sync()
+    assert statistics["call_cost"] == statistics["requests"]
+    assert (statistics["rate_limit_used"], statistics["rate_limit"]) == (40 + statistics["requests"], 5000)

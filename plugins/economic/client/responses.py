@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 from economic.errors import (
     CredentialsRefused,
@@ -23,6 +24,8 @@ from economic.errors import (
 from economic.outside_text import LONGEST, bounded, harmless
 
 _LONGEST_ID = 100
+_RATE = re.compile(r"per-([0-9]{1,4})-seconds\s*:\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\b", re.ASCII)
+_COST = re.compile(r"[0-9]{1,6}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 
 
@@ -70,6 +73,38 @@ def _error_class(status: int) -> type[EconomicError]:
     if status >= 500 or status in {408, 425}:
         return ServerFault
     return CredentialsRefused if status in {401, 403} else RequestRefused
+
+
+class Budget(NamedTuple):
+    """What an answer tells of e-conomic's fair use.
+
+    :param cost: what the call cost.
+    :param used: calls of the present window, by everybody with the same tokens.
+    :param limit: calls allowed in it; 0 when the answer does not tell.
+    :param seconds: the window's length.
+    """
+
+    cost: int
+    used: int
+    limit: int
+    seconds: int
+
+    @property
+    def nearly_spent(self) -> bool:
+        """Whether more than four fifths of the window are used."""
+        return 0 < 4 * self.limit < 5 * self.used
+
+
+def read_budget(headers: Mapping[str, str]) -> Budget:
+    """Read ``X-CallCost`` and ``X-RateLimiting``, which not every answer carries.
+
+    Their form was seen live, and is not documented: what cannot be read counts as absent. The demo
+    agreement sends a letter as the cost.
+    """
+    cost = headers.get("X-CallCost", "").strip()
+    rate = _RATE.search(headers.get("X-RateLimiting", ""))
+    seconds, used, limit = map(int, rate.groups()) if rate else (0, 0, 0)
+    return Budget(int(cost) if _COST.fullmatch(cost) else 0, used, limit, seconds)
 
 
 def parse_retry_after(header: str | None, now: datetime | None = None) -> float | None:

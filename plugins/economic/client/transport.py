@@ -23,7 +23,13 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import LocationValueError
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from economic.client.responses import describe_error_body, error_for_status, parse_retry_after
+from economic.client.responses import (
+    Budget,
+    describe_error_body,
+    error_for_status,
+    parse_retry_after,
+    read_budget,
+)
 from economic.client.session import PinnedSession, WatchedAdapter
 from economic.client.tokens import Tokens
 from economic.errors import BrokenResponse, ConfigurationError, ConnectionLost, RateLimited, RetriableError
@@ -36,6 +42,7 @@ _LONGEST_ERROR_BODY = 256 * 1024
 _LONGEST_BACKOFF = 60.0
 _UNUSABLE = (InvalidURL, InvalidSchema, MissingSchema, LocationValueError)
 _HEARTBEAT_SECONDS = 30.0
+_LONGEST_WINDOW = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +74,18 @@ class Limits:
 
 @dataclass(slots=True)
 class Traffic:
-    """Counts of requests, of retries among them, and of body bytes after decompression."""
+    """Counts of requests, of retries among them, and of body bytes after decompression.
+
+    ``cost`` is what the calls cost by e-conomic's count; ``used`` is the most that was used of a
+    window of ``limit`` calls.
+    """
 
     requests: int = 0
     retries: int = 0
     bytes: int = 0
+    cost: int = 0
+    used: int = 0
+    limit: int = 0
 
 
 class Transport:
@@ -100,6 +114,7 @@ class Transport:
         self._limits = limits
         self._adapter = WatchedAdapter()
         self._last_start = float("-inf")
+        self._window = 0
         session.mount("https://", self._adapter)
         session.mount("http://", self._adapter)
 
@@ -151,6 +166,7 @@ class Transport:
                 stream=True,
                 timeout=(self._limits.connect, self._limits.read),
             ) as response:
+                self._note_budget(read_budget(response.headers))
                 body = self._body(response, path, deadline)
         except _UNUSABLE as error:
             raise ConfigurationError(
@@ -169,6 +185,13 @@ class Transport:
         self.traffic.bytes += len(body)
         check_status(response, path, body, self._tokens)
         return parse(body)
+
+    def _note_budget(self, budget: Budget) -> None:
+        self.traffic.cost += budget.cost
+        self.traffic.used = max(self.traffic.used, budget.used)
+        self.traffic.limit = max(self.traffic.limit, budget.limit)
+        if budget.nearly_spent and budget.seconds:
+            self._window = min(budget.seconds, _LONGEST_WINDOW)
 
     def _body(self, response: requests.Response, path: str, deadline: float) -> bytes:
         named = response.headers.get("Content-Encoding", "").lower().split(",")
@@ -215,6 +238,13 @@ class Transport:
         ) from None
 
     def _pace(self) -> None:
+        if self._window:
+            wait = self._window - time.time() % self._window
+            log.warning(
+                "e-conomic's window of calls is nearly spent. Waiting for the next one, %.0f s.", wait
+            )
+            self._window = 0
+            self._sleep(wait)
         pause = self._last_start + self._limits.interval - time.monotonic()
         if pause > 0:
             time.sleep(pause)

@@ -25,6 +25,9 @@ class Counts:
     ``degraded`` (stored with a field left out) and ``returned`` (missing before) are counted among
     the created, updated and unchanged too. ``missing`` were marked as no longer shown.
 
+    ``call_cost`` is by e-conomic's own count. ``rate_limit_used`` of ``rate_limit`` is the most
+    that was used of its window, by everybody with these tokens; 0 when it did not tell.
+
     Seconds are wall-clock seconds; ``peak_memory_mb`` is the largest of the task processes.
     """
 
@@ -43,6 +46,9 @@ class Counts:
     requests: int = 0
     retries: int = 0
     bytes: int = 0
+    call_cost: int = 0
+    rate_limit_used: int = 0
+    rate_limit: int = 0
     employees: int = 0
     invoices_named: int = 0
     fetch_seconds: float = 0.0
@@ -52,7 +58,8 @@ class Counts:
 
     def __add__(self, other: Counts) -> Counts:
         sums = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
-        sums["peak_memory_mb"] = max(self.peak_memory_mb, other.peak_memory_mb)
+        for name in ("peak_memory_mb", "rate_limit_used", "rate_limit"):
+            sums[name] = max(getattr(self, name), getattr(other, name))
         return Counts(**sums)
 
     @property

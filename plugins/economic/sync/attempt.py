@@ -42,11 +42,14 @@ not."""
 
 
 class TrafficCounts(Protocol):
-    """Requests, retries and body bytes of a client so far."""
+    """What a client has used so far; see :class:`economic.client.transport.Traffic`."""
 
     requests: int
     retries: int
     bytes: int
+    cost: int
+    used: int
+    limit: int
 
 
 class Client(Protocol):
@@ -86,7 +89,7 @@ class Attempt:
     knows_agreement: bool = False
     _last_heartbeat: float = field(default_factory=time.monotonic)
     _clock: float = field(default_factory=time.monotonic)
-    _reported: tuple[int, int, int] = (0, 0, 0)
+    _reported: tuple[int, int, int, int] = (0, 0, 0, 0)
     _degraded: set[int] | None = None
 
     def __post_init__(self) -> None:
@@ -173,9 +176,17 @@ class Attempt:
         :param seconds: the count that takes the time.
         """
         traffic = self.client.traffic if self.client is not None else None
-        now = (traffic.requests, traffic.retries, traffic.bytes) if traffic else (0, 0, 0)
-        requests, retries, size = (a - b for a, b in zip(now, self._reported, strict=True))
-        counts = Counts(requests=requests, retries=retries, bytes=size, peak_memory_mb=peak_memory_mb())
+        now = _sums(traffic) if traffic else self._reported
+        requests, retries, size, cost = (a - b for a, b in zip(now, self._reported, strict=True))
+        counts = Counts(
+            requests=requests,
+            retries=retries,
+            bytes=size,
+            call_cost=cost,
+            rate_limit_used=traffic.used if traffic else 0,
+            rate_limit=traffic.limit if traffic else 0,
+            peak_memory_mb=peak_memory_mb(),
+        )
         return replace(counts, **{seconds: time.monotonic() - self._clock})  # type: ignore[arg-type]  # a float field
 
     def apply_commit(self, counts: Counts, **changes: Any) -> None:
@@ -184,9 +195,12 @@ class Attempt:
         if "scan_number" in changes:
             self._degraded = None
         if self.client is not None:
-            traffic = self.client.traffic
-            self._reported = (traffic.requests, traffic.retries, traffic.bytes)
+            self._reported = _sums(self.client.traffic)
         self._clock = time.monotonic()
+
+
+def _sums(traffic: TrafficCounts) -> tuple[int, int, int, int]:
+    return traffic.requests, traffic.retries, traffic.bytes, traffic.cost
 
 
 def nothing_usable(rejected: int, of: int) -> bool:

@@ -14,7 +14,13 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from economic.client.responses import describe_error_body, error_for_status, parse_retry_after
+from economic.client.responses import (
+    Budget,
+    describe_error_body,
+    error_for_status,
+    parse_retry_after,
+    read_budget,
+)
 from economic.client.tokens import Tokens
 from economic.errors import CredentialsRefused, RateLimited, RequestRefused, ServerFault
 
@@ -141,3 +147,27 @@ RETRY_AFTER: list[tuple[str | None, float | None]] = [
 @pytest.mark.parametrize(("header", "seconds"), RETRY_AFTER, ids=lambda value: str(value)[:30])
 def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
     assert parse_retry_after(header, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("cost", "rate", "expected"),
+    [
+        ("1", "token-limit-10000-per-60-seconds: 147/10000", Budget(1, 147, 10_000, 60)),
+        ("12", "something-new-per-10-seconds:8001 / 10000", Budget(12, 8001, 10_000, 10)),
+        ("L", "", Budget(0, 0, 0, 0)),
+        (None, None, Budget(0, 0, 0, 0)),
+        ("-1", "per-60-seconds: many/10000", Budget(0, 0, 0, 0)),
+        ("9" * 5000, "per-60-seconds: " + "9" * 5000 + "/1", Budget(0, 0, 0, 0)),
+        ("\u0661", "per-60-seconds: \u0661/\u0661", Budget(0, 0, 0, 0)),
+    ],
+)
+def test_budget_is_read_leniently(cost: str | None, rate: str | None, expected: Budget) -> None:
+    headers = {"X-CallCost": cost, "X-RateLimiting": rate}
+    assert read_budget({name: value for name, value in headers.items() if value is not None}) == expected
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "spent"), [(8000, 10_000, False), (8001, 10_000, True), (5, 0, False)]
+)
+def test_four_fifths_of_a_window_are_nearly_all(used: int, limit: int, spent: bool) -> None:
+    assert Budget(1, used, limit, 60).nearly_spent is spent

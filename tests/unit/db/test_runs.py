@@ -8,7 +8,8 @@ from economic.db.runs import Counts, SyncStatistics
 
 STATISTICS = (
     "status sync_id agreement_number scope complete reconciled fetched created updated unchanged raw_changed failed"
-    " degraded duplicates discarded missing returned pages requests retries bytes employees invoices_named"
+    " degraded duplicates discarded missing returned pages requests retries bytes call_cost"
+    " rate_limit_used rate_limit employees invoices_named"
     " duration_seconds fetch_seconds upsert_seconds names_seconds peak_memory_mb announced_syncs"
 )
 
