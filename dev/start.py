@@ -1,6 +1,6 @@
 """The whole Airflow on embedded parts, until Ctrl-C: PostgreSQL, a simulator of e-conomic, web server, scheduler, DAG processor.
 
-The data stays in `.demo/`, in common with `make demo`, so that a second start finds it again. Nothing is left running.
+The simulator's books move by themselves, and a quick sync looks every minute. The data stays in `.demo/`, in common with `make demo`, so that a second start finds it again. Nothing is left running.
 """
 
 from __future__ import annotations
@@ -33,8 +33,12 @@ from dev.local.local_airflow import LocalAirflow, prepare
 from dev.local.parts import PartFailed, Parts
 from dev.local.ports import free_port, is_free
 from dev.local.terminal import add_invoices, say, tcp_port
+from economic.config.dags import QUICK_DAG_ID
 
 USUAL_PORT = 8080
+MOVES_PER_MINUTE = 3
+"""So that a person who watches sees invoices booked and paid."""
+EVERY_MINUTE = "* * * * *"
 _WATCH_SECONDS = 1.0
 
 
@@ -93,21 +97,23 @@ def _start(stack: ExitStack, interruption: Interruption, invoices: int | None, p
     parts = stack.enter_context(Parts(HOME / "logs", interruption))
     stack.callback(say, "\nStopping ...")
     parts.watch("postgresql", server.pid, server.log)
-    read = account(parts, HOME, invoices)
+    read = account(parts, HOME, invoices, MOVES_PER_MINUTE)
     say(f"e-conomic is {read.description}.")
     secrets = keys(HOME)
     environment = configuration(HOME, server, read.conn_id, secrets) | serving(port, secrets)
+    if read.is_simulated:
+        environment.setdefault("ECONOMIC_QUICK_SCHEDULE", EVERY_MINUTE)
     say("Starting Airflow (half a minute, the first time a little more) ...")
     prepare(HOME, parts, environment)
     airflow = LocalAirflow(parts, environment, secrets)
     airflow.start({read.conn_id: read.connection, **invoice_connections(server)})
     stack.enter_context(started.noted(HOME, environment, parts.running))
     say(f"Airflow is ready ({time.monotonic() - began:.0f} s).\n")
-    _show(airflow, secrets)
+    _show(airflow, secrets, environment.get("ECONOMIC_QUICK_SCHEDULE", "off"))
     return parts
 
 
-def _show(airflow: LocalAirflow, secrets: Keys) -> None:
+def _show(airflow: LocalAirflow, secrets: Keys, quick_schedule: str) -> None:
     dag = airflow.api.get(f"dags/{DAG_ID}")
     begun = [
         run
@@ -119,6 +125,7 @@ def _show(airflow: LocalAirflow, secrets: Keys) -> None:
         ("web", airflow.api.url),
         ("login", f"{ADMIN} / {secrets.admin_password}   (kept in {_shown(secrets.passwords_file)})"),
         ("DAG", f"{DAG_ID} is {_state(dag, begun)}"),
+        ("quick", f"{QUICK_DAG_ID} looks for changes: {quick_schedule} (ECONOMIC_QUICK_SCHEDULE)"),
         ("sync now", command),
         ("force", f"{command} --conf '{{\"force\": true}}'"),
         ("invoices", "./run psql   (then: select * from invoice_overview limit 1 \\gx)"),

@@ -16,6 +16,7 @@ from dev.local import copies
 from dev.local.parts import PartFailed, Parts
 
 REAL_TOKENS = ("ECONOMIC_APP_SECRET_TOKEN", "ECONOMIC_AGREEMENT_GRANT_TOKEN")
+REAL_CONN_ID = "economic_live"
 _PATIENCE_SECONDS = 60.0
 
 
@@ -36,6 +37,10 @@ class Account:
     description: str
 
     @property
+    def is_simulated(self) -> bool:
+        return self.conn_id != REAL_CONN_ID
+
+    @property
     def connection(self) -> dict[str, Any]:
         """The connection's fields, with a port: the form's Test button fails without one."""
         parts = urlsplit(self.base_url)
@@ -51,11 +56,12 @@ class Account:
         }
 
 
-def account(parts: Parts, home: Path, invoices: int | None) -> Account:
+def account(parts: Parts, home: Path, invoices: int | None, moves_per_minute: int = 0) -> Account:
     """Return the real account if both of its tokens are set; else start a simulator as a part.
 
     :param home: the folder of the copy, where it is noted.
     :param invoices: the simulator's number; None for as many as it had, or the usual number.
+    :param moves_per_minute: how often the simulator's books move by themselves.
     :raises PartFailed: only one token is set.
     :raises RuntimeError: the copy is of a simulated account of another size.
     """
@@ -70,9 +76,10 @@ def account(parts: Parts, home: Path, invoices: int | None) -> Account:
         copies.note_real(home)
         described = f"the real account behind {REAL_TOKENS[0]} and {REAL_TOKENS[1]}"
         secret, grant = (tokens[name] for name in REAL_TOKENS)
-        return Account("economic_live", base_url, secret, grant, described)
+        return Account(REAL_CONN_ID, base_url, secret, grant, described)
     number = copies.note_simulated(home, invoices)
     words = ["--invoices", str(number), "--until", copies.last_simulated_day(home).isoformat()]
+    words += ["--moves-per-minute", str(moves_per_minute), "--moves-kept-in", str(home / "moves.json")]
     return start_simulator(parts, words, _PATIENCE_SECONDS)
 
 

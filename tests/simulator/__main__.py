@@ -7,6 +7,7 @@ import gc
 import signal
 import sys
 from datetime import date
+from pathlib import Path
 from types import FrameType
 
 from simulator.books import LAST_DAY, SOLD_EVERY
@@ -32,6 +33,9 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--moves-per-minute", type=float, default=0, help="how often each company's books move by themselves"
     )
+    parser.add_argument(
+        "--moves-kept-in", type=Path, help="where the first company's moves are kept for the next process"
+    )
     parser.add_argument("--app-secret-token", default=APP_SECRET_TOKEN)
     parser.add_argument("--agreement-grant-token", default=AGREEMENT_GRANT_TOKEN)
     return parser.parse_args(words)
@@ -46,6 +50,8 @@ def main(words: list[str]) -> int:
     server = Server(chosen.port, found[0].ledger(*size), Tokens(*tokens), chosen.bind)
     for other in found[1:]:
         server.admit(other.ledger(*size), Tokens(other.app_secret_token, other.agreement_grant_token))
+    if chosen.moves_kept_in is not None:
+        server.routes.mover.keep_in(chosen.moves_kept_in)
     server.move(chosen.moves_per_minute)
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import date
+from pathlib import Path
 from time import monotonic
 
 from simulator.dice import Dice
@@ -19,7 +22,19 @@ class Mover:
         self._ledger, self._clock = ledger, clock
         self._began, self._per_minute, self._done = clock(), 0.0, 0
         self._drawn = 0
+        self._file: Path | None = None
+        self._kept: dict[str, int] = {}
         self._credited: list[tuple[int, int]] = []
+
+    def keep_in(self, file: Path) -> None:
+        """Make the moves of an earlier process again, each dated as then, and note all further ones there."""
+        with self._ledger.lock:
+            self._kept = json.loads(file.read_text()) if file.exists() else {}
+            self._file = None
+            for day, count in self._kept.items():
+                self._ledger.day = date.fromisoformat(day)
+                self.move(count)
+            self._ledger.day, self._file = None, file
 
     def set_rate(self, per_minute: float) -> None:
         """Move so often from now on; moves that are due and that no request has seen are dropped."""
@@ -39,6 +54,10 @@ class Mover:
             for _ in range(count):
                 self._drawn += 1
                 self._move(Dice(self._ledger.books.seed, "move", self._drawn))
+            if self._file is not None and count:
+                day = self._ledger.today().isoformat()
+                self._kept[day] = self._kept.get(day, 0) + count
+                self._file.write_text(json.dumps(self._kept))
 
     def _move(self, dice: Dice) -> None:
         """Book, pay wholly or in part, credit and match later, or take a payment back: in 7, 7, 3, 2 and 1 of 20 cases."""

@@ -18,6 +18,7 @@ import requests
 
 import simulator
 from simulator.books import LAST_DAY, Books
+from simulator.ledger import Ledger
 from simulator.mover import Mover
 
 INVOICES = 1300
@@ -375,3 +376,15 @@ def test_it_never_touches_the_package_under_test() -> None:
     code = "import simulator, simulator.__main__, sys; sys.exit('economic' in sys.modules or 'requests' in sys.modules)"
     folder = Path(simulator.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=folder, check=False).returncode == 0
+
+
+def test_moves_are_made_again_by_the_next_process(tmp_path: Path) -> None:
+    kept = tmp_path / "moves.json"
+    books = []
+    for count in (40, 0):
+        ledger = Ledger(Books(200, 4, 1))
+        mover = Mover(ledger)
+        mover.keep_in(kept)
+        mover.move(count)
+        books.append(ledger.items())
+    assert books[0] == books[1] != Ledger(Books(200, 4, 1)).items()
