@@ -23,7 +23,7 @@ to economic_monitor;
 grant select (
     sync_id, dag_id, run_id, run_type, conn_id, agreement_number, scope, date_from, date_to,
     force, phase, status, percentage, current, total, message, warning, started_at, updated_at,
-    finished_at, complete, reconciled, statistics
+    finished_at, complete, reconciled, quiet, statistics
 ) on economic.sync_run to economic_monitor;
 
 -- all but message and raw_data

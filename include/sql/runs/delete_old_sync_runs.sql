@@ -15,11 +15,7 @@ where
             and old.finished_at < clock_timestamp() - interval '1 day'
             and (
                 old.finished_at < clock_timestamp() - make_interval(days => %(days)s)
-                or (
-                    old.scope = 'quick'
-                    and old.status in ('completed', 'skipped')
-                    and coalesce((old.statistics ->> 'fetched')::bigint, 0) = 0
-                )
+                or old.quiet
             )
         order by old.sync_id
         limit %(most)s

@@ -1,5 +1,5 @@
 -- The latest syncs of an agreement, newest first, with those of its connection that failed before
--- they reached one.
+-- they reached one. Quick syncs that changed nothing are left out.
 -- Parameters: agreement_number (null: none is known), conn_id, most.
 -- Returns: rows: a sync's order, progress, result and statistics, and how long it took or has been
 -- running.
@@ -7,7 +7,7 @@ with latest as (
     (
         select sync_id
         from economic.sync_run
-        where agreement_number = %(agreement_number)s
+        where agreement_number = %(agreement_number)s and not quiet
         order by sync_id desc
         limit %(most)s
     )
@@ -15,7 +15,7 @@ with latest as (
     (
         select sync_id
         from economic.sync_run
-        where agreement_number is null and conn_id = %(conn_id)s
+        where agreement_number is null and not quiet and conn_id = %(conn_id)s
         order by sync_id desc
         limit %(most)s
     )

@@ -7,8 +7,9 @@
 -- Parameters: conn_ids (null: every connection that is bound to an agreement, or has failed to
 -- reach one in the last 7 days).
 -- Returns: a row a connection: the view sync_status, e-conomic's own count at the last success, how
--- many seconds ago that was, how long the last sync has been running, and how many syncs wait for
--- one another; without an agreement when the connection has reached none.
+-- many seconds ago that, the last full scan and the outcome were, how long the last sync has been
+-- running, and how many syncs wait for one another; without an agreement when the connection has
+-- reached none.
 with wanted as (
     select conn_id
     from economic.agreement
@@ -75,6 +76,9 @@ select
     outcome.message as outcome_message,
     outcome.warning as outcome_warning,
     outcome.finished_at as outcome_finished_at,
+    outcome.scope as outcome_scope,
+    outcome.complete as outcome_complete,
+    outcome.quiet as outcome_quiet,
     (outcome.statistics ->> 'fetched')::bigint as outcome_fetched,
     (outcome.statistics ->> 'failed')::bigint as outcome_rejected,
     standing.held,
@@ -83,13 +87,15 @@ select
     coalesce(standing.rejected, 0) as rejected,
     coalesce(standing.degraded, 0) as degraded,
     extract(epoch from clock_timestamp() - standing.last_synced_at)::float8 as age_seconds,
+    extract(epoch from clock_timestamp() - standing.last_full_scan_at)::float8 as full_age_seconds,
+    extract(epoch from clock_timestamp() - outcome.finished_at)::float8 as outcome_age_seconds,
     extract(epoch from clock_timestamp() - last_sync.started_at)::float8 as running_seconds
 from wanted
 left join economic.sync_status as standing on wanted.conn_id = standing.conn_id
 left join lateral (
     select early.sync_id
     from economic.sync_run as early
-    where early.agreement_number is null and early.conn_id = wanted.conn_id
+    where early.agreement_number is null and not early.quiet and early.conn_id = wanted.conn_id
     order by early.sync_id desc
     limit 1
 ) as nameless on true
@@ -140,6 +146,9 @@ left join lateral (
             ended.message,
             ended.warning,
             ended.finished_at,
+            ended.scope,
+            ended.complete,
+            ended.quiet,
             ended.statistics
         from economic.sync_run as ended
         where
@@ -158,10 +167,14 @@ left join lateral (
             ended.message,
             ended.warning,
             ended.finished_at,
+            ended.scope,
+            ended.complete,
+            ended.quiet,
             ended.statistics
         from economic.sync_run as ended
         where
             ended.agreement_number is null
+            and not ended.quiet
             and ended.conn_id = wanted.conn_id
             and ended.status in ('completed', 'completed_with_errors', 'failed', 'abandoned')
         order by ended.sync_id desc

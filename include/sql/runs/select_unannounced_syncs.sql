@@ -5,6 +5,7 @@ select sync_id
 from economic.sync_run
 where
     agreement_number = %(agreement_number)s
+    and not quiet
     and announced_at is null
     and (
         coalesce((statistics ->> 'created')::bigint, 0) > 0

@@ -281,7 +281,7 @@ def age_seconds(connection: Connection, sync_id: int) -> float:
 
 def latest_syncs(connection: Connection, agreement_number: int | None, conn_id: str, most: int) -> list[Row]:
     """Return an agreement's latest syncs, newest first, with its connection's that never reached
-    one.
+    one; quick syncs that changed nothing are left out.
     """
     return rows(
         connection,
@@ -290,3 +290,9 @@ def latest_syncs(connection: Connection, agreement_number: int | None, conn_id: 
         conn_id=conn_id,
         most=most,
     )
+
+
+def requests_of_day(connection: Connection, agreement_number: int | None) -> int:
+    """Return how many requests an agreement's syncs made that began within the last 24 hours."""
+    found = one(connection, "select_requests_of_day", agreement_number=agreement_number)
+    return int(found["requests"])
