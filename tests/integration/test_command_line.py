@@ -21,6 +21,7 @@ from economic.sync import lifecycle
 from simulator import InProcess
 from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company, Done, economic, run
+from tests.integration.test_quick_sync import sync_quickly
 
 
 def is_unknown(done: Done) -> bool:
@@ -49,6 +50,31 @@ def test_check_is_critical_without_a_sync_in_time(company: Company, database: st
     company.connection.execute("update economic.sync_run set status = 'failed'")
     never = economic(database, "check")
     assert (never.returncode, "never synced" in never.stdout) == (2, True)
+
+
+def test_check_limits_the_age_of_full_syncs(company: Company, database: str) -> None:
+    company.sync()
+    company.connection.execute("update economic.sync_run set scan_started_at = now() - interval '9 h'")
+    assert economic(database, "check").returncode == 2
+    sync_quickly(company)
+    fresh = economic(database, "check")
+    assert (fresh.returncode, "synced 0 s ago" in fresh.stdout) == (0, True)
+    old = economic(database, "check", "--max-full-age", "7h")
+    assert (old.returncode, "NO full sync for 9 h" in old.stdout) == (2, True)
+    assert economic(database, "check", "--max-full-age", "10h").returncode == 0
+
+
+def test_unproven_quick_sync_is_no_warning(company: Company, database: str) -> None:
+    company.sync()
+    company.books.fault("/invoices/unpaid", "status", at="all", status=404)
+    assert sync_quickly(company)["status"] == "completed_with_errors"
+    why = "the last quick sync is not proven: the changes cannot be read"
+    done = economic(database, "check")
+    assert (done.returncode, why in done.stdout) == (0, True)
+    shown = economic(database, "status").stdout
+    assert why.replace("the", "The", 1) in shown
+    assert "manual, quick" in shown
+    assert "complete     yes" in shown
 
 
 def test_check_warns_of_rejected_and_incomplete_copies(company: Company, database: str) -> None:
@@ -237,6 +263,19 @@ def test_status_shows_copy_syncs_and_rejections(company: Company, database: str)
         "date is not a date: '2026-02-30'",
     ):
         assert part in shown
+
+
+def test_status_leaves_out_quiet_syncs(company: Company, database: str) -> None:
+    company.sync()
+    company.connection.execute("update economic.sync_run set scan_started_at = now() - interval '9 h'")
+    first = sync_quickly(company)["requests"]
+    assert sync_quickly(company)["requests"] == 2
+    shown = economic(database, "status").stdout
+    assert re.search(r"last synced  \d s ago, ", shown)
+    assert "last full    9 h" in shown
+    assert f"requests     {7 + first + 2} of 50,000 in the last 24 h" in shown
+    assert re.search(r"Looked \d s ago: nothing had changed\.", shown)
+    assert "quick" not in shown
 
 
 def test_names_not_refreshed_are_a_warning(company: Company, database: str) -> None:

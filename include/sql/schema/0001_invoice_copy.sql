@@ -269,7 +269,7 @@ select
     agreement.base_currency,
     agreement.conn_id,
     coalesce(success.scan_started_at, success.started_at) as last_synced_at,
-    full_scan.scan_started_at as last_full_scan_at,
+    coalesce(full_scan.scan_started_at, full_scan.started_at) as last_full_scan_at,
     success.sync_id as success_sync_id,
     success.status as success_status,
     success.complete,
@@ -343,7 +343,9 @@ left join lateral (
     limit 1
 ) as success on true
 left join lateral (
-    select sync_run.scan_started_at
+    select
+        sync_run.scan_started_at,
+        sync_run.started_at
     from economic.sync_run
     where
         sync_run.agreement_number = agreement.agreement_number
@@ -682,7 +684,7 @@ comment on column economic.staged_invoice.same is 'Whether the invoice is unchan
 
 comment on column economic.sync_status.last_synced_at is
 'Start of the last full sync that succeeded, or proven quick one: the copy is as e-conomic was then.';
-comment on column economic.sync_status.last_full_scan_at is 'Scan start of the last full sync that succeeded.';
+comment on column economic.sync_status.last_full_scan_at is 'Start of the last full sync that succeeded.';
 comment on column economic.sync_status.success_sync_id is 'That sync.';
 comment on column economic.sync_status.success_status is 'completed, or completed_with_errors.';
 comment on column economic.sync_status.verdict is 'Result of the comparison; null for a role that cannot read sums.';

@@ -111,12 +111,14 @@ def parser() -> argparse.ArgumentParser:
         "string, of all steps",
     )
     about = "one line for monitoring; exit code 0 OK, 1 warning, 2 the copy is too old, 3 unknown"
-    add("check", database, agreement, about=about).add_argument(
+    check = add("check", database, agreement, about=about)
+    check.add_argument(
         "--max-age",
         type=_age,
         default=timedelta(hours=7),
-        help="maximum age of the last sync, such as 90m, 7h, 2d (default: 7h)",
+        help="maximum age of the last full or proven quick sync, such as 90m, 7h, 2d (default: 7h)",
     )
+    check.add_argument("--max-full-age", type=_age, help="maximum age of the last full sync (default: any)")
     add("status", database, agreement, about="the state of the copy, and the latest syncs").add_argument(
         "--syncs", type=int, default=10, help="how many syncs to show (default: 10)"
     )
@@ -171,7 +173,11 @@ def _conn_ids(arguments: argparse.Namespace) -> list[str] | None:
 def _check(arguments: argparse.Namespace) -> int:
     with _connected(arguments) as connection, reading(connection):
         statuses = agreements.statuses(connection, _conn_ids(arguments))
-    verdicts = [health.judge(row, arguments.max_age) for row in statuses if not agreements.is_unbound(row)]
+    verdicts = [
+        health.judge(row, arguments.max_age, arguments.max_full_age)
+        for row in statuses
+        if not agreements.is_unbound(row)
+    ]
     if not verdicts:
         verdicts = [health.Health(health.CRITICAL, "no agreement was ever synced")]
     sys.stdout.write(check_line(verdicts))
@@ -187,7 +193,8 @@ def _status(arguments: argparse.Namespace) -> int:
             number = row["agreement_number"]
             syncs = runs.latest_syncs(connection, number, row["conn_id"], most)
             rejections = [] if number is None else invoices.rejections(connection, number, most)
-            lines += [*status_lines(row, syncs, rejections), ""]
+            requests = runs.requests_of_day(connection, number)
+            lines += [*status_lines(row, syncs, requests, rejections), ""]
     sys.stdout.writelines(f"{line}\n" for line in lines or ["Nothing was ever synced."])
     return 0
 

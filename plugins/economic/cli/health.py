@@ -23,18 +23,21 @@ class Health:
     text: str
 
 
-def judge(row: Row, max_age: timedelta) -> Health:
+def judge(row: Row, max_age: timedelta, max_full_age: timedelta | None = None) -> Health:
     """Return the verdict on one agreement.
 
-    Critical: no full sync within ``max_age``. Warning: not proven complete, different from
-    e-conomic's totals, rejected invoices, a warning, or a last sync that failed or has stalled.
+    Critical: no full or proven quick sync within ``max_age``, or no full one within
+    ``max_full_age``. Warning: not proven complete, different from e-conomic's totals, rejected
+    invoices, a warning, or a last sync that failed or has stalled.
 
     :param row: of :func:`economic.db.agreements.statuses`.
     """
     name = f"agreement {row['agreement_number']} ({row['company_name'] or 'no name'})"
     if row["agreement_number"] is None:
         name = f"connection {row['conn_id']}"
-    level, facts = _never_synced(row) if row["last_synced_at"] is None else _synced(row, max_age)
+    level, facts = (
+        _never_synced(row) if row["last_synced_at"] is None else _synced(row, max_age, max_full_age)
+    )
     running = f"; running, {row['last_percentage']} %" if row["running"] and not row["stalled"] else ""
     return Health(level, bounded(f"{name}: {facts}{running}", _LONGEST_LINE))
 
@@ -44,9 +47,13 @@ def _never_synced(row: Row) -> tuple[int, str]:
     return CRITICAL, "never synced" + (f"; the last sync FAILED: {row['outcome_message']}" if failed else "")
 
 
-def _synced(row: Row, max_age: timedelta) -> tuple[int, str]:
+def _synced(row: Row, max_age: timedelta, max_full_age: timedelta | None) -> tuple[int, str]:
     age = timedelta(seconds=row["age_seconds"])
     facts = [f"NOT synced for {ago(age)}" if age > max_age else f"synced {ago(age)} ago"]
+    full_age = None if row["full_age_seconds"] is None else timedelta(seconds=row["full_age_seconds"])
+    full_is_old = max_full_age is not None and (full_age is None or full_age > max_full_age)
+    if full_is_old:
+        facts.append("NO full sync" + (f" for {ago(full_age)}" if full_age else ""))
     facts.append(f"{row['invoices'] or 0:,} invoices")
     if row["complete"]:
         facts.append("complete")
@@ -64,7 +71,21 @@ def _synced(row: Row, max_age: timedelta) -> tuple[int, str]:
     facts += found
     if row["degraded"]:
         facts.append(f"{row['degraded']:,} stored with a field left out")
-    return CRITICAL if age > max_age else WARNING if found else OK, ", ".join(facts)
+    if is_unproven(row):
+        facts.append(f"the last quick sync is {row['outcome_warning']}")
+    return CRITICAL if age > max_age or full_is_old else WARNING if found else OK, ", ".join(facts)
+
+
+def is_unproven(row: Row) -> bool:
+    """Return whether the newest sync is a quick one that could not prove the copy.
+
+    That is no warning: the copy is as the last proven sync has left it, or newer.
+    """
+    return bool(
+        row["outcome_scope"] == "quick"
+        and row["outcome_status"] == "completed_with_errors"
+        and not row["outcome_complete"]
+    )
 
 
 def ago(age: timedelta) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from economic.cli.health import LEVELS, Health, ago
+from economic.cli.health import LEVELS, Health, ago, is_unproven
 from economic.db.agreements import is_unbound
 from economic.db.sql import Row
 from economic.outside_text import bounded, harmless
 
+REQUESTS_OF_DAY = 50_000
+"""The calls that e-conomic allows in a day."""
 _BAR = 40
 _COUNTS = ("fetched", "created", "updated", "failed", "missing")
 
@@ -23,16 +25,19 @@ def check_line(verdicts: Sequence[Health]) -> str:
     return harmless(line.replace("|", "/")) + "\n"
 
 
-def status_lines(row: Row, syncs: Sequence[Row], rejections: Sequence[Row]) -> Iterator[str]:
+def status_lines(row: Row, syncs: Sequence[Row], requests: int, rejections: Sequence[Row]) -> Iterator[str]:
     """Yield one agreement's status: its copy, what runs, the
     latest syncs, the rejected invoices.
+
+    :param requests: of the last 24 hours.
     """
     yield _name(row)
     if row["last_synced_at"] is None:
         yield "  never synced"
     else:
-        age = ago(timedelta(seconds=row["age_seconds"]))
-        yield f"  last synced  {age} ago, {_timestamp(row['last_synced_at'])}"
+        yield f"  last synced  {_ago(row['age_seconds'])}, {_timestamp(row['last_synced_at'])}"
+        if row["last_full_scan_at"] is not None:
+            yield f"  last full    {_ago(row['full_age_seconds'])}, {_timestamp(row['last_full_scan_at'])}"
         yield f"  complete     {'yes' if row['complete'] else 'not proven'}"
         yield f"  {row['verdict'] or _comparison(row['reconciled'])}"
     if row["degraded"]:
@@ -41,6 +46,7 @@ def status_lines(row: Row, syncs: Sequence[Row], rejections: Sequence[Row]) -> I
         yield f"  WARNING: {bounded(row['warning'])}"
     if row["held"]:
         yield from _held(row["held"], row["base_currency"])
+    yield from _outcome(row, requests)
     if row["running"]:
         yield from _running(row)
     if syncs:
@@ -75,6 +81,14 @@ def _held(held: Row, currency: str | None) -> Iterator[str]:
         yield f"  owed         {Decimal(held['remainder_base']):,.2f} {currency or ''}".rstrip()
 
 
+def _outcome(row: Row, requests: int) -> Iterator[str]:
+    yield f"  requests     {requests:,} of {REQUESTS_OF_DAY:,} in the last 24 h"
+    if row["outcome_quiet"]:
+        yield f"  Looked {_ago(row['outcome_age_seconds'])}: nothing had changed."
+    if is_unproven(row):
+        yield f"  The last quick sync is {bounded(row['outcome_warning'])}"
+
+
 def _comparison(reconciled: bool | None) -> str:
     """Return how the copy compares, for a role that may not read sums."""
     if reconciled is None:
@@ -96,6 +110,8 @@ def _sync(sync: Row) -> tuple[str, ...]:
     trigger = [sync["run_type"]]
     if sync["force"]:
         trigger.append("forced")
+    if sync["scope"] == "quick":
+        trigger.append("quick")
     if sync["scope"] == "range":
         trigger.append(f"{sync['date_from'] or 'start'} to {sync['date_to'] or 'today'}")
     return (
@@ -117,6 +133,10 @@ def _rejection(item: Row) -> tuple[str, ...]:
         _timestamp(item["last_seen_at"]),
         now if item["resolved_at"] is None else "resolved",
     )
+
+
+def _ago(seconds: float) -> str:
+    return f"{ago(timedelta(seconds=seconds))} ago"
 
 
 def _timestamp(value: datetime) -> str:
