@@ -30,6 +30,8 @@ ROW_BY_ROW_UP_TO = 50_000
 ROW_BY_ROW_ROUNDS = 3
 """*Row by row* is so slow that more rounds show nothing new; the others are close to each other."""
 
+QUICK = "quick, nothing moved", "quick, a payment and a booking"
+
 Costs = dict[str, dict[str, list[Cost]]]
 
 
@@ -60,19 +62,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def table(costs: Costs) -> str:
-    """Return a table in Markdown: medians, and their ratio to the limit's."""
+    """Return a table in Markdown: medians, and their ratio to the limit's; of a quick sync, to that
+    of an unchanged full one.
+    """
     lines = [
         "| load | way | wall s | CPU s: client + PostgreSQL | of limit: wall, CPU | peak MB above start | WAL MB | spread of CPU |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for load in ("first", "unchanged", "1 % changed", "one bad row"):
+    for load in ("first", "unchanged", "1 % changed", "one bad row", *QUICK):
         for way, loads in costs.items():
             if load not in loads:
                 continue
             cost, ratio = median(loads[load]), ""
-            if way != "limit" and load in costs["limit"]:
-                limit = median(costs["limit"][load])
-                ratio = f"{cost.wall / limit.wall:.2f}, {cost.cpu / limit.cpu:.2f}"
+            compared = costs["limit"].get(load) or (load in QUICK and costs["ours"]["unchanged"])
+            if way != "limit" and compared:
+                base = median(compared)
+                ratio = f"{cost.wall / base.wall:.2f}, {cost.cpu / base.cpu:.2f}"
             clients = [one.client for one in loads[load]]
             lines.append(
                 f"| {load} | {way} | {cost.wall:.2f} | {cost.client:.2f} + {cost.postgres:.2f} | {ratio} "
@@ -128,7 +133,7 @@ class Bench:
         }
 
     def one_round(self, way: str, costs: dict[str, list[Cost]]) -> None:
-        """Load everything, again unchanged, and with one per cent changed; ours also with one bad row."""
+        """Load everything, again unchanged, and with one per cent changed; ours also with one bad row, and quickly."""
         costs.setdefault("first", []).append(self._load(way, created=self.invoices))
         costs.setdefault("unchanged", []).append(self._load(way, unchanged=self.invoices))
         changed = self.change(way)
@@ -138,6 +143,16 @@ class Bench:
             self.books.spoil(number, "date", value="2026-02-30")
             costs.setdefault("one bad row", []).append(self._load(way, failed=1))
             self.books.heal(number)
+            self._load(way)
+            self._load("quick", complete=True)
+            costs.setdefault(QUICK[0], []).append(self._load("quick", requests=2, complete=True))
+            self.books.pay(next(number for number in self._numbers(way, "remainder > 10")))
+            (booked,) = self.books.book()
+            self.invoices += 1
+            costs.setdefault(QUICK[1], []).append(
+                self._load("quick", requests=6, created=1, updated=1, complete=True)
+            )
+            self.books.control("remove", number=booked)
 
     def change(self, way: str = "ours") -> int:
         """Book a payment of one on every hundredth invoice; return their number."""
@@ -162,16 +177,16 @@ class Bench:
         )
         figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         statistics = figures.pop("statistics", {})
-        if way == "ours" and any(statistics[key] != value for key, value in expected.items()):
+        if statistics and any(statistics[key] != value for key, value in expected.items()):
             raise RuntimeError(f"The sync did {statistics}, expected {expected}.")
         if len(self._numbers(way)) != self.invoices:
             raise RuntimeError(f"{way} did not store {self.invoices} invoices.")
         return Cost(**figures)
 
-    def _numbers(self, way: str) -> list[int]:
-        name = "economic.invoice" if way == "ours" else "bare_invoice"
+    def _numbers(self, way: str, which: str = "true") -> list[int]:
+        name = "economic.invoice" if way in {"ours", "quick"} else "bare_invoice"
         with psycopg.connect(self.dsn) as connection:
-            rows = connection.execute(f"select invoice_number from {name} order by 1".encode())
+            rows = connection.execute(f"select invoice_number from {name} where {which} order by 1".encode())
             return [number for (number,) in rows]
 
 
