@@ -64,8 +64,11 @@ def settled_numbers(books: InProcess) -> Numbers:
 
 
 def test_nothing_moved_takes_two_requests(settled: Company) -> None:
-    before = settled.xmins()
+    before, standing = settled.xmins(), "select verdict, held, reconciled from economic.sync_status"
+    stood = settled.rows(standing)
     statistics = sync_quickly(settled)
+    assert settled.rows(standing) == stood
+    assert stood[0]["reconciled"] is True
     assert (statistics["requests"], statistics["status"], statistics["complete"]) == (2, "completed", True)
     assert statistics["reconciled"] is True
     assert settled.xmins() == before

@@ -165,7 +165,7 @@ create table economic.sync_lease (
     heartbeat_at timestamptz,
     expires_at timestamptz,
     proven_token bigint,
-    proven_totals jsonb,
+    proven_sync_id bigint,
     check ((holder is null) = (expires_at is null))
 );
 
@@ -657,8 +657,8 @@ comment on column economic.sync_lease.acquired_at is 'When the holder took it.';
 comment on column economic.sync_lease.heartbeat_at is 'Time of the holder''s last heartbeat.';
 comment on column economic.sync_lease.expires_at is 'When any sync may take it.';
 comment on column economic.sync_lease.proven_token is
-'The token when a quick sync had proven the copy; with the next one nothing else was written since.';
-comment on column economic.sync_lease.proven_totals is 'e-conomic''s totals then.';
+'The token when a quick sync had proven the copy; at the next one nothing else was written since.';
+comment on column economic.sync_lease.proven_sync_id is 'That quick sync.';
 
 comment on column economic.rejected_invoice.item_key is 'invoice:NUMBER, or sha256:HASH of an item without a number.';
 comment on column economic.rejected_invoice.invoice_number is 'The invoice''s number, when it has one.';

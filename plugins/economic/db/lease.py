@@ -16,13 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import psycopg
-from psycopg.types.json import Jsonb
 
-from economic.db.runs import totals_json
 from economic.db.sql import Connection, Row, one, row, rows, run, transaction
 from economic.errors import LeaseBusy, LeaseLost
 from economic.outside_text import bounded
-from economic.records.totals import Totals
 
 log = logging.getLogger(__name__)
 
@@ -254,13 +251,13 @@ def release(connection: Connection, lease: Lease) -> None:
     run(connection, "release_lease", agreement_number=lease.agreement_number, sync_id=lease.sync_id)
 
 
-def keep_proven(connection: Connection, agreement_number: int, totals: Totals) -> None:
-    """Keep the totals that the copy equals until another sync takes the lease."""
+def keep_proven(connection: Connection, lease: Lease) -> None:
+    """Keep that this sync has proven the copy, until another one takes the lease."""
     run(
         connection,
         "update_lease_proven",
-        agreement_number=agreement_number,
-        totals=Jsonb(totals_json(totals)),
+        agreement_number=lease.agreement_number,
+        sync_id=lease.sync_id,
     )
 
 

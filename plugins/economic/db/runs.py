@@ -225,14 +225,17 @@ def read_totals(kept: dict[str, Any]) -> Totals:
 class QuickBasis(NamedTuple):
     """What a quick sync can build on.
 
-    :param proven: whether a full sync has ended that saw every invoice.
+    :param seen_all: whether a full sync has ended that saw every invoice.
     :param full_lately: whether the last full one has just ended.
     :param totals: those that the copy is proven to equal; None when it has to be read.
+    :param reconciled: of the quick sync that proved it, as ``verdict``.
     """
 
-    proven: bool
+    seen_all: bool
     full_lately: bool
     totals: Totals | None
+    reconciled: bool | None
+    verdict: str | None
 
 
 def quick_basis(connection: Connection, agreement_number: int, lately: timedelta) -> QuickBasis:
@@ -243,8 +246,8 @@ def quick_basis(connection: Connection, agreement_number: int, lately: timedelta
         agreement_number=agreement_number,
         seconds=lately.total_seconds(),
     )
-    totals = found["totals"]
-    return QuickBasis(found["proven"], found["full_lately"], totals and read_totals(totals))
+    totals = found.pop("totals")
+    return QuickBasis(totals=totals and read_totals(totals), **found)
 
 
 def close_sync_run(

@@ -11,7 +11,6 @@ from economic.db.sql import run
 from economic.errors import RecordError
 from economic.outside_text import listed
 from economic.records.employee import Employee, parse_employee
-from economic.records.totals import Totals
 from economic.sync.attempt import ENDS_A_SYNC, Attempt, Client, in_words, stored_counts
 from economic.sync.ending import end
 
@@ -23,7 +22,7 @@ STRETCH = 5_000
 
 
 def populate_employee_names(
-    attempt: Attempt, client: Client, cache_seconds: int, *, proven: Totals | None = None
+    attempt: Attempt, client: Client, cache_seconds: int, *, proven: bool = False
 ) -> SyncStatistics:
     """Name the invoices that lack their employee's name or have an older one, and end the sync.
 

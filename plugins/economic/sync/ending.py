@@ -15,7 +15,6 @@ from economic.db import lease as leases
 from economic.db import runs
 from economic.db.runs import Owner, SyncStatistics
 from economic.db.sql import Connection, row, rows, run, transaction
-from economic.records.totals import Totals
 from economic.sync.attempt import Attempt, counted
 
 log = logging.getLogger(__name__)
@@ -24,14 +23,14 @@ MOST_FORGOTTEN = 5_000
 """Rows of old syncs that one sync deletes."""
 
 
-def end(attempt: Attempt, problem: str | None, *, proven: Totals | None = None) -> SyncStatistics:
+def end(attempt: Attempt, problem: str | None, *, proven: bool = False) -> SyncStatistics:
     """Close a sync: store its statistics, empty staging and free the lease, in one transaction.
 
     It announces the changes that no event has announced yet, also those of earlier, failed syncs.
 
     :param problem: what failed although every invoice is stored; None when nothing did.
-    :param proven: e-conomic's totals that the copy equals in every remainder too, so that a quick
-        sync that finds the same totals need not read.
+    :param proven: whether the copy equals e-conomic in every remainder too, so that a quick sync
+        that finds the same totals need not read.
     """
     now = attempt.run
     spent = attempt.counts + attempt.usage_since_commit("names_seconds")
@@ -72,8 +71,8 @@ def end(attempt: Attempt, problem: str | None, *, proven: Totals | None = None) 
         )
         run(attempt.connection, "delete_staged_invoices", sync_id=now.sync_id)
         leases.release(attempt.connection, attempt.lease)
-        if proven is not None:
-            leases.keep_proven(attempt.connection, attempt.lease.agreement_number, proven)
+        if proven:
+            leases.keep_proven(attempt.connection, attempt.lease)
 
     attempt.write(close)
     log.info("Invoice sync completed %s", statistics.to_xcom())

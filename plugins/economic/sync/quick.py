@@ -20,6 +20,7 @@ from typing import Protocol
 from psycopg.types.json import Jsonb
 
 from economic.db import invoices, runs
+from economic.db.invoices import StoredTotals
 from economic.db.runs import SyncStatistics
 from economic.db.sql import run
 from economic.errors import BrokenResponse, ContractChanged, RecordError, RequestRefused, SyncSkipped
@@ -75,10 +76,12 @@ class _Proof:
 
     :param problem: why it is not proven; None when it is.
     :param needs_full: whether only a full scan can show what is wrong.
+    :param held: what the copy holds, if it was looked at.
     :param unlisted: how many open invoices the list of unpaid ones leaves out.
     """
 
     problem: str | None
+    held: StoredTotals | None = None
     needs_full: bool = False
     unlisted: int = 0
 
@@ -90,12 +93,12 @@ def sync_quickly(attempt: Attempt, client: QuickClient, page_size: int, cache_se
     :raises SyncSkipped: no full sync has ended yet that saw every invoice.
     """
     basis = runs.quick_basis(attempt.connection, attempt.lease.agreement_number, FULL_AGAIN_AFTER)
-    if not basis.proven:
+    if not basis.seen_all:
         raise SyncSkipped("No full sync has seen every invoice yet: a quick one has nothing to build on.")
     totals = client.totals()
     if totals == basis.totals:
-        _note(attempt, totals, _Proof(None))
-        return end(attempt, None, proven=totals)
+        _note(attempt, totals, _Proof(None), basis.reconciled, basis.verdict)
+        return end(attempt, None, proven=True)
     proof, round_number = _Proof("nothing was read"), 0
     while proof.problem and not proof.needs_full and round_number < MOST_ROUNDS:
         round_number += 1
@@ -109,9 +112,11 @@ def sync_quickly(attempt: Attempt, client: QuickClient, page_size: int, cache_se
             proof = _prove(attempt, totals, read, settled=settled)
     if proof.needs_full and not basis.full_lately:
         return _go_on_as_full(attempt, client, page_size, cache_seconds, str(proof.problem))
-    _note(attempt, totals, proof)
+    held = proof.held or invoices.stored_totals(attempt.connection, attempt.lease.agreement_number)
+    agrees, verdict = compare(totals, held, complete=proof.problem is None, unmarked=False)
+    _note(attempt, totals, proof, agrees and proof.problem is None, verdict, held)
     # Open invoices that the list leaves out can change without moving the totals: look each time.
-    proven = None if proof.problem or proof.unlisted else totals
+    proven = proof.problem is None and not proof.unlisted
     return populate_employee_names(attempt, client, cache_seconds, proven=proven)
 
 
@@ -212,19 +217,20 @@ def _prove(attempt: Attempt, totals: Totals, read: _Read, *, settled: bool) -> _
     agreement = attempt.lease.agreement_number
     held = invoices.stored_totals(attempt.connection, agreement)
     if read.absent:
-        return _Proof(f"e-conomic no longer returns {counted(len(read.absent), 'invoice')}", needs_full=True)
+        gone = counted(len(read.absent), "invoice")
+        return _Proof(f"e-conomic no longer returns {gone}", held, needs_full=True)
     count = totals.invoice_count - held.invoice_count - held.unheld_count
     net = in_cents(totals.net_amount_base) - in_cents(held.net_amount_base)
     explained = held.unheld_count or held.without_base
     if count or (net and not explained):
-        return _Proof("the count or sum differs from e-conomic's totals", needs_full=settled)
+        return _Proof("the count or sum differs from e-conomic's totals", held, needs_full=settled)
     if problem := _unpaid_problem(totals, read.unpaid):
-        return _Proof(problem)
+        return _Proof(problem, held)
     open_now = invoices.open_invoices(attempt.connection, agreement)
     unlisted = open_now.keys() - read.unpaid.keys()
     if unlisted - read.asked:
-        return _Proof("invoices became open while the list was read")
-    return _Proof(None, unlisted=len(unlisted))
+        return _Proof("invoices became open while the list was read", held)
+    return _Proof(None, held, unlisted=len(unlisted))
 
 
 def _unpaid_problem(totals: Totals, unpaid: dict[int, UnpaidInvoice]) -> str | None:
@@ -241,11 +247,18 @@ def _unpaid_problem(totals: Totals, unpaid: dict[int, UnpaidInvoice]) -> str | N
     return None
 
 
-def _note(attempt: Attempt, totals: Totals, proof: _Proof) -> None:
-    """Record what the sync has proven."""
-    held = invoices.stored_totals(attempt.connection, attempt.lease.agreement_number)
-    agrees, verdict = compare(totals, held, complete=proof.problem is None, unmarked=False)
-    reconciled = agrees and proof.problem is None
+def _note(
+    attempt: Attempt,
+    totals: Totals,
+    proof: _Proof,
+    reconciled: bool | None,
+    verdict: str | None,
+    held: StoredTotals | None = None,
+) -> None:
+    """Record what the sync has proven.
+
+    :param held: what the copy holds; None when it holds what it did.
+    """
     warning = f"not proven: {proof.problem}" if proof.problem else None
     counts = attempt.counts + attempt.usage_since_commit("upsert_seconds")
 
@@ -267,7 +280,7 @@ def _note(attempt: Attempt, totals: Totals, proof: _Proof) -> None:
             reconciled=reconciled,
             verdict=verdict,
             warning=warning,
-            held=Jsonb(holdings_json(held)),
+            held=held and Jsonb(holdings_json(held)),
             statistics=stored_counts(counts),
         )
 
