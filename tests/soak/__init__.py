@@ -8,7 +8,7 @@ other. The product's times are shortened a hundred times (:data:`tests.soak.grou
 `bookkeeper`   changes the books
 `traffic`      starts DAG runs, and tries their tasks again, as Airflow does
 `troubles`     what goes wrong, and is put right again
-`chaos`        all of it together, for a time; what was seen
+`chaos`        all of it together, for a time, and the report of what was seen
 `sweep`        a death at every point of a sync
 =============  ==========================================================================================
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -13,19 +12,16 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-STRESS = ("-m", "pytest", "-q", "-s", "tests/model/test_lease_processes.py", "--stress-seconds")
 
 
 def main(words: list[str]) -> int:
-    """Run the soak, or the sweep; after the soak, the stress test of the lease alone for a tenth of the time."""
+    """Run the soak, or the sweep."""
     parser = argparse.ArgumentParser(
         prog="./run test --soak",
         description="Let everything go wrong for a while, and see that nothing is lost.",
     )
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument(
-        "--seed", type=int, default=int(time.time()), help="the same one makes the same trouble"
-    )
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="makes the same trouble again")
     parser.add_argument(
         "--sweep", action="store_true", help="kill a sync at every request and every commit instead"
     )
@@ -39,8 +35,6 @@ def main(words: list[str]) -> int:
             print(sweep.run(folder, seed=chosen.seed), flush=True)
         else:
             print(chaos.run(folder, minutes=chosen.minutes, seed=chosen.seed), flush=True)
-            seconds = max(20.0, chosen.minutes * 6)
-            subprocess.run([sys.executable, *STRESS, f"{seconds:.0f}"], cwd=ROOT, check=True)
     except BaseException:
         traceback.print_exc()
         print(f"\nFAILED with --seed {chosen.seed}. The logs are kept in {folder}.", flush=True)

@@ -17,6 +17,7 @@ import simulator
 from economic.db import schema
 from economic.db.sql import prepare
 from simulator import InProcess
+from tests.conftest import postgres_connection
 from tests.support import write_auditor as referee
 from tests.support.dag_runs import Asked
 from tests.support.faults import clusters
@@ -72,17 +73,10 @@ class Ground:
     judged: Verdict = field(default_factory=lambda: Verdict((), (), 0))
 
     def environment(self, name: str) -> dict[str, str]:
-        """What a process is told: both connections lead through the proxies, and the one to PostgreSQL has the process's own name."""
+        """Return the variables of a process: both connections lead through the proxies, PostgreSQL's has the process's name."""
         tokens = {"app_secret_token": APP_SECRET, "agreement_grant_token": AGREEMENT_GRANT}
-        parts = psycopg.conninfo.conninfo_to_dict(self.cluster.dsn)
         economic = {"conn_type": "economic", "host": f"http://127.0.0.1:{self.http.port}", "extra": tokens}
-        login = {"login": parts["user"], "password": parts["password"], "schema": parts["dbname"]}
-        postgres: dict[str, Any] = {
-            "conn_type": "postgres",
-            "host": "127.0.0.1",
-            "port": self.postgres.port,
-            **login,
-        }
+        postgres = postgres_connection(self.cluster.dsn) | {"host": "127.0.0.1", "port": self.postgres.port}
         postgres["extra"] = {"application_name": f"{NAME} {name}"}
         return {
             "AIRFLOW_CONN_ECONOMIC_DEFAULT": json.dumps(economic),

@@ -1,7 +1,7 @@
-"""DAG runs of every kind, several at once: what an Airflow starts by its schedule, a backfill, people who trigger, and another Airflow beside it.
+"""DAG runs of every kind, several at once: by schedule, of a backfill, by people, and of another Airflow beside it.
 
-Each of them has one run at a time, as `max_active_runs=1` has it, or several, as a backfill has; its tasks are tried again when they
-fail or die, look again when they must wait, and are begun a second time beside the first one when that one is given up for lost.
+A task is tried again when it fails or dies, looks again when it must wait, and is begun a second time beside the first one
+when that one is given up for lost.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from simulator.books import LAST_DAY
 from tests.soak.ground import SHORTENED, Ground, dice_of
-from tests.support.dag_runs import NAMES, TASKS, UPSERT, Asked, Outcome, Try
+from tests.support.dag_runs import NAMES, TASKS, UPSERT, Asked, Outcome, Try, run_tasks
 from tests.support.task_processes import TaskProcess
 
+Row = dict[str, Any]
 RETRY_SECONDS = (0.6, 1.2)
 LOOK_AGAIN_SECONDS = (0.1, 0.3)
 _STEP_SECONDS = 0.05
@@ -59,16 +60,16 @@ class Traffic:
     _threads: list[threading.Thread] = field(default_factory=list)
     _begun: int = 0
 
-    # -- who starts runs ----------------------------------------------------------------------------------------------
-
     def start(self) -> None:
         """Let everybody begin."""
-        self.begin("scheduled", self._scheduled, pause=(0.2, 2.0))
-        self.begin("by hand", self._by_hand, pause=(2.0, 8.0))
-        self.begin("forced", self._forced, pause=(8.0, 25.0))
-        self.begin("again", self._cleared, pause=(4.0, 15.0))
+        self.begin(
+            "scheduled", lambda dice: self._run("scheduled", self._asked("scheduled"), dice), (0.2, 2.0)
+        )
+        self.begin("by hand", self._by_hand, (2.0, 8.0))
+        self.begin("forced", self._forced, (8.0, 25.0))
+        self.begin("again", self._cleared, (4.0, 15.0))
         for number in range(3):
-            self.begin(f"backfill {number}", self._backfill, pause=(0.1, 1.0))
+            self.begin(f"backfill {number}", self._backfill, (0.1, 1.0))
 
     def begin(
         self, who: str, run: Callable[[random.Random], object], pause: tuple[float, float]
@@ -88,15 +89,12 @@ class Traffic:
         self._threads[-1].start()
         return self._threads[-1]
 
-    def _scheduled(self, dice: random.Random) -> None:
-        self._run("scheduled", self._asked("scheduled"), dice)
-
     def _backfill(self, dice: random.Random) -> None:
         due = datetime.combine(_day(dice), datetime.min.time(), UTC)
         self._run("backfill", self._asked("backfill", due=due), dice)
 
     def _by_hand(self, dice: random.Random) -> None:
-        conf: dict[str, Any] = {}
+        conf: Row = {}
         if dice.random() < 0.4:
             first = _day(dice)
             last = first + timedelta(days=dice.randrange(400))
@@ -121,41 +119,39 @@ class Traffic:
             self._run("cleared", again, dice)
             return
         task = dice.choice((UPSERT, NAMES))
-        alone = self._run("one task cleared", again, dice, only=task, xcom=outcome.xcom)
-        if alone.state == "success":
-            self.failures.append(
-                f"{task} of the ended run {asked.run_id} succeeded although it was cleared alone"
-            )
+        if self._run("one task cleared", again, dice, (task,), outcome.xcom).state == "success":
+            self.failures.append(f"{task} of the ended run {asked.run_id} succeeded although cleared alone")
 
-    def _asked(self, run_type: str, conf: dict[str, Any] | None = None, due: datetime | None = None) -> Asked:
+    def _asked(self, run_type: str, conf: Row | None = None, due: datetime | None = None) -> Asked:
         with self._lock:
             self._begun += 1
-            number = self._begun
-        return Asked(f"{run_type}__{number}", run_type, conf or {}, due or datetime.now(UTC))
-
-    # -- how a run goes -----------------------------------------------------------------------------------------------
+            return Asked(f"{run_type}__{self._begun}", run_type, conf or {}, due or datetime.now(UTC))
 
     def _run(
-        self, kind: str, asked: Asked, dice: random.Random, *, only: str = "", xcom: dict[str, Any] | None = None
+        self, kind: str, asked: Asked, dice: random.Random, tasks: Sequence[str] = TASKS, xcom: Row | None = None
     ) -> Outcome:  # fmt: skip
         outcome = Outcome(asked.run_id)
-        for task in (only,) if only else TASKS:
-            while task not in outcome.xcom:
-                number = 1 + sum(one.task == task and one.state == "again" for one in outcome.tries)
-                one = self._try(asked, task, number, (xcom or {}) | outcome.xcom)
-                outcome.add(one)
-                self._count(kind, one)
-                if one.state == "success":
-                    continue
-                if one.state not in {"again", "waiting"}:
-                    return self._over(kind, outcome)
-                pause = LOOK_AGAIN_SECONDS if one.state == "waiting" else RETRY_SECONDS
-                if self.stop.wait(dice.uniform(*pause)):
-                    outcome.state = "cut short"
-                    return self._over(kind, outcome)
-        return self._over(kind, outcome)
 
-    def _try(self, asked: Asked, task: str, number: int, xcom: dict[str, Any]) -> Try:
+        def attempt(task: str, number: int) -> Try:
+            one = self._try(asked, task, number, (xcom or {}) | outcome.xcom)
+            with self._lock:
+                error = getattr(one.error, "kind", type(one.error).__name__) if one.error else "success"
+                self.seen.setdefault(kind, Seen()).tries[error] += 1
+            self.ground.witness.heard(one.result, one.events, str(one.error))
+            return one
+
+        def again(one: Try) -> bool:
+            pause = LOOK_AGAIN_SECONDS if one.state == "waiting" else RETRY_SECONDS
+            if one.state in {"again", "waiting"} and self.stop.wait(dice.uniform(*pause)):
+                outcome.state = "cut short"
+            return outcome.state in {"again", "waiting"}
+
+        run_tasks(outcome, attempt, again, tasks)
+        with self._lock:
+            self.seen.setdefault(kind, Seen()).states[outcome.state] += 1
+        return outcome
+
+    def _try(self, asked: Asked, task: str, number: int, xcom: Row) -> Try:
         name = f"{asked.run_id} {asked.cleared} {task} {number} {time.monotonic_ns()}"
         with self._lock:
             process = self.ground.runs.start(
@@ -171,20 +167,6 @@ class Traffic:
         (one,) = process.wait()
         self._forget(process)
         return one
-
-    def _count(self, kind: str, one: Try) -> None:
-        with self._lock:
-            seen = self.seen.setdefault(kind, Seen())
-            error = getattr(one.error, "kind", type(one.error).__name__) if one.error else "success"
-            seen.tries[error] += 1
-        self.ground.witness.heard(one.result, one.events, str(one.error))
-
-    def _over(self, kind: str, outcome: Outcome) -> Outcome:
-        with self._lock:
-            self.seen.setdefault(kind, Seen()).states[outcome.state] += 1
-        return outcome
-
-    # -- for those who make trouble -----------------------------------------------------------------------------------
 
     def at_work(self) -> list[TaskProcess]:
         """The processes that somebody waits for."""

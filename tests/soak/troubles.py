@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -45,75 +43,57 @@ REFUSALS: tuple[dict[str, Any], ...] = (
     {"kind": "status", "status": 403},
     {"kind": "redirect"},
 )
-LOCK = "lock table economic.invoice in access exclusive mode"
 
 
-@dataclass
 class Troubles:
     """Makes trouble, one after the other.
 
     :param inside: with the processes; else with all that is around them.
     """
 
-    ground: Ground
-    traffic: Traffic
-    seed: int
-    inside: bool
-    done: Counter[str] = field(default_factory=Counter)
-    _dice: random.Random = field(init=False)
-    _kinds: dict[str, tuple[int, Callable[[], str | None]]] = field(init=False)
-    _frozen: list[threading.Timer] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._dice = dice_of(self.seed, f"troubles {self.inside}")
-        around = {
-            "answer": (8, self._answer),
-            "refusal": (1, self._refusal),
-            "http": (4, lambda: self._network("HTTP", self.ground.http)),
-            "postgres": (3, lambda: self._network("PostgreSQL", self.ground.postgres)),
-            "commit": (3, self._commit),
-            "backend": (4, self._backend),
-            "restart": (1, self._restart),
-            "lock": (1, self._lock),
-            "frozen in a page": (2, self._freeze_in_a_page),
-        }
-        inside = {"kill": (2, self._kill), "freeze": (2, self._freeze), "lose": (1, self._lose)}
-        self._kinds = inside if self.inside else around
+    def __init__(self, ground: Ground, traffic: Traffic, seed: int, *, inside: bool) -> None:
+        self.done: Counter[str] = Counter()
+        self._ground, self._traffic = ground, traffic
+        self._dice = dice_of(seed, f"troubles {inside}")
+        self._frozen: list[threading.Timer] = []
+        weights: dict[Callable[[], str | None], int] = {self._kill: 2, self._freeze: 2, self._lose: 1}
+        if not inside:
+            weights = {self._answer: 8, self._refusal: 1, self._http: 4, self._postgres: 3, self._commit: 3}
+            weights |= {self._backend: 4, self._restart: 1, self._lock: 1, self._freeze_in_a_page: 2}
+        self._weights = weights
 
     def make(self) -> None:
         """Make some trouble; it is over when this returns, but for the frozen, who are woken in their time."""
-        names = list(self._kinds)
-        (name,) = self._dice.choices(names, weights=[weight for weight, _ in self._kinds.values()])
-        said = self._kinds[name][1]()
-        if said is not None:
-            self.done[said] += 1
+        (trouble,) = self._dice.choices(list(self._weights), weights=list(self._weights.values()))
+        if done := trouble():
+            self.done[done] += 1
 
     def end(self) -> None:
         """Wait until all who were frozen are awake."""
         for timer in self._frozen:
             timer.join()
 
-    # -- e-conomic ----------------------------------------------------------------------------------------------------
-
     def _answer(self) -> str:
-        fault = dict(self._dice.choice(ANSWERS))
         where = self._dice.choice(
             ("/invoices/booked",) * 2 + ("/", "/employees", "/self", "/invoices/totals")
         )
         times = self._dice.choice((1, 1, 2, 5, 30))
-        self.ground.books.fault(where, fault.pop("kind"), at=self._dice.randrange(1, 6), times=times, **fault)
-        self._pause(0.5, 2.0)
-        self.ground.books.faults()
-        return "API: broken or late answers"
+        return self._faulty("API: broken or late answers", ANSWERS, where, self._dice.randrange(1, 6), times)
 
     def _refusal(self) -> str:
-        fault = dict(self._dice.choice(REFUSALS))
-        self.ground.books.fault("/", fault.pop("kind"), at=self._dice.randrange(1, 20), times=1, **fault)
-        self._pause(0.5, 1.5)
-        self.ground.books.faults()
-        return "API: refusals"
+        return self._faulty("API: refusals", REFUSALS, "/", self._dice.randrange(1, 20), 1)
 
-    # -- the network --------------------------------------------------------------------------------------------------
+    def _faulty(self, what: str, faults: tuple[dict[str, Any], ...], where: str, at: int, times: int) -> str:
+        self._ground.books.fault(where, at=at, times=times, **self._dice.choice(faults))
+        self._pause(0.5, 2.0)
+        self._ground.books.faults()
+        return what
+
+    def _http(self) -> str:
+        return self._network("HTTP", self._ground.http)
+
+    def _postgres(self) -> str:
+        return self._network("PostgreSQL", self._ground.postgres)
 
     def _network(self, what: str, proxy: Proxy) -> str:
         breaks: dict[str, Callable[[], object]] = {
@@ -136,27 +116,24 @@ class Troubles:
     def _commit(self) -> str:
         """The connection breaks at a commit: before it arrives, or after it is done and before anybody hears of it."""
         fates: tuple[Fate, ...] = ("held back", "unanswered")
-        fate = self._dice.choice(fates)
-        at = self._dice.randrange(1, 20)
-        self.ground.postgres.trip(b"commit\0", self.ground.postgres.reset, at=at, fate=fate)
+        fate, proxy = self._dice.choice(fates), self._ground.postgres
+        proxy.trip(b"commit\0", proxy.reset, at=self._dice.randrange(1, 20), fate=fate)
         self._pause(0.3, 1.0)
-        self.ground.postgres.heal()
+        proxy.heal()
         return f"network to PostgreSQL: cut at a COMMIT, {fate}"
-
-    # -- PostgreSQL ---------------------------------------------------------------------------------------------------
 
     def _backend(self) -> str | None:
         ended = (
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where application_name like %s order by random() limit 1"
         )
-        with suppress(psycopg.Error), psycopg.connect(self.ground.cluster.dsn, autocommit=True) as admin:
+        with suppress(psycopg.Error), psycopg.connect(self._ground.cluster.dsn, autocommit=True) as admin:
             if admin.execute(ended, [f"{NAME} %"]).fetchall():
                 return "PostgreSQL: backends ended"
         return None
 
     def _restart(self) -> str:
-        cluster = self.ground.cluster
+        cluster = self._ground.cluster
         stop, said = self._dice.choice(((cluster.crash, "crashes"), (cluster.stop, "restarts")))
         stop()
         self._pause(0.0, 1.0)
@@ -164,14 +141,12 @@ class Troubles:
         return f"PostgreSQL: {said}"
 
     def _lock(self) -> str | None:
-        with suppress(psycopg.Error), psycopg.connect(self.ground.cluster.dsn) as admin:
+        with suppress(psycopg.Error), psycopg.connect(self._ground.cluster.dsn) as admin:
             admin.execute(b"set local lock_timeout = '300ms'")
-            admin.execute(LOCK.encode())
+            admin.execute("lock table economic.invoice in access exclusive mode")
             self._pause(0.1, 1.5)
             return "PostgreSQL: the table locked by somebody"
         return None
-
-    # -- processes ----------------------------------------------------------------------------------------------------
 
     def _kill(self) -> str | None:
         for process in self._some_processes():
@@ -192,14 +167,14 @@ class Troubles:
         struck: list[str] = []
 
         def freeze() -> None:
-            for process in self.traffic.at_work():
+            for process in self._traffic.at_work():
                 process.freeze()
                 self._later(2.5, process.wake)
             struck.append("processes: all frozen, one of them in the middle of a page")
 
-        self.ground.postgres.trip(b'"bookedinvoicenumber":', freeze)
+        self._ground.postgres.trip(b'"bookedinvoicenumber":', freeze)
         self._pause(0.5, 1.5)
-        self.ground.postgres.heal()
+        self._ground.postgres.heal()
         return struck[0] if struck else None
 
     def _lose(self) -> str | None:
@@ -209,12 +184,12 @@ class Troubles:
             if frozen:
                 process.freeze()
                 self._later(self._dice.uniform(0.5, 4.0), process.wake)
-            self.traffic.give_up(process)
+            self._traffic.give_up(process)
             return "processes: tried again beside the one that lives" + (", frozen" if frozen else "")
         return None
 
     def _some_processes(self) -> list[Any]:
-        found = self.traffic.at_work()
+        found = self._traffic.at_work()
         self._dice.shuffle(found)
         return found
 

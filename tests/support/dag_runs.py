@@ -7,7 +7,7 @@ the scheduler, the supervisor and the waits between tries are not there.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -111,8 +111,29 @@ class Outcome:
         return sum(one.task == task for one in self.tries)
 
 
+def run_tasks(
+    outcome: Outcome,
+    attempt: Callable[[str, int], Try],
+    again: Callable[[Try], bool],
+    tasks: Iterable[str] = TASKS,
+) -> Outcome:
+    """Let a DAG run go on to its end.
+
+    :param outcome: of the run so far: it goes on with the task that was tried last, or with the one after it.
+    :param attempt: makes one try of a task, with its number.
+    :param again: whether there is to be another one after a try that has not succeeded; it may wait.
+    """
+    for task in tasks:
+        while task not in outcome.xcom:
+            number = 1 + sum(one.task == task and one.state == "again" for one in outcome.tries)
+            outcome.add(attempt(task, number))
+            if outcome.state != "success" and not again(outcome.tries[-1]):
+                return outcome
+    return outcome
+
+
 class _StateStore:
-    """What Airflow keeps for a task over the tries and clears of its DAG run, and no other Airflow has."""
+    """Keeps a task's state over the tries and clears of its DAG run, apart from every other Airflow's."""
 
     def __init__(self, asked: Asked) -> None:
         self._key = f"{asked.airflow}, {asked.run_id}"
@@ -174,15 +195,15 @@ class DagRuns:
         asked = Asked(run_id or f"{run_type}__{self._runs}", run_type, conf or {})
         most = retries_of_the_dag() if retries is None else retries
         outcome = Outcome(asked.run_id)
-        for task_id in TASKS:
-            for number in range(1, most + 2):
-                outcome.add(try_once(asked, task_id, number, most, outcome.xcom))
-                if outcome.state != "again":
-                    break
-                between(task_id, number)
-            if outcome.state != "success":
-                break
-        return outcome
+
+        def again(one: Try) -> bool:
+            if one.state == "again":
+                between(one.task, one.number)
+            return one.state == "again"
+
+        return run_tasks(
+            outcome, lambda task, number: try_once(asked, task, number, most, outcome.xcom), again
+        )
 
 
 @cache

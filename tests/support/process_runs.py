@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.dag_runs import TASKS, Asked, Outcome, Try, retries_of_the_dag
+from tests.support.dag_runs import TASKS, Asked, Outcome, Try, retries_of_the_dag, run_tasks
 from tests.support.task_processes import Processes, TaskProcess, Work
 
 
@@ -26,7 +26,7 @@ class ProcessRuns:
     """The process that was started last."""
 
     def start(self, asked: Asked, task: str = TASKS[0], **how: Any) -> TaskProcess:
-        """A try of one task."""
+        """Start a try of one task."""
         chosen = {"most": retries_of_the_dag()} | self.how | how
         self.current = self.processes.start(Work(asked, (task,), self.log, **chosen))
         return self.current
@@ -39,22 +39,16 @@ class ProcessRuns:
         again: Callable[[Try], bool] = lambda one: one.state == "again",
         **how: Any,
     ) -> Outcome:
-        """A DAG run to its end.
-
-        :param after: what has become of it so far: it goes on with the task that was tried last, or with the one after it.
-        :param again: called after each try that has not succeeded; whether there is to be another one now, for which it may wait.
-        """
+        """Run the DAG to its end: see :func:`tests.support.dag_runs.run_tasks`."""
         outcome = after or Outcome(asked.run_id)
-        for task in TASKS:
-            while task not in outcome.xcom:
-                number = 1 + sum(one.task == task and one.state == "again" for one in outcome.tries)
-                process = self.start(asked, task, number=number, xcom=outcome.xcom, **how)
-                (one,) = process.wait()
-                self.processes.forget(process)
-                outcome.add(one)
-                if one.state != "success" and not again(one):
-                    return outcome
-        return outcome
+
+        def attempt(task: str, number: int) -> Try:
+            process = self.start(asked, task, number=number, xcom=outcome.xcom, **how)
+            (one,) = process.wait()
+            self.processes.forget(process)
+            return one
+
+        return run_tasks(outcome, attempt, again)
 
     def kill(self) -> None:
         """Kill the process that was started last."""
