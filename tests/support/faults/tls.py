@@ -65,30 +65,22 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 
 
 def _certificate(folder: Path, name: str, days: int) -> tuple[Path, Path]:
-    """An authority's certificate, and a key with a certificate of its own for a name, as files."""
-    start = datetime.now(UTC) - timedelta(days=1)
-    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of a test")])
-    root = (
-        x509.CertificateBuilder(root_name, root_name, root_key.public_key(), x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=60))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(root_key, hashes.SHA256())
-    )
+    """Write a self-signed certificate for a name, and the same with its key."""
+    start, key = datetime.now(UTC) - timedelta(days=1), ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    own = (
-        x509.CertificateBuilder(root_name, subject, key.public_key(), x509.random_serial_number())
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(start - timedelta(days=10))
         .not_valid_after(start + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName([_alternative(name)]), critical=False)
-        .sign(root_key, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
     pem = serialization.Encoding.PEM
     authority, chain = folder / "authority.pem", folder / "chain.pem"
-    authority.write_bytes(root.public_bytes(pem))
+    authority.write_bytes(certificate.public_bytes(pem))
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    chain.write_bytes(private + own.public_bytes(pem))
+    chain.write_bytes(private + authority.read_bytes())
     return authority, chain
 
 
