@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import mmap
 import tempfile
@@ -12,19 +11,9 @@ from urllib.parse import quote
 
 from containers import images
 from containers.stand import Stack
+from tests.support.secret_scan import spelled
 
 AIRFLOW_SERVICES = ("api-server", "scheduler", "dag-processor")
-
-
-def spellings(value: str) -> set[bytes]:
-    """A secret as it may appear: as it is, in a URL, in JSON, in base64."""
-    plain = value.encode()
-    return {
-        plain,
-        quote(value, safe="").encode(),
-        json.dumps(value)[1:-1].encode(),
-        base64.b64encode(plain).rstrip(b"="),
-    }
 
 
 def assert_nothing_shows(stack: Stack) -> None:
@@ -32,7 +21,11 @@ def assert_nothing_shows(stack: Stack) -> None:
 
     The search itself is tried first: what is there on purpose must be found.
     """
-    marks = {name: spellings(value) for name, value in stack.canaries().items()}
+    # As it is, in a URL, in JSON, in hex and within base64.
+    marks = {
+        name: {*spelled(value), quote(value, safe="").encode(), json.dumps(value)[1:-1].encode()}
+        for name, value in stack.canaries().items()
+    }
     places = dict(_places(stack))
     assert b"economic" in places["logs"], "the logs are empty, so nothing was searched"
     secret = stack.execute("api-server", "cat", "/run/secrets/fernet_key").encode()

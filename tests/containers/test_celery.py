@@ -27,7 +27,7 @@ def test_the_demo_leaves_an_account_alone(celery: Stack) -> None:
     assert "the demo leaves it alone" in celery.compose("logs", "--no-color", "demo")
 
 
-def test_the_tokens_of_env_are_in_a_connection_and_shown_to_nobody(celery: Stack) -> None:
+def test_tokens_of_env_become_a_masked_connection(celery: Stack) -> None:
     found = celery.rest("GET", "/api/v2/connections/economic_default")
     host = "https://restapi.e-conomic.com"
     assert (found["conn_type"], found["host"], found["port"]) == ("economic", host, 443)

@@ -36,11 +36,12 @@ def test_a_forced_run_over_rest_goes_through(local: Stack) -> None:
     assert local.query("select force from economic.sync_run where run_id = :'run'", run=run) == "t"
 
 
-def test_nothing_of_ours_runs_as_root_or_can_change_its_own_code(local: Stack) -> None:
-    for service in ("api-server", "scheduler", "dag-processor", "simulator"):
+def test_nothing_runs_as_root_or_changes_code(local: Stack) -> None:
+    ours = dict.fromkeys(("api-server", "scheduler", "dag-processor", "simulator"), "50000")
+    for service, user in (ours | dict.fromkeys(("metadata-db", "invoice-db"), "999")).items():
         status = local.execute(service, "cat", "/proc/1/status")
         facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        assert facts["Uid"].split() == ["50000"] * 4, service
+        assert facts["Uid"].split() == [user] * 4, service
         assert int(facts["CapEff"], 16) == 0, service
         assert facts["NoNewPrivs"] == "1", service
     dags = "/opt/economic/dags"
@@ -55,23 +56,14 @@ def test_nothing_of_ours_runs_as_root_or_can_change_its_own_code(local: Stack) -
         local.execute("simulator", "sh", "-c", "touch /opt/airflow/written")
 
 
-def test_databases_run_without_rights_and_the_sync_owns_nothing(local: Stack) -> None:
-    for service in ("metadata-db", "invoice-db"):
-        status = local.execute(service, "cat", "/proc/1/status")
-        facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        assert facts["Uid"].split() == ["999"] * 4, service
-        assert int(facts["CapEff"], 16) == 0, service
-    assert (
-        local.query("select nspowner::regrole from pg_namespace where nspname = 'economic'")
-        == "economic_owner"
-    )
-    assert (
-        local.query("select string_agg(rolname, ',' order by rolname) from pg_roles where rolsuper")
-        == "economic"
-    )
+def test_sync_owns_nothing(local: Stack) -> None:
+    owner = "select nspowner::regrole from pg_namespace where nspname = 'economic'"
+    assert local.query(owner) == "economic_owner"
+    superusers = "select string_agg(rolname, ',' order by rolname) from pg_roles where rolsuper"
+    assert local.query(superusers) == "economic"
 
 
-def test_a_sync_outlives_a_restart_of_its_database(local: Stack) -> None:
+def test_sync_outlives_a_restart_of_its_database(local: Stack) -> None:
     local.simulator("faults", faults=[SLOW])
     run = local.trigger()
     local.in_mid_sync()
@@ -84,7 +76,7 @@ def test_a_sync_outlives_a_restart_of_its_database(local: Stack) -> None:
     assert local.query(struck, run=run) == "t", "the database was not restarted in mid-sync"
 
 
-def test_a_sync_outlives_a_stop_and_a_start_of_everything(local: Stack) -> None:
+def test_sync_outlives_a_restart_of_everything(local: Stack) -> None:
     local.simulator("faults", faults=[SLOW])
     run = local.trigger()
     local.in_mid_sync()

@@ -30,18 +30,12 @@ def installed() -> Path:
     shutil.rmtree(HOME, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(HOME)], check=True)
     uv = Path(sys.executable).with_name("uv")
-    command = [
-        uv,
-        "pip",
-        "install",
-        "-q",
-        "--python",
-        HOME / "bin" / "python",
-        "--require-hashes",
-        "-r",
-        LOCK,
-    ]
-    subprocess.run([str(word) for word in command], env=environment() | uv_settings(), check=True)
+    options = ("--python", HOME / "bin" / "python", "--require-hashes", "-r", LOCK)
+    subprocess.run(
+        [str(word) for word in (uv, "pip", "install", "-q", *options)],
+        env=environment() | uv_settings(),
+        check=True,
+    )
     stamp.write_text(wanted)
     return HOME
 
