@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from playwright.sync_api import Browser, Page, ViewportSize, expect
@@ -126,10 +127,8 @@ def let_the_first_runs_end(live: Live) -> None:
 
     def ended() -> bool:
         runs = live.api.get("dags/~/dagRuns", limit=50)["dag_runs"]
-        return (
-            len({run["dag_id"] for run in runs if run["state"] in {"success", "failed"}})
-            == len(COMPANIES) + 1
-        )
+        done = {run["dag_id"] for run in runs if run["state"] in {"success", "failed"}}
+        return len(done) == len(COMPANIES) + 1
 
     live.until(ended, "every DAG has run once", 180)
 
@@ -137,49 +136,27 @@ def let_the_first_runs_end(live: Live) -> None:
 def add_other_companies(connection: psycopg.Connection) -> None:
     for place, company in enumerate(COMPANIES):
         number, conn_id = 2_000_100 + 37 * place, f"economic_company_{place}"
-        if place == 3:
+        if place == 3:  # never synced
             connection.execute("delete from economic.sync_run where conn_id = %s", (conn_id,))
             continue
         history.add_agreement(connection, number, conn_id, company)
         count, refused = 1_850 + 2_317 * place, int(place == 5)
+        columns: dict[str, Any] = dict(history.WITH_ONE_REFUSED) if refused else {}
+        columns |= {"message": f"Synced {count:,} invoices", "totals": Jsonb({"invoice_count": count})}
+        columns["statistics"] = history.statistics(fetched=count, unchanged=count - refused, failed=refused)
+        counts = {"invoice_count": count, "overdue_count": (place * 29) % 61, "rejected_count": refused}
+        ended = timedelta(minutes=9 + 4 * place)
         history.add_sync(
-            connection,
-            number,
-            conn_id=conn_id,
-            ended=timedelta(minutes=9 + 4 * place),
-            **(history.WITH_ONE_REFUSED if refused else {})
-            | {
-                "message": f"Synced {count:,} invoices",
-                "totals": Jsonb({"invoice_count": count}),
-                "statistics": history.statistics(fetched=count, unchanged=count - refused, failed=refused),
-                "held": history.HELD
-                | {"invoice_count": count, "overdue_count": (place * 29) % 61, "rejected_count": refused},
-            },
+            connection, number, conn_id=conn_id, ended=ended, held=history.HELD | counts, **columns
         )
         if place == 2:
-            message = "e-conomic answered 401 to GET /self (E02250)."
-            history.add_sync(
-                connection,
-                None,
-                conn_id=conn_id,
-                ended=timedelta(minutes=3),
-                status="failed",
-                complete=False,
-                held=None,
-                message=message,
-            )
+            failed: dict[str, Any] = {"status": "failed", "complete": False, "held": None}
+            failed["message"] = "e-conomic answered 401 to GET /self (E02250)."
+            history.add_sync(connection, None, conn_id=conn_id, ended=timedelta(minutes=3), **failed)
         if place == 4:
-            at_work = history.add_sync(
-                connection,
-                number,
-                conn_id=conn_id,
-                ended=None,
-                seconds=12,
-                percentage=61.3,
-                phase="upsert",
-                message="Stored",
-            )
-            history.add_lease(connection, at_work, number)
+            at_work: dict[str, Any] = {"percentage": 61.3, "phase": "upsert", "message": "Stored"}
+            sync_id = history.add_sync(connection, number, conn_id=conn_id, ended=None, seconds=12, **at_work)
+            history.add_lease(connection, sync_id, number)
         if place == 5:
             history.add_rejection(connection, 4711, number=number)
 

@@ -59,27 +59,8 @@ def test_first_sync_is_started_watched_and_listed(admin: Browser, live: Live) ->
     ]
 
 
-def test_page_polls_often_only_while_sync_runs(admin: Browser, live: Live) -> None:
-    live.books.fault("/invoices/booked", "slow", at="all", seconds=4.0)
-    run_id = live.trigger()
-    live.until(lambda: live.asked_for_pages() > 0, "the sync has begun")
-    frame = admin.directly()
-    expect(frame.get_by_text(re.compile(r"elapsed · about .* left"))).to_be_visible(timeout=30_000)
-    expect(frame.get_by_role("button", name="Sync now")).to_be_disabled()
-    expect(frame.locator("#why-not")).to_have_text("A sync is running.")
-    before = len(admin.asked("api/agreements/economic_invoice_sync"))
-    admin.page.wait_for_timeout(4500)
-    assert 1 <= len(admin.asked("api/agreements/economic_invoice_sync")) - before <= 3
-    live.books.faults()
-    live.ended(run_id)
-    expect(frame.get_by_role("button", name="Sync now")).to_be_enabled(timeout=30_000)
-    expect(frame.get_by_role("progressbar")).to_be_hidden()
-    before = len(admin.asked("/economic/api/"))
-    admin.page.wait_for_timeout(3000)
-    assert len(admin.asked("/economic/api/")) - before == 0
-
-
-def test_focus_stays_when_keyboard_starts_a_sync(admin: Browser, live: Live) -> None:
+def test_page_polls_and_keeps_focus_while_syncing(admin: Browser, live: Live) -> None:
+    """The run is made at once; the answers that show it are long in coming."""
     live.books.fault("/invoices/booked", "slow", at="all", seconds=2.0)
     admin.page.add_init_script(
         "const ask = window.fetch; window.fetch = async (what, how) => {"
@@ -90,7 +71,6 @@ def test_focus_stays_when_keyboard_starts_a_sync(admin: Browser, live: Live) -> 
     button = frame.get_by_role("button", name="Sync now")
     expect(button).to_be_enabled()
     button.focus()
-    # The run is made at once, and what stands in Airflow since then is long in coming.
     frame.evaluate("window.slow = true")
     for _ in range(4):
         admin.page.keyboard.press("Enter")
@@ -100,10 +80,18 @@ def test_focus_stays_when_keyboard_starts_a_sync(admin: Browser, live: Live) -> 
     expect(button).to_be_disabled()
     expect(button).to_be_focused()
     expect(button).to_have_accessible_description("A sync is running.", timeout=60_000)
+    expect(frame.get_by_text(re.compile(r"elapsed · about .* left"))).to_be_visible(timeout=30_000)
     admin.page.keyboard.press("Enter")
+    before = len(admin.asked("api/agreements/economic_invoice_sync"))
+    admin.page.wait_for_timeout(4500)
+    assert 1 <= len(admin.asked("api/agreements/economic_invoice_sync")) - before <= 3
     live.books.faults()
     expect(button).to_be_enabled(timeout=60_000)
     expect(button).to_be_focused()
+    expect(frame.get_by_role("progressbar")).to_be_hidden()
+    before = len(admin.asked("/economic/api/"))
+    admin.page.wait_for_timeout(3000)
+    assert len(admin.asked("/economic/api/")) == before
     assert len([request for request in admin.requests if request.method == "POST"]) == 1
 
 
@@ -131,9 +119,7 @@ def test_force_explains_itself_and_wants_confirmation(admin: Browser, live: Live
     assert live.rows("select force from economic.sync_run order by sync_id desc limit 1") == [{"force": True}]
 
 
-def test_sync_links_to_its_run_outside_the_frame(
-    admin: Browser,
-) -> None:
+def test_sync_links_to_its_run_outside_the_frame(admin: Browser) -> None:
     frame = admin.through_the_menu()
     expect(frame.get_by_role("heading", level=1)).to_have_text(COMPANY)
     admin.page.reload()
@@ -143,7 +129,7 @@ def test_sync_links_to_its_run_outside_the_frame(
     assert admin.page.locator("iframe").count() == 0
 
 
-def test_failed_sync_is_shown_with_its_reason(admin: Browser, live: Live) -> None:
+def test_failure_and_rejection_show_until_resolved(admin: Browser, live: Live) -> None:
     live.books.fault("/self", "status", at="all", status=401)
     run_id = live.trigger()
     assert live.ended(run_id) == "failed"
@@ -156,14 +142,8 @@ def test_failed_sync_is_shown_with_its_reason(admin: Browser, live: Live) -> Non
     admin.page.goto(link.evaluate("(one) => one.href"))
     expect(admin.page.get_by_role("cell", name="economic_default", exact=True)).to_be_visible()
     expect(admin.page.get_by_role("cell", name="economic_postgres", exact=True)).to_have_count(0)
-    frame = admin.directly()
+
     live.books.faults()
-    assert live.ended(live.trigger()) == "success"
-    admin.look_again()
-    expect(frame.locator("header .pill")).to_have_text("Fresh and complete")
-
-
-def test_rejected_invoice_is_shown_until_it_is_resolved(admin: Browser, live: Live) -> None:
     number = min(live.books.ledger.items())
     live.books.spoil(number, "dueDate", value="2026-02-30")
     assert live.ended(live.trigger()) == "success"
@@ -207,11 +187,6 @@ def test_viewer_sees_everything_and_starts_nothing(viewer: Browser, live: Live) 
         expect(frame.get_by_role("button", name=name)).to_have_accessible_description(
             "Your Airflow role may not trigger syncs."
         )
-    status = viewer.page.evaluate(
-        "fetch('/api/v2/dags/economic_invoice_sync/dagRuns', {method: 'POST', headers: {'Content-Type': 'application/json'},"
-        " body: JSON.stringify({logical_date: null})}).then((answer) => answer.status)"
-    )
-    assert status == 403
 
 
 def test_paused_dag_is_shown_and_not_triggered(admin: Browser, live: Live) -> None:

@@ -17,9 +17,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from dev.local.ports import free_port
 from tests.conftest import AIRFLOW_HOME, postgres_connection
 from tests.web.page import history
-from tests.web.page.servers import NORTH_AND_SOUTH, PASSWORD, SECRET, Site, free_port, three_companies
+from tests.web.page.servers import NORTH_AND_SOUTH, PASSWORD, SECRET, Site, three_companies
 
 USERS = {"admin": "admin", "ursula": "user", "vera": "viewer"}
 

@@ -137,7 +137,8 @@ def add_lease(
 ) -> None:
     """Insert the lease of a sync; an expired one when ``expires`` is negative."""
     connection.execute(
-        "insert into economic.sync_lease (agreement_number, token, holder, expires_at) values (%s, 1, %s, clock_timestamp() + %s)"
+        "insert into economic.sync_lease (agreement_number, token, holder, acquired_at, expires_at)"
+        " values (%s, 1, %s, clock_timestamp(), clock_timestamp() + %s)"
         " on conflict (agreement_number) do update set holder = excluded.holder, expires_at = excluded.expires_at",
         (number, sync_id, expires),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import psycopg
 import pytest
 import requests
 
+from dev.local.ports import free_port
 from tests.conftest import fresh_database, postgres_connection
 from tests.web.page import fab_server as fab_server_script
 from tests.web.page import history
@@ -27,12 +27,6 @@ PASSWORD = "of-the-tests"
 SECRET = "a-secret-of-the-tests-that-is-long-enough-for-everybody-and-sixty-four"
 NORTH_AND_SOUTH = [{"name": "north"}, {"name": "south"}]
 NEVER_SYNCED = [{"name": f"branch_{place}"} for place in range(8)]
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @dataclass

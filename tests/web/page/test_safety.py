@@ -21,8 +21,6 @@ import jwt
 import psycopg
 import pytest
 import requests
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from psycopg import sql
 
 from economic.errors import CredentialsRefused
@@ -170,16 +168,6 @@ def test_reader_of_one_company_sees_no_other_row(fab_server: Site) -> None:
 
 
 @pytest.mark.fault("W01")
-def test_token_without_role_gets_nothing(site: Site) -> None:
-    from airflow.api_fastapi.app import get_auth_manager
-    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-
-    token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="nobody", role=None))
-    for path in routes():
-        assert site.page(path, cookies={"_token": token}).status_code == 403, path
-
-
-@pytest.mark.fault("W01")
 def test_errors_are_html_for_browsers_json_for_programs(site: Site, fab_server: Site) -> None:
     page = site.page(user=None, headers={"Accept": "text/html"})
     assert (page.status_code, page.headers["content-type"]) == (401, "text/html; charset=utf-8")
@@ -190,43 +178,43 @@ def test_errors_are_html_for_browsers_json_for_programs(site: Site, fab_server: 
     }
 
 
-@pytest.mark.parametrize(
-    "path", ["docs", "redoc", "openapi.json", "docs/oauth2-redirect", "static/", "static", "api", "api/"]
-)
 @pytest.mark.fault("W02")
-def test_fastapi_adds_no_pages(site: Site, path: str) -> None:
-    assert site.page(path, user=None).status_code in {401, 404}
-    assert site.page(path, user="admin").status_code == 404
+def test_fastapi_adds_no_pages(site: Site) -> None:
+    pages = ("docs", "redoc", "openapi.json", "docs/oauth2-redirect", "static/", "static", "api", "api/")
+    for path in pages:
+        assert site.page(path, user=None).status_code in {401, 404}, path
+        assert site.page(path, user="admin").status_code == 404, path
 
 
+def base64_of(claims: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+
+
+@pytest.mark.fault("W01")
 @pytest.mark.fault("W13")
-def test_forged_and_expired_tokens_are_rejected(site: Site) -> None:
-    good = jwt.decode(
-        site.token("admin"), SECRET, algorithms=["HS512"], audience=None, options={"verify_aud": False}
-    )
+def test_forged_expired_and_roleless_tokens_are_rejected(site: Site) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
-    def signed(secret: str = SECRET, algorithm: str = "HS512", **changes: object) -> str:
-        return jwt.encode(good | changes, secret, algorithm=algorithm)
+    good = jwt.decode(site.token("admin"), SECRET, algorithms=["HS512"], options={"verify_aud": False})
+
+    def signed(secret: str = SECRET, **changes: object) -> str:
+        return jwt.encode(good | changes, secret, algorithm="HS512")
 
     head, body, mark = site.token("vera").split(".")
-    claims = json.loads(base64.urlsafe_b64decode(body + "=="))
-    raised = (
-        base64.urlsafe_b64encode(json.dumps(claims | {"sub": "admin", "role": "ADMIN"}).encode())
-        .decode()
-        .rstrip("=")
-    )
-    unsigned = base64.urlsafe_b64encode(b'{"alg": "none", "typ": "JWT"}').decode().rstrip("=")
+    raised = json.loads(base64.urlsafe_b64decode(body + "==")) | {"sub": "admin", "role": "ADMIN"}
     assert site.page(DAG, cookies={"_token": signed()}).status_code == 200
     for token in (
         "garbage",
         signed(secret="another-secret-of-the-same-length-that-airflow-does-not-know-of-at-all"),
         signed(exp=int(time.time()) - 3600),
         signed(aud="somebody-else"),
-        f"{head}.{raised}.{mark}",
-        f"{unsigned}.{raised}.",
+        f"{head}.{base64_of(raised)}.{mark}",
+        f"{base64_of({'alg': 'none', 'typ': 'JWT'})}.{base64_of(raised)}.",
+        get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="nobody", role=None)),
     ):
         for path in routes():
-            assert site.page(path, cookies={"_token": token}).status_code in {401, 403}
+            assert site.page(path, cookies={"_token": token}).status_code in {401, 403}, path
 
 
 @pytest.mark.fault("W12")
@@ -273,21 +261,15 @@ def test_only_get_is_answered(site: Site) -> None:
 
 @pytest.mark.fault("W08")
 def test_get_changes_nothing(site: Site, past: psycopg.Connection) -> None:
-    def everything() -> list[object]:
-        tables = past.execute(
-            "select table_name from information_schema.tables where table_schema = 'economic' and table_type = 'BASE TABLE' order by 1"
+    def everything() -> dict[str, list[Any]]:
+        names = past.execute(
+            "select table_name from information_schema.tables where table_schema = 'economic' and table_type = 'BASE TABLE'"
         ).fetchall()
-        assert len(tables) > 8
-        return [
-            past.execute(
-                sql.SQL(
-                    "select count(*), sum(hashtext(t::text)), max(xmin::text::bigint) from economic.{} as t"
-                ).format(sql.Identifier(table))
-            ).fetchall()
-            for (table,) in tables
-        ]
+        rows = sql.SQL("select xmin::text, t::text from economic.{} as t order by 1, 2")
+        return {name: past.execute(rows.format(sql.Identifier(name))).fetchall() for (name,) in names}
 
     before = everything()
+    assert len(before) > 8
     for path in routes():
         site.page(path, "admin")
     assert everything() == before
@@ -321,54 +303,30 @@ def test_no_answer_redirects(site: Site) -> None:
 # -- hostile requests -------------------------------------------------------------------------------------------------
 
 
-def hostile_paths(text: str) -> list[str]:
-    quoted = quote(text, safe="%")
-    return [
-        f"api/agreements/{quoted}",
-        f"api/agreements/{quoted}/syncs",
-        f"api/agreements/{quoted}/rejections",
-        f"api/agreements?after={quoted}",
-        f"static/{quoted}",
-        quoted,
-    ]
-
-
 @pytest.mark.fault("W04")
+@pytest.mark.fault("W09")
 @pytest.mark.fault("W10")
-def test_no_answer_repeats_the_request(site: Site, past: psycopg.Connection) -> None:
+def test_no_answer_repeats_a_hostile_request(site: Site, past: psycopg.Connection) -> None:
     for text in HOSTILE:
-        for path in hostile_paths(text):
-            for accept in ("text/html", "application/json"):
-                answer = site.page(path, headers={"Accept": accept})
-                assert answer.status_code in {404, 422}, path
-                assert text not in answer.text or len(text) == 1
+        quoted = quote(text, safe="%")
+        paths = [f"api/agreements/{quoted}{part}" for part in ("", "/syncs", "/rejections")]
+        for path in (*paths, f"api/agreements?after={quoted}", f"static/{quoted}", quoted):
+            answer = site.page(path, headers={"Accept": "text/html"})
+            assert answer.status_code in {404, 422}, path
+            assert text not in answer.text or len(text) == 1
 
 
 @pytest.mark.fault("W09")
-@pytest.mark.fault("W10")
 @pytest.mark.fault("W11")
 def test_unknown_parameters_have_no_effect(site: Site, past: psycopg.Connection) -> None:
     history.add_rejection(past, 7)
     path = f"{DAG}/rejections"
     plain = site.page(path).json()
-    values = ("-1", "1000000000", "status; drop table economic.sync_run", "%_\\", "' or 1=1 --")
     for name in ("sort", "order_by", "filter", "q", "page", "limit", "offset", "fields", "dag_id", "conn_id"):
-        for value in values:
+        for value in ("-1", "status; drop table economic.sync_run"):
             assert site.page(f"{path}?{name}={quote(value)}").json() == plain, (name, value)
     too_long = site.page(f"api/agreements?after={'x' * 5000}")
     assert (too_long.status_code, too_long.json()) == (422, {"error": "A parameter is not usable."})
-
-
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.text(min_size=1, max_size=120))
-@pytest.mark.fault("W09")
-def test_no_path_reaches_the_database(site: Site, past: psycopg.Connection, text: str) -> None:
-    try:
-        quoted = quote(text, safe="")
-    except UnicodeEncodeError:
-        return
-    for path in (f"api/agreements/{quoted}/syncs", f"api/agreements?after={quoted}"):
-        assert site.page(path).status_code in {404, 422}
 
 
 # -- what the browser is told -----------------------------------------------------------------------------------------
@@ -383,7 +341,7 @@ def test_every_answer_has_security_headers(
         shell,
         site.page("static/page.js"),
         site.page("static/page.js", headers={"If-None-Match": site.page("static/page.js").headers["etag"]}),
-        site.page(DAG),
+        site.page(DAG, headers={"Accept": "text/html"}),
         site.page(DAG, user=None),
         site.page("nothing"),
         site.page("api/agreements?after=" + "x" * 500),
@@ -392,6 +350,7 @@ def test_every_answer_has_security_headers(
     monkeypatch.delenv("AIRFLOW_CONN_ECONOMIC_POSTGRES")
     answers.append(site.page(DAG))
     assert [answer.status_code for answer in answers] == [200, 200, 304, 200, 401, 404, 422, 405, 503]
+    assert answers[3].headers["Content-Type"] == "application/json"
     for answer in answers:
         for name, value in HEADERS.items():
             if name != "Cache-Control":
@@ -407,6 +366,7 @@ def test_every_answer_has_security_headers(
     }
 
 
+@pytest.mark.fault("W03")
 @pytest.mark.fault("W05")
 def test_files_need_nothing_the_policy_forbids() -> None:
     from economic.web.assets import page_files
@@ -423,31 +383,6 @@ def test_files_need_nothing_the_policy_forbids() -> None:
             ), name
             assert not re.search(r"https?://(?!www\.w3\.org)", text), name
     assert b"sourceMappingURL" not in page_files()["chart.js"].content
-
-
-XSS = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "javascript:alert(1)",
-    "{{constructor.constructor('alert(1)')()}}",
-    "</script><svg onload=alert(1)>",
-)
-
-
-@pytest.mark.parametrize("text", XSS)
-@pytest.mark.fault("W03")
-def test_stored_markup_is_sent_as_json(site: Site, connection: psycopg.Connection, text: str) -> None:
-    history.add_agreement(connection, company=text, currency=text)
-    history.add_sync(
-        connection, message=text, warning=text, verdict=text, run_id=text, status="failed", run_type=text
-    )
-    history.add_sync(connection, held=history.HELD | {"months": {text: 1}})
-    history.add_rejection(connection, 1, field=text, reason=text, message=text)
-    for path in ("api/agreements", DAG, f"{DAG}/syncs", f"{DAG}/rejections"):
-        answer = site.page(path, headers={"Accept": "text/html"})
-        assert answer.headers["content-type"] == "application/json"
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert text in json.dumps(answer.json(), ensure_ascii=False).replace('\\"', '"')
 
 
 @pytest.mark.fault("W15")
@@ -540,13 +475,13 @@ def test_fifty_blocked_viewers_hold_four_connections(
 ) -> None:
     names = [f"c{place}" for place in range(50)]
     monkeypatch.setenv("ECONOMIC_AGREEMENTS", json.dumps([{"name": name} for name in names]))
-    page_app().state.reads = CoalescedReads(good_for=0.0, patience=4.0)
+    page_app().state.reads = CoalescedReads(good_for=0.0, patience=1.5)
     site.token("vera")
     with psycopg.connect(database) as locking, ThreadPoolExecutor(50) as viewers:
         locking.execute("lock table economic.sync_run in access exclusive mode")
         asked = [viewers.submit(site.page, f"api/agreements/economic_invoice_sync__{name}") for name in names]
         most, slowest = 0, timedelta(0)
-        until = time.monotonic() + 3
+        until = time.monotonic() + 1
         while time.monotonic() < until:
             most = max(most, connections_of_the_page(companies))
             slowest = max(slowest, site.ask("/api/v2/version", user=None).elapsed)
@@ -558,19 +493,3 @@ def test_fifty_blocked_viewers_hold_four_connections(
     assert {answer.status_code for answer in answers} == {503}
     assert {answer.json()["problem"]["code"] for answer in answers} == {"too_slow"}
     assert max(answer.elapsed for answer in answers) < timedelta(seconds=9)
-
-
-@pytest.mark.fault("W12")
-def test_fifty_viewers_of_one_sync_share_reads(site: Site, past: psycopg.Connection) -> None:
-    page_app().state.reads = CoalescedReads()
-    site.token("vera")
-    past.execute("select pg_stat_reset()")
-    with ThreadPoolExecutor(50) as viewers:
-        for _ in range(3):
-            answers = list(viewers.map(lambda _: site.page(DAG), range(50)))
-            assert {answer.status_code for answer in answers} == {200}
-    began = past.execute(
-        "select sessions from pg_stat_database where datname = current_database()"
-    ).fetchone()
-    assert began is not None
-    assert began[0] < 20

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
+from dev.local.ports import free_port
 from economic.web.queries import MOST_ROWS, MOST_SYNCS
 from tests.conftest import DefineConnection, postgres_connection
+from tests.support.faults.postgres import PostgresProxy
 from tests.web.page import history
-from tests.web.page.servers import Site, free_port
+from tests.web.page.servers import Site
 
 DAG = "api/agreements/economic_invoice_sync"
 PATHS = ("api/agreements", DAG, f"{DAG}/syncs", f"{DAG}/rejections")
@@ -322,45 +321,17 @@ def test_statement_is_cancelled_when_it_waits_too_long(
     assert answer.elapsed < timedelta(seconds=3)
 
 
-@pytest.fixture
-def frozen(database: str) -> Iterator[int]:
-    """The port of a database that accepts the connection and freezes after the first statements."""
-    target = psycopg.conninfo.conninfo_to_dict(database)
-    listener = socket.create_server(("127.0.0.1", 0))
-    ended = threading.Event()
-
-    def pass_on(source: socket.socket, to: socket.socket) -> None:
-        while not ended.is_set() and (data := source.recv(65_536)):
-            if b"set_config" in data:
-                ended.wait()
-                return
-            to.sendall(data)
-
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(("127.0.0.1", int(str(target["port"]))))
-            for pair in ((client, server), (server, client)):
-                threading.Thread(target=pass_on, args=pair, daemon=True).start()
-
-    threading.Thread(target=serve, daemon=True).start()
-    yield listener.getsockname()[1]
-    ended.set()
-    listener.close()
-
-
 def test_connection_is_cut_when_the_database_freezes(
     site: Site,
     database: str,
-    frozen: int,
-    define_connection: Callable[..., None],
+    define_connection: DefineConnection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("economic.web.queries.READ_SECONDS", 1)
-    define_connection("economic_postgres", **(postgres_connection(database) | {"port": frozen}))
-    answer = site.page(DAG)
+    fields = postgres_connection(database)
+    with PostgresProxy(fields["port"]) as proxy:
+        proxy.trip(b"set_config", proxy.blackhole)
+        define_connection("economic_postgres", **(fields | {"port": proxy.port}))
+        answer = site.page(DAG)
     assert (answer.status_code, answer.json()["problem"]["code"]) == (503, "unreachable")
     assert answer.elapsed < timedelta(seconds=6)
