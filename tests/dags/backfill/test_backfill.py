@@ -5,13 +5,11 @@ Half an hour and more: `./run test --backfill`, not part of `make test`.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
-import psycopg
 import pytest
 from croniter import croniter
 
@@ -21,7 +19,7 @@ from tests.support import write_auditor as referee
 
 pytestmark = pytest.mark.long
 
-SCHEDULE = timedelta(minutes=2)
+SOON = timedelta(minutes=2)
 """How long before the first full sync that falls due beside a backfill."""
 
 
@@ -29,38 +27,39 @@ SCHEDULE = timedelta(minutes=2)
 class Plan:
     """A schedule that falls due soon, and a range of days in which it fell due before.
 
-    :param often: minutes between two times it falls due now; None: once.
+    :param cron: with the minute, hour and day of the week at which it falls due soon, and the minute and hour ten minutes later.
     """
 
     name: str
     first: date
     last: date
     runs: int
-    often: int | None = None
-    weekly: bool = False
+    cron: str
 
-    def cron(self, moment: datetime) -> str:
-        soon = (moment + SCHEDULE).replace(second=0, microsecond=0)
-        if self.weekly:
-            return f"{soon.minute} {soon.hour} * * {soon.isoweekday() % 7}"
-        if self.often is None:
-            return f"{soon.minute} * * * *"
-        later = soon + timedelta(minutes=self.often)
-        minutes = sorted({soon.minute, later.minute})
-        return f"{minutes[0]},{minutes[1]} {soon.hour},{(soon.hour + 1) % 24} * * *"
+    def schedule(self, moment: datetime) -> str:
+        soon, later = moment + SOON, moment + SOON + timedelta(minutes=10)
+        minutes = ",".join(map(str, sorted({soon.minute, later.minute})))
+        hours = f"{soon.hour},{(soon.hour + 1) % 24}"
+        return self.cron.format(soon=soon, minutes=minutes, hours=hours, day=soon.isoweekday() % 7)
 
 
 PLANS = (
-    Plan("four times a day, 30 days", date(2026, 9, 30), date(2026, 10, 29), 120, often=10),
-    Plan("every hour, 2 days", date(2026, 10, 28), date(2026, 10, 29), 48),
-    Plan("once a week, 10 weeks", date(2026, 8, 1), date(2026, 10, 9), 10, weekly=True),
+    Plan("four times a day, 30 days", date(2026, 9, 30), date(2026, 10, 29), 120, "{minutes} {hours} * * *"),
+    Plan("every hour, 2 days", date(2026, 10, 28), date(2026, 10, 29), 48, "{soon.minute} * * * *"),
+    Plan(
+        "once a week, 10 weeks",
+        date(2026, 8, 1),
+        date(2026, 10, 9),
+        10,
+        "{soon.minute} {soon.hour} * * {day}",
+    ),
 )
 
 
 @pytest.mark.parametrize("plan", PLANS, ids=[plan.name for plan in PLANS])
-def test_a_backfill_reads_everything_again_beside_full_syncs(live: Live, plan: Plan) -> None:
-    cron = plan.cron(now())
-    before = last_note(live)
+def test_backfill_reads_everything_beside_full_syncs(live: Live, plan: Plan) -> None:
+    cron = plan.schedule(now())
+    before = live.rows("select coalesce(max(at), 0) as last from referee.note")[0]["last"]
     live.airflow.change({"AUTO_SYNC_ENABLED": "true", "ECONOMIC_SYNC_SCHEDULE": cron})
     live.books.reset()
     created = now()
@@ -70,10 +69,9 @@ def test_a_backfill_reads_everything_again_beside_full_syncs(live: Live, plan: P
     )
     backfill = live.runs("backfill", created)
     assert len(backfill) == plan.runs
-    began = time.monotonic()
     for run in backfill:
         assert live.ended(run["dag_run_id"], 3600) == "success", run["dag_run_id"]
-    seconds = time.monotonic() - began
+    seconds = (now() - created).total_seconds()
     due = fell_due(live, cron, created, now())
     for run in due:
         assert live.ended(run["dag_run_id"], 600) == "success"
@@ -84,11 +82,24 @@ def test_a_backfill_reads_everything_again_beside_full_syncs(live: Live, plan: P
     live.airflow.change({"AUTO_SYNC_ENABLED": "false"})
     for run in backfill:
         read_its_days_again(live, run, cron)
-    waited = [synced_in_full(live, run) for run in due]
-    holds = one_at_a_time(live, before)
-    assert live.rows("select count(*) from economic.invoice where missing_since is not null")[0]["count"] == 0
+    for run in due:
+        sync = live.sync(run["dag_run_id"])
+        assert (sync["run_type"], sync["scope"], sync["status"]) == ("scheduled", "full", "completed")
+    verdict = referee.verdict(live.invoices, int(before))
+    assert verdict.offences == ()
+    ended = {row["sync_id"]: row["finished_at"] for row in live.rows("select * from economic.sync_run")}
+    for earlier, later in pairwise(verdict.holds):
+        assert ended[earlier.sync_id] <= later.since
+    assert live.rows("select 1 from economic.invoice where missing_since is not null") == []
     live.holds()
-    tell(live, plan, backfill, seconds, waited, holds)
+    since = {hold.sync_id: hold.since for hold in verdict.holds}
+    waits = [
+        since[live.sync(run["dag_run_id"])["sync_id"]] - max(at(run["run_after"]), at(run["queued_at"]))
+        for run in due
+    ]
+    print(
+        f"\n{plan.name}: {len(backfill)} runs in {seconds:.0f} s; {len(due)} full syncs waited {max(waits)} at most"
+    )
 
 
 def fell_due(live: Live, cron: str, since: datetime, until: datetime) -> list[dict[str, Any]]:
@@ -119,46 +130,3 @@ def read_its_days_again(live: Live, run: dict[str, Any], cron: str) -> None:
     ]
     statistics = sync["statistics"]
     assert (statistics["fetched"], statistics["complete"], statistics["missing"]) == (len(dated), True, 0)
-
-
-def synced_in_full(live: Live, run: dict[str, Any]) -> float:
-    """It was not skipped; for how many seconds it waited for its turn, since there was a run.
-
-    The first one after a schedule begins is of a time that has long passed.
-    """
-    sync = live.sync(run["dag_run_id"])
-    assert (sync["run_type"], sync["scope"], sync["status"]) == ("scheduled", "full", "completed")
-    (hold,) = [hold for hold in referee.verdict(live.invoices).holds if hold.sync_id == sync["sync_id"]]
-    return (hold.since - max(at(run["run_after"]), at(run["queued_at"]))).total_seconds()
-
-
-def last_note(live: Live) -> int:
-    return int(live.rows("select coalesce(max(at), 0) as last from referee.note")[0]["last"])
-
-
-def one_at_a_time(live: Live, after: int) -> Sequence[referee.Hold]:
-    """No two writers, by the referee's notes and by the times in the syncs' own rows."""
-    found = referee.verdict(live.invoices, after)
-    assert found.offences == ()
-    ended = {row["sync_id"]: row["finished_at"] for row in live.rows("select * from economic.sync_run")}
-    for earlier, later in zip(found.holds, found.holds[1:], strict=False):
-        assert ended[earlier.sync_id] <= later.since
-    return found.holds
-
-
-def tell(
-    live: Live,
-    plan: Plan,
-    backfill: list[dict[str, Any]],
-    seconds: float,
-    waited: list[float],
-    holds: Sequence[referee.Hold],
-) -> None:
-    """What it took, for whoever runs this to know."""
-    at_work = sum((hold.until - hold.since).total_seconds() for hold in holds if hold.until)
-    with psycopg.connect(live.metadata) as connection:
-        looks = connection.execute("select count(*) from task_reschedule").fetchone()
-    print(
-        f"\n{plan.name}: {len(backfill)} runs in {seconds:.0f} s ({seconds / len(backfill):.1f} s a run), the lease held for {at_work:.0f} s of it;"
-        f" {len(waited)} full syncs fell due and waited {', '.join(f'{wait:.0f}' for wait in waited)} s; looked in vain {looks and looks[0]} times so far"
-    )

@@ -227,27 +227,8 @@ class Live:
         self.parts.wait_until(look, what, seconds)
         return found[-1]
 
-    def ended(self, run_id: str, seconds: float = 60.0) -> str:
-        """The state in which a run ends."""
-        return str(
-            self.until(
-                lambda: (state := self.run(run_id)["state"]) in {"success", "failed"} and state,
-                f"the run {run_id} has ended",
-                seconds,
-            )
-        )
-
-    def let_the_retry_delay_pass(self, run_id: str, task_id: str = TASKS[0], seconds: float = 60.0) -> None:
-        """Wait until a failed task waits for its next try, and move that moment into the past: the delay is a minute or two."""
-        self.until(
-            lambda: self.tasks(run_id)[task_id]["state"] == "up_for_retry",
-            f"{task_id} waits for its next try",
-            seconds,
-        )
-        self._end_the_retry_delays(run_id)
-
-    def _end_the_retry_delays(self, run_id: str) -> None:
-        """Move the moments that the run's failed tasks wait for into the past, if any of them waits."""
+    def end_retry_delays(self, run_id: str) -> None:
+        """Move the moments that the run's failed tasks wait for into the past: the delay is a minute or two."""
         with psycopg.connect(self.metadata) as connection:
             connection.execute(
                 "update task_instance set end_date = end_date - interval '1 hour'"
@@ -255,28 +236,43 @@ class Live:
                 (run_id,),
             )
 
-    def ended_in_time(self, run_id: str, seconds: float = 60.0) -> str:
-        """The state in which a run ends whose tasks need not wait for their next tries."""
+    def ended(self, run_id: str, seconds: float = 60.0) -> str:
+        """Wait for a run to end, with no delay between its tasks' tries; return its state."""
 
-        def over() -> bool:
-            self._end_the_retry_delays(run_id)
-            return self.run(run_id)["state"] in {"success", "failed"}
+        def over() -> str:
+            self.end_retry_delays(run_id)
+            state = str(self.run(run_id)["state"])
+            return state if state in {"success", "failed"} else ""
 
-        self.until(over, f"the run {run_id} has ended", seconds)
-        return str(self.run(run_id)["state"])
+        return str(self.until(over, f"the run {run_id} has ended", seconds))
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
     def asked_for_pages(self) -> int:
-        """How many pages of invoices were asked for since the simulator's journal was emptied."""
+        """Return how many pages of invoices were requested since the simulator's journal was emptied."""
         return sum(entry["path"] == "/invoices/booked" for entry in self.books.requests())
 
-    def caught_in_mid_fetch(self, run_id: str, request: int) -> psutil.Process:
-        """The process of the first task, once it waits for the answer to that request."""
-        self.until(lambda: self.asked_for_pages() >= request, f"page request {request} has been made")
+    def trigger_and_catch(self, request: int, seconds: float = 20) -> tuple[str, psutil.Process]:
+        """Trigger a run; return its id and the first task's process, which waits that long for a page.
+
+        :param request: number of the page.
+        """
+        self.books.fault("/invoices/booked", "slow", at=request, seconds=seconds)
+        run_id = self.trigger()
+        self.until(lambda: self.asked_for_pages() >= request, f"page {request} has been requested")
         process = psutil.Process(self.tasks(run_id)[TASKS[0]]["pid"])
         assert process.is_running()
-        return process
+        return run_id, process
+
+    def mark_failed(self, run_id: str, task: psutil.Process) -> None:
+        """Mark a run as failed as a user does, and wait until Airflow has ended its task."""
+        self.api.patch(f"dags/{DAG_ID}/dagRuns/{run_id}", {"state": "failed"})
+        self.until(lambda: gone(task), "Airflow has ended the task", 30)
+        self.books.faults()
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def at(text: str) -> datetime:

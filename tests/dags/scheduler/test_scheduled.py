@@ -12,7 +12,7 @@ import pytest
 from dev.local.airflow_settings import DAG_ID
 from tests.dags.scheduler.live import PAGE_SIZE, PAGES, TASKS, Live, at, now
 
-DAYS = 2
+DAYS = 1
 _LONGEST_SECONDS = 240
 _BACKFILL_STARTS_IN = timedelta(seconds=8)
 
@@ -50,18 +50,20 @@ class Schedule:
         return f"{','.join(map(str, self.minutes))} {','.join(map(str, self.hours))} * * *"
 
 
+# The module comes last: what follows would cost another restart.
 @pytest.fixture(scope="module")
-def schedule(airflow: Live) -> Schedule:
+def chosen(airflow: Live) -> Schedule:
     """The schedule of this module's tests."""
-    chosen = Schedule(now())
-    airflow.airflow.change({"AUTO_SYNC_ENABLED": "true", "ECONOMIC_SYNC_SCHEDULE": chosen.cron})
-    return chosen
+    schedule = Schedule(now())
+    settings = {"ECONOMIC_ON_LATE": "", "ECONOMIC_LATE_AFTER_MINUTES": ""}
+    airflow.airflow.change(settings | {"AUTO_SYNC_ENABLED": "true", "ECONOMIC_SYNC_SCHEDULE": schedule.cron})
+    return schedule
 
 
-def test_a_run_that_is_due_starts_by_itself_and_syncs(live: Live, schedule: Schedule) -> None:
-    (run, *_) = live.until(lambda: live.runs("scheduled", schedule.since), "there is a scheduled run")
+def test_due_run_starts_by_itself_and_syncs(live: Live, chosen: Schedule) -> None:
+    (run, *_) = live.until(lambda: live.runs("scheduled", chosen.since), "there is a scheduled run")
     run_id = run["dag_run_id"]
-    assert at(run["run_after"]) in schedule.ticks
+    assert at(run["run_after"]) in chosen.ticks
     assert live.ended(run_id) == "success"
     assert live.states(run_id) == dict.fromkeys(TASKS, "success")
     sync = live.sync(run_id)
@@ -70,9 +72,9 @@ def test_a_run_that_is_due_starts_by_itself_and_syncs(live: Live, schedule: Sche
     live.holds()
 
 
-def test_a_backfill_and_scheduled_runs_do_not_fail_each_other(live: Live, schedule: Schedule) -> None:
+def test_backfill_and_scheduled_runs_spare_each_other(live: Live, chosen: Schedule) -> None:
     """The backfill is created a few seconds before a tick, so that its runs and the scheduled one meet."""
-    tick = next(tick for tick in schedule.ticks if tick > now() + _BACKFILL_STARTS_IN)
+    tick = next(tick for tick in chosen.ticks if tick > now() + _BACKFILL_STARTS_IN)
     time.sleep((tick - now() - _BACKFILL_STARTS_IN).total_seconds())
     first = (now() - timedelta(days=DAYS + 1)).date()
     last = first + timedelta(days=DAYS - 1)
@@ -82,7 +84,7 @@ def test_a_backfill_and_scheduled_runs_do_not_fail_each_other(live: Live, schedu
         *("--from-date", f"{first}T00:00:00+00:00", "--to-date", f"{last}T23:59:00+00:00"),
     )
     backfill = live.runs("backfill", created)
-    assert len(backfill) == DAYS * schedule.times_a_day
+    assert len(backfill) == DAYS * chosen.times_a_day
     fell_due = live.until(
         lambda: [run for run in live.runs("scheduled", created) if at(run["run_after"]) >= tick],
         f"the run of {tick} exists",
@@ -93,22 +95,17 @@ def test_a_backfill_and_scheduled_runs_do_not_fail_each_other(live: Live, schedu
         did_what_a_backfill_run_does(live, run)
     for run in fell_due:
         did_what_a_scheduled_run_beside_a_backfill_does(live, run)
-    # One more may have fallen due meanwhile.
-    for run in live.runs("scheduled", created):
-        live.ended(run["dag_run_id"])
-    live.holds()
+    holds_at_rest(live, created)
 
 
-def test_a_backfill_of_times_that_have_had_their_sync_makes_their_runs_again(
-    live: Live, schedule: Schedule
-) -> None:
+def test_backfill_repeats_runs_that_were_completed(live: Live, chosen: Schedule) -> None:
     """As README has it: without that behaviour Airflow leaves every such time out, and the range unread."""
     live.until(
         lambda: all(each["completed_at"] for each in live.api.get("backfills", dag_id=DAG_ID)["backfills"]),
         "Airflow counts the backfill before as completed",
         120,
     )
-    (run, *_) = live.runs("scheduled", schedule.since)
+    (run, *_) = live.runs("scheduled", chosen.since)
     run_id, due = run["dag_run_id"], at(run["logical_date"])
     when = ("--from-date", due.isoformat(), "--to-date", due.isoformat())
     created = now()
@@ -120,7 +117,16 @@ def test_a_backfill_of_times_that_have_had_their_sync_makes_their_runs_again(
     assert (second["run_type"], second["scope"], second["status"]) == ("backfill", "range", "completed")
     assert second["date_to"] == due.date()
     assert (second["statistics"]["complete"], second["statistics"]["missing"]) == (True, 0)
+    holds_at_rest(live, chosen.since)
+
+
+def holds_at_rest(live: Live, since: datetime) -> None:
+    """Check the invariants once no run falls due any more and those that did have ended."""
+    live.api.patch(f"dags/{DAG_ID}", {"is_paused": True})
+    for run in live.runs("scheduled", since):
+        live.ended(run["dag_run_id"])
     live.holds()
+    live.api.patch(f"dags/{DAG_ID}", {"is_paused": False})
 
 
 def did_what_a_backfill_run_does(live: Live, run: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,7 +48,6 @@ class Dag:
         *,
         at: datetime | None = None,
         as_type: str = "manual",
-        retries: int | None = None,
         limit: timedelta | None = None,
     ) -> Outcome:
         """Run it once, through every task's real start-up and end.
@@ -63,8 +61,6 @@ class Dag:
         for task in dag.tasks:
             task.retry_delay = timedelta(0)
             task.retry_exponential_backoff = 0
-            if retries is not None:
-                task.retries = retries
             if limit is not None:
                 task.execution_timeout = limit
         original = dagrun.get_or_create_dagrun
@@ -111,17 +107,6 @@ def dag(
 ) -> Iterator[Dag]:
     define_connection("economic_postgres", **postgres_connection(database))
     return Dag(simulated, connection)
-
-
-@pytest.fixture
-def economic_tokens(simulated: InProcess) -> str:
-    """The extra of a working connection, as JSON."""
-    return json.dumps(
-        {
-            "app_secret_token": simulated.app_secret_token,
-            "agreement_grant_token": simulated.agreement_grant_token,
-        }
-    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,10 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -26,59 +25,53 @@ from dev.local.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 DAG_ID = "economic_invoice_sync"
-READY = "Ctrl-C stops everything."
 INVOICES = 300
 _LONGEST_SECONDS = 180
 
 
-class Place:
-    """A folder for the data of the commands under test."""
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """The folder for the data of the commands under test."""
+    folder = Path(tempfile.mkdtemp(prefix="economic-start-"))
+    folder.chmod(0o755)  # PostgreSQL may have to run as another user
+    yield folder
+    shutil.rmtree(folder)
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
 
-    def environment(self) -> dict[str, str]:
-        kept = {
-            key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "ECONOMIC_"))
-        }
-        return kept | {"ECONOMIC_DEMO_DATA": str(self.home)}
+def environment(home: Path) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "ECONOMIC_"))}
+    return kept | {"ECONOMIC_DEMO_DATA": str(home)}
 
-    def start(self, *options: str) -> Started:
-        return Started(self, ["--invoices", str(INVOICES), *options])
 
-    def command(self, module: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run one of the other commands to its end."""
-        command = [sys.executable, "-m", f"dev.{module}", *words]
-        return subprocess.run(command, cwd=ROOT, env=self.environment(), capture_output=True, text=True)
+def command(home: Path, module: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    said = [sys.executable, "-m", f"dev.{module}", *words]
+    return subprocess.run(said, cwd=ROOT, env=environment(home) | more, capture_output=True, text=True)
 
 
 class Started:
-    """A running `./run start`, in a process group of its own as a terminal makes one."""
+    """A running `./run start`, in its own process group as a terminal makes one."""
 
-    def __init__(self, place: Place, options: list[str]) -> None:
-        self._place = place
+    def __init__(self, home: Path, options: tuple[str, ...]) -> None:
+        self._home = home
         self._sessions: set[int] = set()
-        self._output = place.home / "said"
+        self._output = home / "said"
+        words = [sys.executable, "-m", "dev.start", "--invoices", str(INVOICES), *options]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dev.start", *options],
-                cwd=ROOT,
-                env=place.environment(),
-                stdout=output,
-                stderr=output,
-                process_group=0,
+                words, cwd=ROOT, env=environment(home), stdout=output, stderr=output, process_group=0
             )
 
     def parts(self) -> set[int]:
-        """The sessions of everything it has started so far, the database server's included."""
+        """Return the sessions of everything it has started so far, the database server's included."""
         self._sessions |= {child.pid for child in psutil.Process(self.process.pid).children()}
-        note = self._place.home / "postgres" / "data" / "postmaster.pid"
+        note = self._home / "postgres" / "data" / "postmaster.pid"
         if note.exists():
             self._sessions.add(int(note.read_text().splitlines()[0]))
         return self._sessions
 
     def left(self) -> list[str]:
-        """What still runs of all that."""
+        """Return what still runs of all that."""
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.NoSuchProcess, ProcessLookupError):
@@ -89,159 +82,106 @@ class Started:
     def said(self) -> str:
         return self._output.read_text()
 
-    def until(self, ready: Any, what: str) -> None:
+    def until(self, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _LONGEST_SECONDS
         while not ready():
             assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, f"waited in vain until {what}: {self.said()}"
+            assert time.monotonic() < deadline, self.said()
             self.parts()
             time.sleep(0.05)
         self.parts()
 
-    def is_ready(self) -> dict[str, str]:
-        """Wait until it is; what it shows, by label."""
-        self.until(lambda: READY in self.said(), "it is ready")
-        return dict(re.findall(r"^  (web|login|DAG|sync now) +(.*)$", self.said(), re.MULTILINE))
 
-    def ends(self) -> int:
-        return self.process.wait(60)
-
-    def is_gone(self) -> None:
-        """Kill what a failed test would leave behind."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGINT)
-            self.process.wait(60)
-
-
-@pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
-    home = Path(tempfile.mkdtemp(prefix="economic-start-"))
-    home.chmod(0o755)  # PostgreSQL may have to run as another user
-    yield Place(home)
-    shutil.rmtree(home)
-
-
-@pytest.fixture
-def started(place: Place) -> Iterator[list[Started]]:
-    """Holds what a test has started, for the case that it fails."""
-    running: list[Started] = []
+@contextmanager
+def start(home: Path, *options: str) -> Iterator[Started]:
+    """Start it, and kill what a failed test would leave behind."""
+    running = Started(home, options)
     yield running
-    for each in running:
-        each.is_gone()
+    if running.process.poll() is None:
+        os.killpg(running.process.pid, signal.SIGINT)
+        running.process.wait(60)
 
 
-def test_a_wanted_port_that_is_in_use_is_refused_by_number(place: Place) -> None:
+def test_used_port_is_refused_by_number(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        refused = place.command("start", "--port", str(port))
+        refused = command(home, "start", "--port", str(port))
     assert refused.returncode == 1
     assert f"Port {port} is in use" in refused.stdout
-    assert list(place.home.iterdir()) == []
+    assert list(home.iterdir()) == []
 
 
-def test_demo_names_the_setting_that_is_unusable(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AUTO_SYNC_ENABLED", "nonsense")
-    refused = place.command("demo", "--invoices", str(INVOICES))
+def test_demo_names_the_unusable_setting(home: Path) -> None:
+    refused = command(home, "demo", "--invoices", str(INVOICES), AUTO_SYNC_ENABLED="nonsense")
     assert refused.returncode == 1
     assert "The demo could not run: AUTO_SYNC_ENABLED" in refused.stdout
 
 
-def test_ctrl_c_in_the_middle_of_the_first_start_leaves_nothing_behind(
-    place: Place, started: list[Started]
-) -> None:
-    begun = place.start()
-    started.append(begun)
-    begun.until((place.home / "logs" / "airflow-db-migrate.log").exists, "Airflow's tables are being made")
-    assert len(begun.parts()) >= 3  # PostgreSQL, the simulator, the migration
-    os.killpg(begun.process.pid, signal.SIGINT)
-    assert begun.ends() == 130
+def test_ctrl_c_during_first_start_leaves_nothing(home: Path) -> None:
+    with start(home) as begun:
+        begun.until((home / "logs" / "airflow-db-migrate.log").exists)
+        assert len(begun.parts()) >= 3  # PostgreSQL, the simulator, the migration
+        os.killpg(begun.process.pid, signal.SIGINT)
+        assert begun.process.wait(60) == 130
     assert begun.left() == []
 
 
-def api_of(shown: dict[str, str]) -> AirflowApi:
-    return AirflowApi(shown["web"], shown["login"].split()[2])
-
-
-def test_a_started_airflow_can_be_used_as_it_says_and_stopped(
-    place: Place,
-    started: list[Started],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_started_airflow_works_as_printed_and_stops(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = free_port()
-    running = place.start("--port", str(port))
-    started.append(running)
-    shown = running.is_ready()
-    assert shown["web"] == f"http://127.0.0.1:{port}"
-    # Airflow makes up for the schedule's last tick at once: it has begun, or does now.
-    assert re.search(
-        rf"{DAG_ID} is on; (a sync has begun, and )?the next sync by itself begins", shown["DAG"]
-    )
-    scheduled = api_of(shown).get(f"dags/{DAG_ID}/dagRuns", run_type="scheduled")["dag_runs"]
-    assert not scheduled or "a sync has begun" in shown["DAG"] or "begins now" in shown["DAG"]
+    with start(home, "--port", str(port)) as running:
+        running.until(lambda: "Ctrl-C stops everything." in running.said())
+        shown = dict(re.findall(r"^  (web|login|DAG|sync now) +(.*)$", running.said(), re.MULTILINE))
+        assert shown["web"] == f"http://127.0.0.1:{port}"
+        name, password = shown["login"].split()[0], shown["login"].split()[2]
+        api = AirflowApi(shown["web"], password)
+        # Airflow makes up for the schedule's last tick at once: it has begun, or does now.
+        begins = rf"{DAG_ID} is on; (a sync has begun, and )?the next sync by itself begins"
+        assert re.search(begins, shown["DAG"])
+        scheduled = api.get(f"dags/{DAG_ID}/dagRuns", run_type="scheduled")["dag_runs"]
+        assert not scheduled or "a sync has begun" in shown["DAG"] or "begins now" in shown["DAG"]
 
-    name, password = shown["login"].split()[0], shown["login"].split()[2]
-    assert name == "admin"
-    assert requests.get(f"{shown['web']}/api/v2/dags", timeout=30).status_code == 401
-    wrong = {"username": name, "password": password + "x"}
-    assert requests.post(f"{shown['web']}/auth/token", json=wrong, timeout=30).status_code == 401
-    api = api_of(shown)
-    for secret in ("keys.json", "passwords.json", "started.json"):
-        assert (place.home / secret).stat().st_mode & 0o077 == 0
+        assert name == "admin"
+        assert requests.get(f"{shown['web']}/api/v2/dags", timeout=30).status_code == 401
+        wrong = {"username": name, "password": password + "x"}
+        assert requests.post(f"{shown['web']}/auth/token", json=wrong, timeout=30).status_code == 401
+        for secret in ("keys.json", "passwords.json", "started.json"):
+            assert (home / secret).stat().st_mode & 0o077 == 0
 
-    for conn_id in ("economic_default", "economic_postgres"):
-        stored = api.get(f"connections/{conn_id}")
-        # what the connection form's Test button sends: the secrets are masked, everything else is as it is stored
-        form = {key: value for key, value in stored.items() if key not in {"description", "team_name"}}
-        assert api.post("connections/test", form)["status"] is True
+        for conn_id in ("economic_default", "economic_postgres"):
+            stored = api.get(f"connections/{conn_id}")
+            # what the connection form's Test button sends: the secrets masked, everything else as stored
+            form = {key: value for key, value in stored.items() if key not in {"description", "team_name"}}
+            assert api.post("connections/test", form)["status"] is True
 
-    command = shown["sync now"].removeprefix("./run airflow ").split()
-    triggered = place.command("airflow_command", *command)
-    assert triggered.returncode == 0, triggered.stdout + triggered.stderr
-    (run,) = api.get(f"dags/{DAG_ID}/dagRuns", run_type="manual")["dag_runs"]
-    waited = api.lines(f"dags/{DAG_ID}/dagRuns/{run['dag_run_id']}/wait", interval=0.5)
-    assert '"state": "success"' in waited[-1]
-    counted = place.command("psql", "psql", "-Atc", "select count(*) from invoice")
-    assert counted.stdout.strip() == str(INVOICES), counted.stderr
-    status = place.command("psql", "economic", "status")
+        triggered = command(
+            home, "airflow_command", *shown["sync now"].removeprefix("./run airflow ").split()
+        )
+        assert triggered.returncode == 0, triggered.stdout + triggered.stderr
+        (run,) = api.get(f"dags/{DAG_ID}/dagRuns", run_type="manual")["dag_runs"]
+        waited = api.lines(f"dags/{DAG_ID}/dagRuns/{run['dag_run_id']}/wait", interval=0.5)
+        assert '"state": "success"' in waited[-1]
+        counted = command(home, "psql", "psql", "-Atc", "select count(*) from invoice")
+        assert counted.stdout.strip() == str(INVOICES), counted.stderr
+
+        refusal = f"started already, by process {running.process.pid}"
+        monkeypatch.setattr(clean, "ROOT", home / "nothing")
+        monkeypatch.setenv("ECONOMIC_DEMO_DATA", str(home))
+        assert clean.main(["--yes"]) == 1
+        assert refusal in capsys.readouterr().out
+        second = command(home, "start")
+        assert second.returncode == 1
+        assert refusal in second.stdout
+
+        assert len(running.parts()) >= 5
+        assert len(running.left()) > 5
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(60) == 0
+    assert running.left() == []
+    refused = command(home, "airflow_command", "dags", "list")
+    assert refused.returncode == 1
+    assert refused.stdout.strip() == "Airflow is not started; start it with ./run start."
+    # The data is still there.
+    status = command(home, "psql", "economic", "status")
     assert f"holds        {INVOICES} invoices" in status.stdout, status.stderr
-
-    monkeypatch.setattr(clean, "ROOT", place.home / "nothing")
-    monkeypatch.setenv("ECONOMIC_DEMO_DATA", str(place.home))
-    assert clean.main(["--yes"]) == 1
-    assert f"started already, by process {running.process.pid}" in capsys.readouterr().out
-
-    second = place.command("start")
-    assert second.returncode == 1
-    assert f"started already, by process {running.process.pid}" in second.stdout
-
-    assert len(running.parts()) >= 5
-    assert len(running.left()) > 5
-    running.process.send_signal(signal.SIGTERM)
-    assert running.ends() == 0
-    assert running.left() == []
-    refused = place.command("airflow_command", "dags", "list")
-    assert (refused.returncode, refused.stdout.strip()) == (
-        1,
-        "Airflow is not started; start it with ./run start.",
-    )
-
-
-def test_a_part_that_dies_ends_the_others_and_a_next_start_finds_the_data(
-    place: Place, started: list[Started]
-) -> None:
-    running = place.start()
-    started.append(running)
-    shown = running.is_ready()
-    api = api_of(shown)
-    assert api.get(f"dags/{DAG_ID}/dagRuns", run_type="manual")["total_entries"] == 1
-    (scheduler,) = (
-        child
-        for child in psutil.Process(running.process.pid).children()
-        if "scheduler" in " ".join(child.cmdline())
-    )
-    scheduler.kill()
-    assert running.ends() == 1
-    assert "scheduler has ended" in running.said()
-    assert "Starting the scheduler" in running.said()
-    assert running.left() == []
