@@ -17,7 +17,7 @@ from dev.installation import BIN, call, hand_over, install, lock, passing_on, st
 from dev.release import environment_file
 
 Step = tuple[str, Sequence[str]]
-AT_ONCE = 2
+AT_ONCE = 3
 PYTEST = ("python", "-m", "pytest", "-q")
 KIT = """
     -p tests.support.faults -p tests.model -p tests.faults -p tests.dags.scheduler -p tests.web.page
@@ -40,9 +40,9 @@ QUICK_TESTS: tuple[Step, ...] = (
     ("unit tests", (*PYTEST, "tests/unit")),
 )
 SYSTEM_TESTS: tuple[Step, ...] = (
+    ("tests through real Airflow", (*PYTEST, "tests/dags/tasks")),
     ("fault catalogue", (*PYTEST, "tests/faults")),
     ("tests under a real scheduler", (*PYTEST, "tests/dags/scheduler")),
-    ("tests through real Airflow", (*PYTEST, "tests/dags/tasks")),
     ("the page, also in a real browser", (*PYTEST, "-rs", "tests/web/page", "tests/web/browser")),
     ("models of lease and scan", (*PYTEST, "tests/model")),
 )
@@ -56,7 +56,7 @@ FORMAT: tuple[Sequence[str], ...] = (
 def steps(todo: Sequence[Step]) -> int:
     """Run every step, whatever the results of the others, and print a summary.
 
-    Two run at a time: each has its own servers and often waits for them. The longest come first, so that no long one is
+    Three run at a time: each has its own servers and often waits for them. The longest come first, so that no long one is
     left over at the end. The output of a step is printed when it has ended.
     """
     install()
