@@ -84,7 +84,7 @@ class Case:
     # -- what happened ---------------------------------------------------------------------------------------------
 
     def paths(self) -> list[str]:
-        """What was asked of e-conomic, in order."""
+        """Paths asked of e-conomic, in order."""
         return [entry["path"] for entry in self.books.requests()]
 
     def stored(self) -> int:

@@ -301,7 +301,7 @@ def test_a_failover_in_mid_scan(own: Cluster, case_on: CaseOn) -> None:
 
 @pytest.mark.fault("D12")
 def test_server_turns_read_only_under_an_open_connection(own: Cluster, case_on: CaseOn) -> None:
-    """As after a switch-over that leaves the connections open: another one is needed to find the server that writes."""
+    """Imitates a switch-over that leaves connections open: another one is needed to find the server that writes."""
     case = case_on(own.dsn)
 
     def change(setting: str) -> None:

@@ -258,7 +258,7 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 @pytest.mark.fault("H24")
 def test_a_redirect_is_rejected_after_one_call(case: Case) -> None:
-    """Within the same host, or to no address at all."""
+    """Rejects those within the same host, and to no address at all."""
     for status, location in (
         *((status, f"{case.books.base_url}/self?again") for status in REDIRECTS),
         *((302, location) for location in ("http://[bad", "http://x:port/", "\xff\xfe", "")),

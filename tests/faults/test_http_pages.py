@@ -221,7 +221,7 @@ def test_utf16_is_not_an_answer(case: Case) -> None:
 @pytest.mark.parametrize(("within", "member"), [("recipient", "name"), ("notes", "textLine1"), ("", "self")])
 @pytest.mark.fault("H32")
 def test_bytes_not_utf8_reject_their_items_only(case: Case, within: str, member: str) -> None:
-    """In a field that becomes a column, and in those that are only kept."""
+    """Rejects them in a field that becomes a column, and in those that are only kept."""
     spoiled = sorted(case.books.ledger.items())[110:112]
 
     def latin1(page: Document) -> None:

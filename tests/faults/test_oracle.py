@@ -8,7 +8,6 @@ import pytest
 
 from tests.faults.conftest import Case
 from tests.support import invariants as oracle
-from tests.support.invariants import Bounds
 from tests.support.secret_scan import APP_SECRET
 
 INVOICES = 12
@@ -105,21 +104,3 @@ def test_a_token_in_log_or_error_is_noticed(case: Case, caplog: pytest.LogCaptur
         case.witness.heard(error)
     with pytest.raises(AssertionError, match=r"I7.*what was said"):
         anywhere(case)
-
-
-def test_what_takes_too_much_is_noticed(case: Case) -> None:
-    with pytest.raises(AssertionError, match="I8: it took"):
-        case.heals(bounds=Bounds(seconds=0))
-    grown = oracle.Memory()
-    more = bytearray(64 * 1024 * 1024)
-    more[::4096] = b"x" * (len(more) // 4096)
-    del more
-    assert 50 < grown.grown_mb < 100
-
-
-def test_what_does_not_heal_is_noticed(case: Case) -> None:
-    case.synced()
-    case.books.control("remove", number=max(case.books.ledger.items()))
-    tamper(case, "alter table economic.invoice add constraint odd check (missing_since is null)")
-    with pytest.raises(AssertionError, match="I9"):
-        case.heals()

@@ -288,7 +288,7 @@ def test_an_invoice_without_number_is_not_missing(case: Case) -> None:
 
 @pytest.mark.fault("P06")
 def test_no_amount_column_takes_nan(case: Case) -> None:
-    """One of them would spoil every sum of its column, whoever writes it."""
+    """Protects the sums of its column, whoever writes."""
     case.synced()
     with case.witness.connect() as connection:
         amounts = connection.execute(
@@ -516,7 +516,7 @@ def lengthen_numbers(page: dict[str, Any]) -> None:
 @pytest.mark.parametrize("respell", [reverse_keys, lengthen_numbers])
 @pytest.mark.fault("P34")
 def test_an_unchanged_invoice_is_not_written(case: Case, respell: Callable[[dict[str, Any]], None]) -> None:
-    """Another spelling costs one writing of the row, with the digest by which it is recognised next time."""
+    """Costs one writing of the row in another spelling, with the digest by which it is recognised next time."""
     case.synced()
     rows = "select xmin::text, last_changed_at from economic.invoice order by invoice_number"
     case.books.fault("/invoices/booked", "edit", edit=respell, at="all")

@@ -67,7 +67,7 @@ def runs(case: Case, runs_on: RunsOn) -> ProcessRuns:
 
 
 def changed(case: Case, name: str = "Åse Ny-Navn") -> None:
-    """Something of each kind happens to the books."""
+    """Let something of each kind happen to the books."""
     first, second, *_ = sorted(case.books.ledger.items())
     case.books.pay(first, "1.00")
     case.books.control("remove", number=second)
@@ -170,7 +170,7 @@ def test_task_killed_after_its_end_announces_on_retry(
 def test_attempt_without_lease_does_not_close_its_successor(
     case: Case, runs: ProcessRuns, force: bool
 ) -> None:
-    """It waits for e-conomic's first answer, without its supervisor; it goes on when the next try is in mid-scan."""
+    """Goes on, after its first request, when the next try is in mid-scan."""
     asked = Asked("manual__1", conf={"force": force})
     stale = caught(case, runs, asked, "/self", 1)
     living = caught(case, runs, asked, number=2)
@@ -271,7 +271,7 @@ def test_abandoned_lease_expires_for_the_next_sync(case: Case, runs: ProcessRuns
 
 @pytest.mark.fault("R05")
 def test_process_frozen_past_its_lease_is_shut_out(case: Case, runs: ProcessRuns) -> None:
-    """It is frozen with a page in its hands that is older than what the other sync stores meanwhile."""
+    """Holds a page that is older than what the other sync stores meanwhile."""
     case.books.when(3, lambda: sleeper.freeze())
     sleeper = runs.start(Asked("manual__1"))
     until(lambda: len(case.paths()) >= 4)
@@ -398,7 +398,7 @@ def at_once(runs: ProcessRuns, number: int, dice: random.Random) -> dict[str, Ou
 
 @pytest.mark.fault("R13")
 def test_one_of_two_simultaneous_manual_runs_syncs(case: Case, runs: ProcessRuns) -> None:
-    """Of two Airflows, that is: one Airflow runs them one after the other, which is tested under a real scheduler."""
+    """Concerns two Airflows: one runs them one after the other, which is tested under a real scheduler."""
     both = [runs.start(Asked(f"manual__{number}"), number=1) for number in (1, 2)]
     tries = [one for process in both for one in process.wait()]
     won, lost = sorted(tries, key=lambda one: one.state, reverse=True)
@@ -454,7 +454,7 @@ def test_force_displaces_stale_and_live_syncs(case: Case, runs: ProcessRuns) -> 
 
 @pytest.mark.fault("R16")
 def test_of_two_forced_syncs_the_newest_wins(case: Case, runs: ProcessRuns) -> None:
-    """Each one wakes up while the next one has the lease, so that nothing but its old token can shut it out."""
+    """Wakes each while the next one has the lease, so that nothing but its old token can shut it out."""
     force = {"force": True}
     first = caught(case, runs, Asked("manual__1"))
     second = caught(case, runs, Asked("forced__1", conf=force))
@@ -483,7 +483,7 @@ needs_faketime = pytest.mark.skipif(clocks.library() is None, reason="libfaketim
 def test_a_wrong_clock_of_the_worker_changes_nothing(
     case: Case, runs: ProcessRuns, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It neither takes a lease that has not run out, nor waits for one that has."""
+    """Takes no lease that has not run out, and waits for none that has."""
     monkeypatch.setenv("ECONOMIC_EMPLOYEE_CACHE_SECONDS", "0")
     case.synced()
     changed(case)

@@ -42,7 +42,7 @@ OURS = [*(ROOT / "plugins").rglob("*.py"), *(ROOT / "dags").rglob("*.py")]
 
 
 def nowhere(*where: Any) -> None:
-    """No token is in any of these texts, values, files."""
+    """Check that no token is in any of these texts, values, files."""
     texts = [one if isinstance(one, str | bytes | Path) else json.dumps(one, default=repr) for one in where]
     assert find_canaries(*texts) == []
 
@@ -158,7 +158,7 @@ def test_no_fault_leaves_a_token(case: Case, fault: dict[str, Any]) -> None:
 )
 @pytest.mark.fault("S03", "S17")
 def test_an_unusable_token_is_named_not_shown(case: Case, key: str, spoiled: str) -> None:
-    """It was pasted badly, or is too short for Airflow to mask it."""
+    """Rejects one that was pasted badly, or is too short for Airflow to mask it."""
     case.reach_books_at(case.books.base_url, **{key: spoiled})
     outcome = case.run()
     assert (outcome.state, len(outcome.tries), case.books.requests()) == ("failed", 1, [])
@@ -338,7 +338,7 @@ def test_without_a_trusted_certificate_nothing_is_sent(
 def test_a_proxy_of_the_environment_sees_no_token(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over TLS a proxy only learns the host; in plain http it would see all, so there the environment's is not used."""
+    """Shows a proxy only the host, over TLS; in plain http, where it would see all, the environment's is not used."""
     case.runs.limit(attempts=1, read=1.0, page=2.0)
     with hosts.foreign_host() as proxy, behind_tls(case, tmp_path) as front:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
@@ -387,7 +387,7 @@ NOT_REAL = re.compile(rf"{WORD}|simulated|demo|example|xxxx|\.\.\.", re.IGNORECA
 
 
 def suspects(name: str, text: str) -> list[str]:
-    """What in a file looks like a credential: the kind and the line, never the text."""
+    """Return what looks like a credential: the kind and the line, never the text."""
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         kinds = [kind for kind, pattern in LIKE_A_SECRET.items() if pattern.search(line)]

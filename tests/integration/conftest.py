@@ -96,7 +96,7 @@ class Company:
 
 
 class Done(NamedTuple):
-    """What a command returned and printed."""
+    """Exit code and output of a command."""
 
     returncode: int
     stdout: str

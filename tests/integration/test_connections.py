@@ -122,7 +122,7 @@ def test_a_refused_login_is_judged_by_its_code(
 def test_a_rejected_login_is_retried_when_untraceable(
     define: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Outside Linux there is no trace, so nothing tells a rejected login from a server that is down."""
+    """Happens outside Linux: without a trace, nothing tells a rejected login from a server that is down."""
     monkeypatch.setattr(connection, "PATIENCE_SECONDS", 0.0)
     monkeypatch.delattr(os, "memfd_create")
     define(password=SECRET)

@@ -127,17 +127,13 @@ READS: dict[str, Callable[[psycopg.Connection], object]] = {
 }
 
 
-@pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_no_read_waits_for_a_lock_without_end(
-    connection: psycopg.Connection,
-    database: str,
-    monkeypatch: pytest.MonkeyPatch,
-    read: Callable[[psycopg.Connection], object],
+    connection: psycopg.Connection, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "200ms")
+    monkeypatch.setattr(sql, "LOCK_TIMEOUT", "100ms")
+    tables = "sync_run", "agreement", "rejected_invoice", "sync_lease"
     with psycopg.connect(database) as rival:
-        rival.execute(
-            "lock table economic.sync_run, economic.agreement, economic.rejected_invoice, economic.sync_lease"
-        )
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            read(connection)
+        rival.execute(f"lock table {', '.join(f'economic.{table}' for table in tables)}".encode())
+        for read in READS.values():
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                read(connection)

@@ -81,7 +81,7 @@ ATTACKS = {
 @ROOT_ONLY
 @pytest.mark.parametrize("script", ATTACKS.values(), ids=ATTACKS)
 def test_the_servers_user_cannot_misuse_root(folder: Path, tmp_path: Path, script: str) -> None:
-    """Whatever it puts where its data is: root deletes, overwrites, shows and runs nothing of its choosing."""
+    """Keeps root from deleting, overwriting, showing or running what that user chooses."""
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "file").write_text("a secret of root's")
@@ -109,7 +109,7 @@ def attack(script: str, work: Path, victim: Path) -> None:
 
 @ROOT_ONLY
 def test_root_refuses_a_folder_of_somebody_else(folder: Path, tmp_path: Path) -> None:
-    """Its owner could exchange what root runs and deletes there."""
+    """Keeps its owner from exchanging what root runs and deletes there."""
     victim = tmp_path / "victim"
     victim.mkdir()
     folder.mkdir()

@@ -78,7 +78,7 @@ def test_totals_and_counts_are_e_conomics_own(hook: EconomicHook, simulated: InP
 def test_exactly_these_headers_are_sent(
     simulated: InProcess, define_connection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever stands in the extras, in .netrc or in login and password: nothing of it becomes a header."""
+    """Makes no header of what stands in the extras, in login and password."""
     extra = TOKENS | {"page_size": "5", "X-Evil": "1", "timeout": 1}
     define_connection(
         conn_type="http", host=simulated.base_url, login="me", password="secret-password", extra=extra

@@ -75,7 +75,7 @@ def test_one_of_many_concurrent_syncs_gets_the_lease(
 def test_concurrent_first_syncs_all_bind_the_agreement(
     connect: Connect,
 ) -> None:
-    """Each agreement is new to all of them. Where the insert named one key, one of 40 rounds ended in a duplicate of the other."""
+    """Binds agreements that are new to all. Where the insert named one key, one of 40 rounds ended in a duplicate of the other."""
     rounds, barrier, errors = 200, threading.Barrier(4), []
 
     def bind(connection: psycopg.Connection) -> None:
@@ -184,7 +184,7 @@ def alive(connection: psycopg.Connection) -> bool:
 def test_force_ends_exactly_the_session_in_the_way(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, writer_is: str
 ) -> None:
-    """Neither another company's slow session nor one that only waits for the same row is touched."""
+    """Spares another company's slow session, and one that only waits for the same row."""
     writer, stranger, queued = connect(), connect(), connect()
     held = take(writer)
     with transaction(stranger):
@@ -258,7 +258,7 @@ def test_force_needs_the_right_to_end_a_session(
 def test_close_locks_the_lease_before_its_row(
     connect: Connect,
 ) -> None:
-    """Whoever takes the lease locks its row first and the displaced sync's after; the other way round the two deadlock."""
+    """Avoids a deadlock: whoever takes the lease locks its row first and the displaced sync's after."""
     taker, closer = connect(), connect()
     held = take(taker)
     with transaction(taker):

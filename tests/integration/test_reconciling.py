@@ -28,7 +28,7 @@ def last_sync(company: Company) -> dict[str, Any]:
 
 
 def test_log_holds_no_sum(company: Company, caplog: pytest.LogCaptureFixture) -> None:
-    """Who may read a task's log need not be allowed to read sums."""
+    """Keeps sums from those who may read a task's log only."""
     caplog.set_level(logging.INFO)
     company.sync()
     company.connection.execute(
@@ -82,7 +82,7 @@ DOUBTED = [
 def test_a_believable_shrink_is_marked(
     company: Company, held: int, gone: int, still_counted: int, marked: bool
 ) -> None:
-    """Doubted are many at once, most of a small company, and what e-conomic's totals still count."""
+    """Doubts many at once, most of a small company, and what e-conomic's totals still count."""
     remove(company, 250 - held, start=0)
     company.sync()
     numbers = remove(company, gone, start=0)
@@ -101,7 +101,7 @@ def test_a_believable_shrink_is_marked(
 
 
 def test_missing_invoice_is_found_although_counts_agree(company: Company) -> None:
-    """One is gone and a new one cannot be stored: as many are held as were shown, but not the same."""
+    """Holds as many as were shown, but not the same: one is gone, and a new one cannot be stored."""
     company.sync()
     (gone,) = remove(company, 1)
     (new,) = company.books.book()

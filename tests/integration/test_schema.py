@@ -157,7 +157,7 @@ STRANGERS = {
 def test_what_a_stranger_made_is_refused_by_name(
     connection: psycopg.Connection, plain_user: str, stranger: tuple[str, ...]
 ) -> None:
-    """It would run with the rights of whoever syncs, of a superuser too."""
+    """Would run with the rights of whoever syncs, of a superuser too."""
     connection.execute("create schema theirs authorization plain")
     for statement in stranger:
         connection.execute(statement.encode())

@@ -87,7 +87,7 @@ def test_raw_item_or_name_alone_makes_no_history(company: Company) -> None:
 
 
 def tamper(company: Company, number: int, *, quietly: bool) -> None:
-    """Somebody changes an invoice by hand; quietly: in a way that no trigger sees."""
+    """Change an invoice by hand; quietly: in a way that no trigger sees."""
     if quietly:
         company.connection.execute("set session_replication_role = replica")
     company.connection.execute(
@@ -132,7 +132,7 @@ def test_unchanged_item_is_recognised_and_not_parsed(
 
 
 def test_invoice_that_turns_bad_keeps_its_row(company: Company) -> None:
-    """Its rejection is over when the item is the old one again."""
+    """Ends its rejection when the item is the old one again."""
     company.sync()
     number = sorted(company.books.ledger.items())[40]
     company.books.spoil(number, "date", value="2026-02-30")
@@ -241,7 +241,7 @@ def test_a_range_reads_only_its_days(company: Company) -> None:
 
 
 def test_invoices_are_stored_with_their_names(company: Company) -> None:
-    """No row is written a second time for its name, whether the list is new, or an hour old."""
+    """Writes no row a second time for its name, whether the list is new, or an hour old."""
     attempt = company.fetch(company.order())
     company.store(attempt.run.sync_id)
     stored = company.xmins()
@@ -265,7 +265,7 @@ def test_invoices_are_stored_with_their_names(company: Company) -> None:
 def test_names_that_came_late_are_written_in_stretches(
     company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked for before storing, the list is tried once; a transaction over all invoices could outlast the statement limit."""
+    """Avoids a transaction over all invoices, which could outlast the statement limit."""
     monkeypatch.setattr(employee_names, "STRETCH", 20)
     company.books.fault("/employees", "status", status=503, at=1)
     attempt = company.fetch(company.order())
@@ -438,7 +438,7 @@ def test_forced_run_forces_again_when_cleared(company: Company) -> None:
 
 
 def test_progress_is_there_with_each_page(company: Company) -> None:
-    """Another connection sees each committed step: that is what the page and the terminal show."""
+    """Shows each committed step to another connection, as the page and the terminal do."""
     seen = []
     with psycopg.connect(company.connection.info.dsn, password=company.connection.info.password) as watcher:
         watcher.autocommit = True

@@ -138,7 +138,7 @@ def test_run_without_a_connection_closes_nothing_of_ours(copy: Copy, monkeypatch
 
 
 def test_retry_that_reaches_another_company_begins_anew(copy: Copy) -> None:
-    """Its connection was unbound and given the tokens of another company between two tries."""
+    """Happens when its connection gets the tokens of another company between two tries."""
     broken_off(copy)
     copy.connection.execute("update economic.agreement set conn_id = 'unbound:1234567'")
     with copy.another_company():
@@ -207,7 +207,7 @@ def test_conf_error_leaves_a_failed_row(copy: Copy, asked: Asked, message: str) 
     ],
 )
 def test_run_that_found_another_leaves_the_verdict(copy: Copy, asked: Asked, state: str) -> None:
-    """It never held the lease, so it has nothing to say about the copy, and names no other run."""
+    """Says nothing about the copy and names no other run: it never held the lease."""
     from economic.cli import health
     from economic.db import agreements
 
@@ -257,7 +257,7 @@ def test_scan_of_fifty_minutes_ago_is_stored(copy: Copy) -> None:
 
 
 def test_upsert_resumed_late_stores_no_more_pages(copy: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was stored in time stays; the rest waits for a new scan."""
+    """Keeps what was stored in time; the rest waits for a new scan."""
     from economic.sync import upsert
 
     asked = Asked("manual__1")

@@ -188,7 +188,7 @@ def is_decided(state: State, attempt: Attempt, *, committed: bool) -> Move:
 
 
 def asks(state: State, attempt: Attempt) -> Move:
-    """On a new connection, an attempt reads from the row whether its unanswered transaction was committed."""
+    """Read from the row, on a new connection, whether an unanswered transaction was committed."""
     if state.beat == attempt.name:
         after = _with(state, attempt._replace(at="gone" if attempt.ending else "holding"))
         return Move("asks", attempt.name, "done", after, () if attempt.done else (MISTOLD,))
@@ -199,7 +199,7 @@ def asks(state: State, attempt: Attempt) -> Move:
 
 
 def closes(state: State, sync: str) -> Move:
-    """Somebody closes a failed sync by its id alone, with no lease in hand."""
+    """Close a failed sync by its id alone, with no lease in hand."""
     return Move("is closed", sync, "", _freed(state, sync), _robbed_by_release(state, sync))
 
 

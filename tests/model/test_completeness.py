@@ -30,7 +30,7 @@ HEADERS = {"X-AppSecretToken": APP_SECRET_TOKEN, "X-AgreementGrantToken": AGREEM
 
 @dataclass
 class Told:
-    """What was true while the last scan went on: from the answer to its first page to the answer to the closing count."""
+    """Facts while the last scan went on: from the answer to its first page to the answer to the closing count."""
 
     throughout: set[int] = field(default_factory=set)
     at_the_count: set[int] = field(default_factory=set)
@@ -130,7 +130,7 @@ class Schedule:
 
 @dataclass
 class Outcome:
-    """What a scan brought into staging, what it claims, and what was true."""
+    """Result of a scan: what it staged, what it claims, and what was true."""
 
     complete: bool
     staged: set[int]
@@ -139,7 +139,7 @@ class Outcome:
     broke_off: int
 
     def wrong(self) -> str | None:
-        """What must never be, if it is."""
+        """Return what must never be, if it is."""
         missed = self.told.throughout - self.staged
         if missed:
             return f"{sorted(missed)} existed throughout and were not fetched (complete={self.complete})"

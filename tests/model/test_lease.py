@@ -25,7 +25,7 @@ HEARTBEAT = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 class Row(NamedTuple):
-    """What the lease row says, whether its heartbeat is a new one, and how each sync's own row stands."""
+    """State of the lease row: whether its heartbeat is a new one, and how each sync's own row stands."""
 
     token: int
     holder: int | None

@@ -138,7 +138,7 @@ print("@@" + json.dumps({
 
 
 def test_airflow_loads_a_mounted_plugin_once(tmp_path: Path) -> None:
-    """It is installed and mounted, and no file of it may be loaded as a module of its own."""
+    """Loads no file of the plugin as a module of its own, where it is installed and mounted."""
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "plugins" / "economic", tmp_path / "economic", ignore=ignore)
     found = told(LOADER, AIRFLOW__CORE__PLUGINS_FOLDER=str(tmp_path))
@@ -190,7 +190,7 @@ print("@@" + json.dumps({
 
 
 def test_a_task_process_loads_little_for_the_plugin() -> None:
-    """Every task process loads all plugins; the page, and FastAPI for it, take seconds."""
+    """Saves seconds: every task process loads all plugins, and the page needs FastAPI."""
     found = told(TASK_PROCESS)
     assert "economic" in found["plugins"]
     assert found["errors"] == {}
@@ -281,7 +281,7 @@ def test_lasting_unit_restarts_and_lets_tasks_end(unit: Path) -> None:
 
 
 def test_the_scheduler_opens_no_port() -> None:
-    """With LocalExecutor it would serve the tasks' logs on every address."""
+    """Keeps LocalExecutor from serving the tasks' logs on every address."""
     command = read(ROOT / "deploy" / "systemd" / "airflow-scheduler.service")["Service"]["ExecStart"]
     assert command.split()[1:] == ["scheduler", "--skip-serve-logs"]
 

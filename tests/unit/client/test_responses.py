@@ -119,7 +119,7 @@ def hidden(text: str) -> bool:
 @pytest.mark.parametrize("token", [SECRET, GRANT])
 @pytest.mark.parametrize("spell", SPELLED.values(), ids=SPELLED)
 def test_a_repeated_token_is_hidden_in_every_spelling(spell: Callable[[str], str], token: str) -> None:
-    """What stands around it stays readable, save for base64 that holds both."""
+    """Keeps what stands around it readable, save for base64 that holds both."""
     body = json.dumps({"message": f"before {spell(token)} after", "logId": spell(token)}).encode()
     details = describe_error_body(body, Tokens(SECRET, GRANT).scrub)
     assert details.startswith('"before ')

@@ -64,7 +64,7 @@ def test_every_setting_can_be_set() -> None:
 
 
 def test_the_default_dag_can_be_switched_off() -> None:
-    """Then its connection is free for one of the named companies."""
+    """Frees its connection for one of the named companies."""
     found = Settings.from_environment(
         {
             "ECONOMIC_DEFAULT_DAG": "false",

@@ -191,7 +191,7 @@ def test_clean_refuses_while_a_server_runs(project: Path, capsys: pytest.Capture
 
 
 def test_demo_says_when_airflow_tries_again(capsys: pytest.CaptureFixture[str]) -> None:
-    """Between two tries of a task nothing moves for minutes."""
+    """Matters because nothing moves for minutes between two tries."""
     progress = demo.Progress()
     for message in ("Will be tried again: no answer", "Starting", "Will be tried again: no answer"):
         progress.show({"percentage": 0, "message": message})
@@ -217,7 +217,7 @@ def test_oldest_packages_meet_all_that_touches_airflow(
 
 @pytest.mark.parametrize("given", REAL_TOKENS)
 def test_one_token_alone_is_refused(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has set one of them means the real account, and would take the simulator's invoices for his own."""
+    """Means the real account: the simulator's invoices would be taken for its own."""
     for name in REAL_TOKENS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(given, "CANARY0123456789abcdef")

@@ -441,7 +441,7 @@ def test_any_byte_may_be_broken(encoded: bytes) -> None:
 
 
 def test_a_changed_reading_has_another_digest() -> None:
-    """When this fails because items are read otherwise on purpose: take the new value, and every stored invoice is read once more."""
+    """Fails when items are read otherwise. If on purpose: take the new value, and every stored invoice is read once more."""
     rows = []
     for path, raw, *_ in [*LEFT_OUT, *(("new", f"[{number}]", "") for number in range(3)), *SPELLINGS]:
         try:

@@ -21,7 +21,7 @@ from tests.support.faults.proxy import Proxy
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    """In front of a server that says back what it hears."""
+    """Proxy in front of a server that says back what it hears."""
 
     def echo(connection: socket.socket) -> None:
         while piece := connection.recv(65536):

@@ -79,7 +79,7 @@ def test_scan_resumes_after_the_last_page() -> None:
 def test_what_exists_throughout_is_never_missed(
     present: set[int], changes: dict[int, tuple[set[int], set[int]]]
 ) -> None:
-    """Whatever is booked or removed between two requests, the scan delivers all that stayed, each once."""
+    """Delivers all that stayed, each once, whatever is booked or removed between two requests."""
     now, throughout, request = set(present), set(present), 0
 
     def get(cursor: int | None) -> CollectionPage:
