@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from economic.db import connection, retry, sql
 from economic.errors import DatabaseUnavailable
+from economic.sync import upsert
 from tests.faults.conftest import Case, CaseOn, before_postgres, plain_role, port_of, unnoticed
 from tests.support.dag_runs import FETCH
 from tests.support.faults import clusters
@@ -34,9 +35,10 @@ STORED = b"insert into economic.invoice"
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The product's pauses, in hundredths of seconds."""
+    """The product's pauses, in hundredths of seconds, and a transaction for each page that is stored."""
     monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.02)
     monkeypatch.setattr(connection, "PATIENCE_SECONDS", 20.0)
+    monkeypatch.setattr(upsert, "_MOST_PARSED", 100)
 
 
 def away(case: Case, retries: int = 0) -> None:
