@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -22,12 +23,15 @@ from economic.db.sql import prepare, sql_folder
 from simulator import InProcess
 from tests.conftest import DefineConnection, postgres_connection
 from tests.support import invariants as oracle
+from tests.support import write_auditor as referee
 from tests.support.dag_runs import DagRuns, Outcome
 from tests.support.faults import clusters
 from tests.support.faults.clusters import Cluster
 from tests.support.faults.postgres import PostgresProxy
 from tests.support.invariants import Bounds, Witness
+from tests.support.process_runs import ProcessRuns
 from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
+from tests.support.task_processes import Processes
 
 CONN_ID = "economic_default"
 PASSWORD = "long enough to be one"
@@ -57,14 +61,18 @@ class Case:
         self.books.reset()
         return outcome.statistics
 
-    def heals(self, *, bounds: Bounds | None = None, refused: Collection[int] = ()) -> dict[str, Any]:
+    def heals(
+        self, *, bounds: Bounds | None = None, refused: Collection[int] = (), quick: bool = False
+    ) -> dict[str, Any]:
         """The fault is over: one sync heals everything, without a person. Its statistics."""
         self.books.faults()
         self.books.control("when", clear=True)
-        return oracle.check(self.witness, self._heal, bounds=bounds or Bounds(), refused=refused)
+        return oracle.check(
+            self.witness, lambda: self._heal(quick=quick), bounds=bounds or Bounds(), refused=refused
+        )
 
-    def _heal(self) -> dict[str, Any]:
-        outcome = self.run()
+    def _heal(self, *, quick: bool) -> dict[str, Any]:
+        outcome = self.run(quick=quick)
         assert outcome.state == "success", f"I9: {outcome.errors}"
         return outcome.statistics
 
@@ -113,6 +121,7 @@ class Case:
 
 
 CaseOn = Callable[[str], Case]
+RunsOn = Callable[[Case], ProcessRuns]
 
 
 def unnoticed(outcome: Outcome) -> dict[str, Any]:
@@ -124,6 +133,19 @@ def unnoticed(outcome: Outcome) -> dict[str, Any]:
 
 def port_of(dsn: str) -> int:
     return int(str(psycopg.conninfo.conninfo_to_dict(dsn)["port"]))
+
+
+def syncs(case: Case) -> list[tuple[str, str]]:
+    """Run and status of each sync, in the order of their beginning."""
+    rows = case.witness.rows("select run_id, status from economic.sync_run order by sync_id")
+    return [(row["run_id"], row["status"]) for row in rows]
+
+
+def until(ready: Callable[[], object], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end, "it has not come about"
+        time.sleep(0.02)
 
 
 def plain_role(cluster: Cluster) -> str:
@@ -180,3 +202,27 @@ def case_on(
 def case(database: str, case_on: CaseOn) -> Case:
     """The case on a fresh database with the current schema."""
     return case_on(database)
+
+
+@pytest.fixture
+def runs_on(tmp_path: Path) -> Iterator[RunsOn]:
+    """DAG runs in processes, against a case's books and copy; the referee watches, and the witness hears what they say."""
+    cases: list[Case] = []
+    with Processes() as processes:
+
+        def make(case: Case) -> ProcessRuns:
+            cases.append(case)
+            referee.watch(case.database)
+            made = ProcessRuns(processes, tmp_path / "tasks.log")
+            heard = case.witness.log
+            case.witness.log = lambda: heard() + made.said()
+            return made
+
+        yield make
+        for case in cases:
+            assert referee.verdict(case.database).offences == ()
+
+
+@pytest.fixture
+def runs(case: Case, runs_on: RunsOn) -> ProcessRuns:
+    return runs_on(case)

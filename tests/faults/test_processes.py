@@ -9,16 +9,14 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from economic.db import sql
 from tests.conftest import expect
-from tests.faults.conftest import Case, CaseOn
+from tests.faults.conftest import Case, CaseOn, RunsOn, syncs, until
 from tests.support import invariants as oracle
 from tests.support import write_auditor as referee
 from tests.support.dag_runs import FETCH, NAMES, TASKS, UPSERT, Asked, Outcome, Try
@@ -28,7 +26,7 @@ from tests.support.faults.clusters import Cluster
 from tests.support.faults.postgres import Fate, PostgresProxy
 from tests.support.invariants import Bounds
 from tests.support.process_runs import ProcessRuns
-from tests.support.task_processes import Failed, Processes, TaskProcess, Work, fresh
+from tests.support.task_processes import Failed, TaskProcess, Work, fresh
 
 STAGED = b"copy economic.staged_invoice"
 STORED = b"insert into economic.invoice"
@@ -39,31 +37,6 @@ ENDED = b"closes the row of a running sync"
 OFTEN = 8
 PATIENT = Bounds(seconds=120)
 """Processes take their time to start, on a machine that has other things to do."""
-RunsOn = Callable[[Case], ProcessRuns]
-
-
-@pytest.fixture
-def runs_on(tmp_path: Path) -> Iterator[RunsOn]:
-    """DAG runs in processes, against a case's books and copy; the referee watches, and the witness hears what they say."""
-    cases: list[Case] = []
-    with Processes() as processes:
-
-        def make(case: Case) -> ProcessRuns:
-            cases.append(case)
-            referee.watch(case.database)
-            made = ProcessRuns(processes, tmp_path / "tasks.log")
-            heard = case.witness.log
-            case.witness.log = lambda: heard() + made.said()
-            return made
-
-        yield make
-        for case in cases:
-            assert referee.verdict(case.database).offences == ()
-
-
-@pytest.fixture
-def runs(case: Case, runs_on: RunsOn) -> ProcessRuns:
-    return runs_on(case)
 
 
 def changed(case: Case, name: str = "Åse Ny-Navn") -> None:
@@ -79,19 +52,6 @@ def took_over(case: Case, sync_id: int) -> float:
     """Seconds since then that a sync has had the lease."""
     (hold,) = [hold for hold in referee.verdict(case.database).holds if hold.sync_id == sync_id]
     return hold.since.timestamp()
-
-
-def syncs(case: Case) -> list[tuple[str, str]]:
-    """Run and status of each sync, in the order of their beginning."""
-    rows = case.witness.rows("select run_id, status from economic.sync_run order by sync_id")
-    return [(row["run_id"], row["status"]) for row in rows]
-
-
-def until(ready: Callable[[], object], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < end, "it has not come about"
-        time.sleep(0.02)
 
 
 # -- death --------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""DAG runs without Airflow's processes: the three tasks as the DAG file has them, tried again as it says.
+"""DAG runs without Airflow's processes: the tasks as the DAG files have them, tried again as these say.
 
 Everything of the package runs as in production, from the task's function on: settings, connections, hook, phases, notes of a failure. Only
 the scheduler, the supervisor and the waits between tries are not there.
@@ -25,9 +25,10 @@ from airflow.sdk.execution_time.context import set_current_context
 from economic.client import transport
 from economic.client.transport import Limits
 
-DAG_FILE = Path(__file__).resolve().parents[2] / "dags" / "economic_invoice_sync.py"
-DAG_ID = "economic_invoice_sync"
+DAG_FOLDER = Path(__file__).resolve().parents[2] / "dags"
+DAG_ID, QUICK_DAG_ID = "economic_invoice_sync", "economic_invoice_quick_sync"
 TASKS = FETCH, UPSERT, NAMES = "fetch-pages", "upsert-invoices", "populate-employee-names"
+QUICK_SYNC = "quick-sync"
 QUICK = Limits(interval=0.0, connect=1.0, read=1.0, page=3.0, attempts=3, first_wait=0.01)
 Between = Callable[[str, int], object]
 
@@ -94,7 +95,7 @@ class Outcome:
     @property
     def statistics(self) -> dict[str, Any]:
         """What the last task returned."""
-        found: dict[str, Any] = self.xcom[NAMES]
+        found: dict[str, Any] = self.xcom[QUICK_SYNC if QUICK_SYNC in self.xcom else NAMES]
         return found
 
     @property
@@ -182,43 +183,58 @@ class DagRuns:
         *,
         run_id: str | None = None,
         run_type: str = "manual",
+        quick: bool = False,
         retries: int | None = None,
         between: Between = lambda task, number: None,
     ) -> Outcome:
         """One DAG run to its end.
 
         :param run_id: an earlier run's, to clear that one and run it again.
+        :param quick: of the DAG of quick syncs.
         :param retries: instead of the DAG file's.
         :param between: called after a try that will be followed by another, with the task and the number of that try.
         """
         self._runs += 1
         asked = Asked(run_id or f"{run_type}__{self._runs}", run_type, conf or {})
-        most = retries_of_the_dag() if retries is None else retries
         outcome = Outcome(asked.run_id)
+
+        def attempt(task: str, number: int) -> Try:
+            most = retries_of(task) if retries is None else retries
+            return try_once(asked, task, number, most, outcome.xcom)
 
         def again(one: Try) -> bool:
             if one.state == "again":
                 between(one.task, one.number)
             return one.state == "again"
 
-        return run_tasks(
-            outcome, lambda task, number: try_once(asked, task, number, most, outcome.xcom), again
-        )
+        return run_tasks(outcome, attempt, again, tasks_of(quick=quick))
+
+
+def tasks_of(*, quick: bool = False) -> tuple[str, ...]:
+    """The tasks of a DAG, in order."""
+    return (QUICK_SYNC,) if quick else TASKS
 
 
 @cache
-def _dag() -> DAG:
+def _dag(dag_id: str) -> DAG:
     from airflow.dag_processing.dagbag import DagBag
 
-    bag = DagBag(str(DAG_FILE))
+    with pytest.MonkeyPatch.context() as patch:
+        # Without a schedule there is no DAG of quick syncs.
+        patch.setenv("ECONOMIC_QUICK_SCHEDULE", "* * * * *")
+        bag = DagBag(str(DAG_FOLDER / f"{dag_id}.py"))
     if bag.import_errors:
         raise RuntimeError(f"The DAG file cannot be imported: {bag.import_errors}")
-    return bag.dags[DAG_ID]
+    return bag.dags[dag_id]
 
 
-def retries_of_the_dag() -> int:
+def _dag_of(task_id: str) -> DAG:
+    return _dag(QUICK_DAG_ID if task_id == QUICK_SYNC else DAG_ID)
+
+
+def retries_of(task_id: str) -> int:
     """How often a task is tried again, by the DAG file."""
-    return int(cast("Any", _dag().get_task(FETCH)).retries)
+    return int(cast("Any", _dag_of(task_id).get_task(task_id)).retries)
 
 
 def try_once(
@@ -231,7 +247,7 @@ def try_once(
     :param xcom: what the run's earlier tasks returned, by task.
     :param recorded: whether Airflow gets to record that it succeeded.
     """
-    dag = _dag()
+    dag = _dag_of(task_id)
     task = cast("Any", dag.get_task(task_id))
     events: list[Any] = []
     run = SimpleNamespace(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib
 
-from tests.support.dag_runs import retries_of_the_dag
+from tests.support.dag_runs import FETCH, QUICK_SYNC, retries_of
 
 for name in (
     "airflow.providers.postgres.hooks.postgres",
     "economic.client.hook",
     "economic.sync.employee_names",
+    "economic.sync.quick",
     "economic.sync.request",
     "economic.sync.fetch",
     "economic.sync.upsert",
     "tests.support.task_processes",
 ):
     importlib.import_module(name)
-retries_of_the_dag()
+for task_id in (FETCH, QUICK_SYNC):
+    retries_of(task_id)

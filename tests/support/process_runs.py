@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.dag_runs import TASKS, Asked, Outcome, Try, retries_of_the_dag, run_tasks
+from tests.support.dag_runs import TASKS, Asked, Outcome, Try, retries_of, run_tasks, tasks_of
 from tests.support.task_processes import Processes, TaskProcess, Work
 
 
@@ -27,7 +27,7 @@ class ProcessRuns:
 
     def start(self, asked: Asked, task: str = TASKS[0], **how: Any) -> TaskProcess:
         """Start a try of one task."""
-        chosen = {"most": retries_of_the_dag()} | self.how | how
+        chosen = {"most": retries_of(task)} | self.how | how
         self.current = self.processes.start(Work(asked, (task,), self.log, **chosen))
         return self.current
 
@@ -36,10 +36,14 @@ class ProcessRuns:
         asked: Asked,
         *,
         after: Outcome | None = None,
+        quick: bool = False,
         again: Callable[[Try], bool] = lambda one: one.state == "again",
         **how: Any,
     ) -> Outcome:
-        """Run the DAG to its end: see :func:`tests.support.dag_runs.run_tasks`."""
+        """Run the DAG to its end: see :func:`tests.support.dag_runs.run_tasks`.
+
+        :param quick: of the DAG of quick syncs.
+        """
         outcome = after or Outcome(asked.run_id)
 
         def attempt(task: str, number: int) -> Try:
@@ -48,7 +52,7 @@ class ProcessRuns:
             self.processes.forget(process)
             return one
 
-        return run_tasks(outcome, attempt, again)
+        return run_tasks(outcome, attempt, again, tasks_of(quick=quick))
 
     def kill(self) -> None:
         """Kill the process that was started last."""
