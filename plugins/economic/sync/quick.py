@@ -202,10 +202,11 @@ def _again(page: CollectionPage, _: int | None) -> CollectionPage:
 
 
 def _store(attempt: Attempt, pages: Iterable[Page]) -> None:
+    # Each page at once: when a later one cannot be read, the counts still add up.
     for page in pages:
         if page.items or page.duplicates:
             stage(attempt, page)
-    store_staged(attempt)
+        store_staged(attempt)
 
 
 def _prove(attempt: Attempt, totals: Totals, read: _Read, *, settled: bool) -> _Proof:
