@@ -121,6 +121,7 @@ CHANGES: dict[str, Change] = {
 
 @pytest.mark.parametrize("negative", [True, False], ids=["credits listed", "credits not listed"])
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+@pytest.mark.fault("Q01")
 def test_change_is_copied_and_proven(company: Company, change: Change, negative: bool) -> None:
     company.books.unpaid(negative=negative)
     company.sync()
@@ -132,6 +133,7 @@ def test_change_is_copied_and_proven(company: Company, change: Change, negative:
 
 
 @pytest.mark.parametrize("negative", [True, False], ids=["credits listed", "credits not listed"])
+@pytest.mark.fault("Q01")
 def test_unmatched_credit_note_is_read_too(company: Company, negative: bool) -> None:
     company.books.unpaid(negative=negative)
     number = open_numbers(company.books)[-1]
@@ -160,6 +162,7 @@ def book_low(books: InProcess) -> None:
 @pytest.mark.parametrize(
     "change", [book_low, lambda books: books.control("remove", number=max(books.ledger.items()))]
 )
+@pytest.mark.fault("Q02")
 def test_what_only_a_full_scan_shows(settled: Company, change: Change) -> None:
     """A number booked below the highest, or an invoice gone: the same run goes on as a full sync."""
     change(settled.books)
@@ -186,6 +189,7 @@ def test_widened_sync_counts_each_item_once(settled: Company) -> None:
     assert differing(settled) == {}
 
 
+@pytest.mark.fault("Q09")
 def test_first_sync_is_a_full_one(company: Company) -> None:
     with pytest.raises(SyncSkipped, match="No full sync"):
         sync_quickly(company)
@@ -202,6 +206,7 @@ def test_sync_between_makes_the_next_one_read(settled: Company) -> None:
     assert differing(settled) == {}
 
 
+@pytest.mark.fault("Q05")
 def test_totals_that_cannot_be_read_fail_it(settled: Company) -> None:
     settled.books.fault("/invoices/totals", "body", body="[1", times=10)
     with pytest.raises(BrokenResponse):

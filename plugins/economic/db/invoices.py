@@ -113,6 +113,12 @@ def settled_credit_notes(connection: Connection, agreement_number: int, numbers:
     return {row["invoice_number"] for row in found}
 
 
+def rejected_numbers(connection: Connection, agreement_number: int) -> dict[int, int]:
+    """Return the numbers of rejected invoices, each with the last sync that rejected it."""
+    found = rows(connection, "select_rejected_numbers", agreement_number=agreement_number)
+    return {row["invoice_number"]: row["last_sync_id"] for row in found}
+
+
 def upsert(
     connection: Connection, agreement_number: int, sync_id: int, page: int, first: int, last: int
 ) -> Upserted:

@@ -61,7 +61,7 @@ class _Read:
     """What one round has read.
 
     :param unpaid: the list of unpaid invoices, by number.
-    :param asked: numbers of the invoices that were read by number.
+    :param asked: numbers of the invoices that were read by number, or just rejected.
     :param absent: those of them that e-conomic did not return.
     """
 
@@ -115,8 +115,9 @@ def sync_quickly(attempt: Attempt, client: QuickClient, page_size: int, cache_se
     held = proof.held or invoices.stored_totals(attempt.connection, attempt.lease.agreement_number)
     agrees, verdict = compare(totals, held, complete=proof.problem is None, unmarked=False)
     _note(attempt, totals, proof, agrees and proof.problem is None, verdict, held)
-    # Open invoices that the list leaves out can change without moving the totals: look each time.
-    proven = proof.problem is None and not proof.unlisted
+    # Rejected invoices, and open ones that the list leaves out, can change without moving the
+    # totals: look each time.
+    proven = proof.problem is None and not proof.unlisted and not held.rejected_count
     return populate_employee_names(attempt, client, cache_seconds, proven=proven)
 
 
@@ -144,9 +145,13 @@ def _read_changes(attempt: Attempt, client: QuickClient, page_size: int) -> _Rea
     risen = [number for number in changed if _has_risen(unpaid[number], held)]
     # What is open again was matched with something before: its customer's credit notes may be, too.
     wanted |= invoices.settled_credit_notes(attempt.connection, agreement, risen)
+    rejected = invoices.rejected_numbers(attempt.connection, agreement)
+    just_rejected = {number for number, sync_id in rejected.items() if sync_id == attempt.run.sync_id}
+    wanted = (wanted | rejected.keys()) - just_rejected
     if len(wanted) > MOST_CHANGED:
         raise ContractChanged(f"{len(wanted):,} invoices have changed, more than a quick sync reads")
-    return _Read(unpaid, wanted, wanted - _read_numbered(attempt, client, sorted(wanted)))
+    absent = wanted - _read_numbered(attempt, client, sorted(wanted))
+    return _Read(unpaid, wanted | just_rejected, absent)
 
 
 def _is_held(listed: UnpaidInvoice, held: dict[int, UnpaidInvoice]) -> bool:
@@ -157,8 +162,11 @@ def _is_held(listed: UnpaidInvoice, held: dict[int, UnpaidInvoice]) -> bool:
 
 
 def _has_risen(listed: UnpaidInvoice, held: dict[int, UnpaidInvoice]) -> bool:
-    ours = held.get(listed.invoice_number)
-    return listed.remainder > (ours.remainder if ours is not None else 0)
+    return listed.remainder > _remainder(listed.invoice_number, held)
+
+
+def _remainder(number: int, held: dict[int, UnpaidInvoice]) -> Decimal:
+    return held[number].remainder if number in held else Decimal()
 
 
 def _list_unpaid(client: QuickClient, page_size: int) -> dict[int, UnpaidInvoice]:
@@ -228,6 +236,12 @@ def _prove(attempt: Attempt, totals: Totals, read: _Read, *, settled: bool) -> _
     if problem := _unpaid_problem(totals, read.unpaid):
         return _Proof(problem, held)
     open_now = invoices.open_invoices(attempt.connection, agreement)
+    rejected = invoices.rejected_numbers(attempt.connection, agreement)
+    differing = [
+        number for number, one in read.unpaid.items() if _remainder(number, open_now) != one.remainder
+    ]
+    if set(differing) - rejected.keys():
+        return _Proof("invoices came with another remainder than the list shows", held)
     unlisted = open_now.keys() - read.unpaid.keys()
     if unlisted - read.asked:
         return _Proof("invoices became open while the list was read", held)
