@@ -83,9 +83,9 @@ def test_odd_settings_change_no_value(
     )
     assert 0 <= standing["age_seconds"] < 60
     assert standing["last_synced_at"].utcoffset() == timedelta(0)
-    assert [sync["seconds"] < 60 for sync in queries.latest_syncs("economic_postgres", company.conn_id)] == [
-        True
-    ] * 2
+    assert [
+        sync["seconds"] < 60 for sync in queries.latest_syncs("economic_postgres", company.conn_id)[0]
+    ] == [True] * 2
     (healed,) = queries.rejections("economic_postgres", company.conn_id)
     assert healed["resolved_at"].astimezone(UTC) > healed["first_seen_at"]
     for command, words in (("check", "OK: agreement 1234567 (Prøvefirmaet Æble"), ("status", "250 invoices")):

@@ -117,7 +117,7 @@ def test_page_role_reads_what_the_page_shows(
     define_connection("economic_postgres", **postgres_connection(granted))
     (standing,) = queries.agreement_statuses("economic_postgres", [company.conn_id])
     assert (standing["invoices"], standing["held"]["overdue_base"] is None) == (249, False)
-    assert len(queries.latest_syncs("economic_postgres", company.conn_id)) == 1
+    assert len(queries.latest_syncs("economic_postgres", company.conn_id)[0]) == 1
     (rejection,) = queries.rejections("economic_postgres", company.conn_id)
     assert rejection["message"]
     refused(

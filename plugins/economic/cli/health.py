@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from economic.db import runs
 from economic.db.sql import Row
 from economic.outside_text import bounded
 
@@ -71,21 +72,9 @@ def _synced(row: Row, max_age: timedelta, max_full_age: timedelta | None) -> tup
     facts += found
     if row["degraded"]:
         facts.append(f"{row['degraded']:,} stored with a field left out")
-    if is_unproven(row):
+    if runs.is_unproven(row, "outcome_"):
         facts.append(f"the last quick sync is {row['outcome_warning']}")
     return CRITICAL if age > max_age or full_is_old else WARNING if found else OK, ", ".join(facts)
-
-
-def is_unproven(row: Row) -> bool:
-    """Return whether the newest sync is a quick one that could not prove the copy.
-
-    That is no warning: the copy is as the last proven sync has left it, or newer.
-    """
-    return bool(
-        row["outcome_scope"] == "quick"
-        and row["outcome_status"] == "completed_with_errors"
-        and not row["outcome_complete"]
-    )
 
 
 def ago(age: timedelta) -> str:

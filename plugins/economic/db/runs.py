@@ -299,3 +299,17 @@ def requests_of_day(connection: Connection, agreement_number: int | None) -> int
     """Return how many requests an agreement's syncs made that began within the last 24 hours."""
     found = one(connection, "select_requests_of_day", agreement_number=agreement_number)
     return int(found["requests"])
+
+
+def is_unproven(found: Row, prefix: str = "") -> bool:
+    """Return whether a sync is a quick one that could not prove the copy.
+
+    That says nothing against the copy, which stands as the last proven sync has left it, or newer.
+
+    :param prefix: of the sync's columns.
+    """
+    return bool(
+        found[f"{prefix}scope"] == "quick"
+        and found[f"{prefix}status"] == "completed_with_errors"
+        and not found[f"{prefix}complete"]
+    )

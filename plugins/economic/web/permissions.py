@@ -1,4 +1,7 @@
-"""Who may see an agreement and who may start a sync, by the rights on its DAG in Airflow."""
+"""Who may see an agreement and who may start a sync, by the rights on its DAGs in Airflow.
+
+The DAG of full syncs decides who sees; a right on that of quick syncs alone shows nothing.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +20,22 @@ if TYPE_CHECKING:
 
 def may_read(user: BaseUser, dags: Sequence[SyncDag]) -> Iterator[SyncDag]:
     """Yield the DAGs whose runs the user may read."""
-    return _allowed(user, dags, "GET")
+    by_id = {dag.dag_id: dag for dag in dags}
+    return (by_id[dag_id] for dag_id in _allowed(user, list(by_id), "GET"))
 
 
 def may_trigger(user: BaseUser, dags: Sequence[SyncDag]) -> frozenset[str]:
-    """Return the ids of the DAGs that the user may trigger."""
-    return frozenset(dag.dag_id for dag in _allowed(user, dags, "POST"))
+    """Return the ids of the DAGs that the user may trigger, those of quick syncs too."""
+    quick = [dag.quick_dag_id for dag in dags if dag.quick_schedule]
+    return frozenset(_allowed(user, [dag.dag_id for dag in dags] + quick, "POST"))
 
 
-def _allowed(user: BaseUser, dags: Sequence[SyncDag], method: Literal["GET", "POST"]) -> Iterator[SyncDag]:
-    teams = DagModel.get_dag_id_to_team_name_mapping([dag.dag_id for dag in dags])
+def _allowed(user: BaseUser, dag_ids: list[str], method: Literal["GET", "POST"]) -> Iterator[str]:
+    teams = DagModel.get_dag_id_to_team_name_mapping(dag_ids)
     manager = get_auth_manager()
-    for dag in dags:
-        details = DagDetails(id=dag.dag_id, team_name=teams.get(dag.dag_id))
+    for dag_id in dag_ids:
+        details = DagDetails(id=dag_id, team_name=teams.get(dag_id))
         if manager.is_authorized_dag(
             method=method, access_entity=DagAccessEntity.RUN, details=details, user=user
         ):
-            yield dag
+            yield dag_id

@@ -40,11 +40,14 @@ def agreement_statuses(postgres_conn_id: str, conn_ids: Sequence[str]) -> list[R
         return agreements.statuses(connection, conn_ids)
 
 
-def latest_syncs(postgres_conn_id: str, conn_id: str) -> list[Row]:
-    """Return the latest syncs of a connection's agreement, newest first."""
+def latest_syncs(postgres_conn_id: str, conn_id: str) -> tuple[list[Row], int]:
+    """Return the latest syncs of a connection's agreement, newest first, and the requests of the
+    last 24 hours.
+    """
     with _reading(postgres_conn_id) as connection:
         number = agreements.bound_agreement(connection, conn_id)
-        return runs.latest_syncs(connection, number, conn_id, MOST_SYNCS)
+        latest = runs.latest_syncs(connection, number, conn_id, MOST_SYNCS)
+        return latest, runs.requests_of_day(connection, number)
 
 
 def rejections(postgres_conn_id: str, conn_id: str) -> list[Row]:

@@ -147,11 +147,15 @@ async def agreement(request: Request, user: GetUserDep, settings: SettingsDep, d
 
 @routes.get("/api/agreements/{dag_id}/syncs")
 async def syncs(request: Request, settings: SettingsDep, dag: DagDep) -> Response:
-    """Return the latest 50 syncs of an agreement, newest first."""
-    rows = await _read(
+    """Return the latest 50 syncs of an agreement, newest first, without quick ones that changed
+    nothing, and the requests of the last 24 hours.
+    """
+    rows, requests = await _read(
         request, ("syncs", dag.conn_id), lambda: queries.latest_syncs(settings.postgres_conn_id, dag.conn_id)
     )
-    return JSONResponse({"syncs": [serializers.sync_to_json(row, dag) for row in rows]})
+    return JSONResponse(
+        {"syncs": [serializers.sync_to_json(row, dag) for row in rows], "requests_of_day": requests}
+    )
 
 
 @routes.get("/api/agreements/{dag_id}/rejections")
@@ -174,7 +178,7 @@ async def _agreements(
     """
     # In a thread, because Airflow reads its own database for it.
     triggerable = await run_in_threadpool(permissions.may_trigger, user, dags)
-    shown = [serializers.dag_to_json(dag, may_trigger=dag.dag_id in triggerable) for dag in dags]
+    shown = [serializers.dag_to_json(dag, triggerable) for dag in dags]
     conn_ids = tuple(dag.conn_id for dag in dags)
     try:
         rows = await _read(

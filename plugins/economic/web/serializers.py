@@ -7,11 +7,13 @@ and messages of the database are included only when the settings allow it.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from economic.config import schedules
 from economic.config.dags import DAG_ID, SyncDag
+from economic.db import runs
 from economic.db.sql import Row
 
 LATE_AFTER = timedelta(hours=1)
@@ -40,13 +42,18 @@ _HELD = {
 _HELD_AMOUNTS = {"net": "net_amount_base", "unpaid": "remainder_base", "overdue_unpaid": "overdue_base"}
 
 
-def dag_to_json(dag: SyncDag, *, may_trigger: bool) -> dict[str, Any]:
-    """Return what is known of an agreement's DAG without the database."""
+def dag_to_json(dag: SyncDag, triggerable: Collection[str]) -> dict[str, Any]:
+    """Return what is known of an agreement's DAGs without the database.
+
+    :param triggerable: ids of the DAGs that the user may trigger.
+    """
     return {
         "dag_id": dag.dag_id,
         "name": dag.dag_id.removeprefix(DAG_ID).removeprefix("__"),
         "scheduled": dag.schedule is not None,
-        "may_trigger": may_trigger,
+        "may_trigger": dag.dag_id in triggerable,
+        "quick_dag_id": dag.quick_dag_id if dag.quick_schedule else None,
+        "may_trigger_quick": dag.quick_dag_id in triggerable,
     }
 
 
@@ -60,22 +67,37 @@ def status_to_json(row: Row, dag: SyncDag, *, amounts: bool, months: bool) -> di
         "company": row["company_name"],
         "currency": row["base_currency"],
         "last_synced": _timestamp(row["last_synced_at"]),
+        "last_full": _timestamp(row["last_full_scan_at"]),
         "missed_due": _timestamp(missed_due(row, dag.schedule, datetime.now(UTC))),
+        "missed_full": _timestamp(missed_due(row, dag.schedule, datetime.now(UTC), full=True)),
         "booked_net": str(row["booked_net"]) if amounts and row["booked_net"] is not None else None,
         "held": _held_to_json(row["held"], amounts=amounts, months=months),
         "sync": _last_sync_to_json(row, dag) if row["last_sync_id"] is not None else None,
         "outcome": _outcome_to_json(row, dag) if row["outcome_sync_id"] is not None else None,
-    } | _pick(row, "age_seconds", "complete", "reconciled", "booked", "warning", "rejected", "degraded")
+    } | _pick(
+        row,
+        "age_seconds",
+        "full_age_seconds",
+        "complete",
+        "reconciled",
+        "booked",
+        "warning",
+        "rejected",
+        "degraded",
+    )
 
 
-def missed_due(row: Row, schedule: str | None, now: datetime) -> datetime | None:
-    """Return when a full sync fell due that should have ended by now and is not in the copy."""
-    last = row["last_synced_at"]
+def missed_due(row: Row, schedule: str | None, now: datetime, *, full: bool = False) -> datetime | None:
+    """Return when a full sync fell due that should have ended by now and is not in the copy.
+
+    :param full: whether proven quick syncs since then do not count.
+    """
+    last = row["last_full_scan_at" if full else "last_synced_at"]
     if schedule is None or last is None:
         return None
     due = schedules.previous_due_time(schedule, now - LATE_AFTER)
     at_work = row["running"] and not row["stalled"] and row["last_started_at"] >= due
-    return due if last < due and not at_work else None
+    return due if last < due and not (at_work and (not full or row["last_scope"] == "full")) else None
 
 
 def sync_to_json(row: Row, dag: SyncDag) -> dict[str, Any]:
@@ -85,6 +107,7 @@ def sync_to_json(row: Row, dag: SyncDag) -> dict[str, Any]:
         **_request_to_json(row, dag, ""),
         **_pick(row, "sync_id", "status", "phase", "seconds"),
         "percentage": float(row["percentage"]),
+        "unproven": runs.is_unproven(row),
         "warning": row["warning"] if _is_ours(row, dag, "") else None,
         "started": _timestamp(row["started_at"]),
         "finished": _timestamp(row["finished_at"]),
@@ -165,6 +188,10 @@ def _outcome_to_json(row: Row, dag: SyncDag) -> dict[str, Any]:
     at_connection = message and (_CREDENTIALS.search(message) or dag.conn_id in message)
     return {
         "sync_id": row["outcome_sync_id"],
+        "quick": row["outcome_scope"] == "quick",
+        "quiet": row["outcome_quiet"],
+        "unproven": runs.is_unproven(row, "outcome_"),
+        "age_seconds": row["outcome_age_seconds"],
         "status": row["outcome_status"],
         "message": message,
         "warning": row["outcome_warning"] if ours else None,
@@ -175,12 +202,13 @@ def _outcome_to_json(row: Row, dag: SyncDag) -> dict[str, Any]:
 
 
 def _is_ours(row: Row, dag: SyncDag, prefix: str) -> bool:
-    """Return whether this DAG's own connection made the sync.
+    """Return whether the connection of these DAGs made the sync.
 
     Another Airflow may write to the same database. Its run ids and messages are not shown here:
     they may name its connections and companies.
     """
-    return bool(row[f"{prefix}dag_id"] == dag.dag_id and row[f"{prefix}conn_id"] == dag.conn_id)
+    ours = row[f"{prefix}dag_id"] in {dag.dag_id, dag.quick_dag_id}
+    return bool(ours and row[f"{prefix}conn_id"] == dag.conn_id)
 
 
 def _request_to_json(row: Row, dag: SyncDag, prefix: str) -> dict[str, Any]:
@@ -188,10 +216,12 @@ def _request_to_json(row: Row, dag: SyncDag, prefix: str) -> dict[str, Any]:
     ours = _is_ours(row, dag, prefix)
     days = [row[f"{prefix}date_from"], row[f"{prefix}date_to"]]
     return {
+        "dag_id": row[f"{prefix}dag_id"] if ours else None,
         "run_id": row[f"{prefix}run_id"] if ours else None,
         "message": row[f"{prefix}message"] if ours else None,
         "trigger": row[f"{prefix}run_type"],
         "forced": row[f"{prefix}force"],
+        "quick": row[f"{prefix}scope"] == "quick",
         "range": [day and day.isoformat() for day in days] if row[f"{prefix}scope"] == "range" else None,
     }
 

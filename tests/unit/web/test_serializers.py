@@ -70,15 +70,17 @@ def test_reason_codes_become_text(reason: str, words: str) -> None:
 
 
 def test_dag_is_named_after_its_agreement() -> None:
-    north = SyncDag("economic_invoice_sync__north", "economic_north", None)
-    assert serializers.dag_to_json(north, may_trigger=True) == {
+    north = SyncDag("economic_invoice_sync__north", "economic_north", None, "@hourly")
+    assert serializers.dag_to_json(north, {"economic_invoice_sync__north"}) == {
         "dag_id": "economic_invoice_sync__north",
         "name": "north",
         "scheduled": False,
         "may_trigger": True,
+        "quick_dag_id": "economic_invoice_quick_sync__north",
+        "may_trigger_quick": False,
     }
     default = SyncDag("economic_invoice_sync", "economic_default", "@daily")
-    assert serializers.dag_to_json(default, may_trigger=False)["name"] == ""
+    assert serializers.dag_to_json(default, ())["name"] == ""
 
 
 @pytest.mark.parametrize(

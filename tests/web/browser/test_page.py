@@ -334,33 +334,39 @@ def test_schedule_is_shown_whatever_airflow_has_planned(page: Page, fab_server: 
         "economic_invoice_sync__north": {"is_paused": False, "next_dagrun_run_after": None},
         "economic_invoice_sync__south": {"is_paused": False, "next_dagrun_run_after": soon},
         "economic_invoice_sync__branch_0": {"is_paused": False, "next_dagrun_run_after": None},
+        "economic_invoice_quick_sync__north": {"is_paused": False, "next_dagrun_run_after": soon},
     }
     by_id = {dag_id: {"dag_id": dag_id, **words, **one} for dag_id, one in planned.items()}
 
     def unscheduled(told: Any) -> None:
         for one in told.get("agreements") or [told["agreement"]]:
             one["scheduled"] = one["name"] != "branch_0"
+            if one["name"] == "north":
+                one["standing"] |= {"last_full": soon, "full_age_seconds": 7300}
 
     # This Airflow has not read the DAGs.
     page.route(
         "**/api/v2/dags?**",
         lambda route: route.fulfill(json={"dags": [*by_id.values()], "total_entries": len(by_id)}),
     )
-    one_dag = re.compile(r"/api/v2/dags/(economic_invoice_sync\w*)$")
+    one_dag = re.compile(r"/api/v2/dags/(economic_invoice_\w+)$")
     page.route(one_dag, lambda route: route.fulfill(json=by_id[one_dag.findall(route.request.url)[0]]))
     changed(page, re.compile(r"/economic/api/agreements(/\w+)?$"), unscheduled)
     rows = companies(page, fab_server)
     for name, said in (
         ("Company default", "Paused" + words["timetable_description"]),
-        ("Company north", "Not planned" + words["timetable_description"]),
+        ("Company north", "Not planned" + words["timetable_description"] + "quick: in 1 h"),
         ("Company south", "in 1 h"),
         ("branch_0", "Off"),
     ):
         expect(rows.filter(has_text=name).locator("td").nth(3)).to_have_text(said)
+    north = rows.filter(has_text="Company north").locator("td").nth(2)
+    expect(north).to_have_text(re.compile(r"agofull: 2 h 1 min ago$"))
     fact = page.locator(".fact").nth(1)
+    planned_none = "Airflow has planned no run yet · Every quarter of an hour · quick: in 1 h"
     for name, value, more in (
         ("Company default", "Paused", "the DAG is switched off in Airflow · Every quarter of an hour"),
-        ("Company north", "Not planned", "Airflow has planned no run yet · Every quarter of an hour"),
+        ("Company north", "Not planned", planned_none),
         ("Company south", "in 1 h", re.compile(" · Every quarter of an hour$")),
         ("branch_0", "Off", "no schedule: manual syncs only"),
     ):

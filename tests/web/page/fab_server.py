@@ -12,11 +12,15 @@ import uvicorn
 PASSWORD = "of-the-tests"
 RUNS = ("can_read", "DAG Runs")
 NORTH = ("can_read", "DAG:economic_invoice_sync__north")
+QUICK = "DAG:economic_invoice_quick_sync__north"
+STARTS_QUICK = [RUNS, ("can_read", QUICK), ("can_edit", QUICK), ("can_create", "DAG Runs")]
 ROLES = {
     "Nothing": [],
     "DagOnly": [("can_read", "DAGs")],
     "North": [RUNS, NORTH],
     "NorthStarter": [RUNS, NORTH, ("can_edit", NORTH[1]), ("can_create", "DAG Runs")],
+    "QuickStarter": STARTS_QUICK,
+    "NorthQuickStarter": [NORTH, *STARTS_QUICK],
 }
 USERS = {
     "admin": "Admin",
@@ -27,6 +31,8 @@ USERS = {
     "dora": "DagOnly",
     "norma": "North",
     "nils": "NorthStarter",
+    "quinn": "QuickStarter",
+    "nora": "NorthQuickStarter",
 }
 
 

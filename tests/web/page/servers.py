@@ -25,7 +25,7 @@ from tests.web.page import history
 PAGE = "/economic/"
 PASSWORD = "of-the-tests"
 SECRET = "a-secret-of-the-tests-that-is-long-enough-for-everybody-and-sixty-four"
-NORTH_AND_SOUTH = [{"name": "north"}, {"name": "south"}]
+NORTH_AND_SOUTH = [{"name": "north", "quick_schedule": "*/5 * * * *"}, {"name": "south"}]
 NEVER_SYNCED = [{"name": f"branch_{place}"} for place in range(8)]
 
 

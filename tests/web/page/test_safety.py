@@ -101,6 +101,7 @@ def test_no_route_shows_a_token(
 DEFAULT = "economic_invoice_sync"
 NORTH, SOUTH = f"{DEFAULT}__north", f"{DEFAULT}__south"
 ALL = {DEFAULT, NORTH, SOUTH}
+NORTH_QUICK = "economic_invoice_quick_sync__north"
 RIGHTS: dict[str, tuple[int, set[str], set[str]]] = {
     "not logged in": (401, set(), set()),
     "paula": (403, set(), set()),
@@ -108,9 +109,11 @@ RIGHTS: dict[str, tuple[int, set[str], set[str]]] = {
     "dora": (403, set(), set()),
     "norma": (200, {NORTH}, set()),
     "nils": (200, {NORTH}, {NORTH}),
+    "quinn": (403, set(), set()),
+    "nora": (200, {NORTH}, {NORTH_QUICK}),
     "vera": (200, ALL, set()),
-    "ursula": (200, ALL, ALL),
-    "admin": (200, ALL, ALL),
+    "ursula": (200, ALL, ALL | {NORTH_QUICK}),
+    "admin": (200, ALL, ALL | {NORTH_QUICK}),
 }
 """By user: the status of the shell and of the files, the DAGs that they see, and those they may trigger."""
 
@@ -136,6 +139,9 @@ def test_rights_decide_what_every_route_answers(site: Site, fab_server: Site, us
         if dag in readable:
             agreement = fab_server.told(f"api/agreements/{dag}", user)["agreement"]
             assert agreement["may_trigger"] == (dag in triggerable)
+            assert agreement["quick_dag_id"] == (NORTH_QUICK if dag == NORTH else None)
+            assert agreement["may_trigger_quick"] == (dag == NORTH and NORTH_QUICK in triggerable)
+    for dag in ALL | {NORTH_QUICK} if status == 200 else ():
         if dag not in triggerable:
             run = {"logical_date": None, "conf": {"force": True}}
             answer = fab_server.ask(f"/api/v2/dags/{dag}/dagRuns", user, "POST", json=run)

@@ -44,7 +44,8 @@ def test_status_of_a_synced_company_is_complete(site: Site, past: psycopg.Connec
     assert held["months"][: len(history.MONTHS)] == sorted(map(list, history.MONTHS.items()))
     alone = site.told(DAG)["agreement"]
     for one in (listed, alone):  # what changes with the clock
-        del one["standing"]["age_seconds"], one["standing"]["sync"]["seconds"]
+        del one["standing"]["age_seconds"], one["standing"]["full_age_seconds"]
+        del one["standing"]["outcome"]["age_seconds"], one["standing"]["sync"]["seconds"]
     assert alone == listed
 
 
@@ -222,11 +223,77 @@ def test_copy_is_late_only_on_a_schedule(
     assert (agreement["scheduled"], agreement["standing"]["missed_due"]) == (False, None)
 
 
+def test_quick_sync_is_shown_apart(
+    site: Site, past: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECONOMIC_QUICK_SCHEDULE", "*/5 * * * *")
+    quick = {"scope": "quick", "dag_id": "economic_invoice_quick_sync"}
+    nothing = history.statistics(fetched=0, unchanged=0, requests=2)
+    listed = len(site.told(f"{DAG}/syncs")["syncs"])
+    changed = history.add_sync(
+        past, ended=timedelta(minutes=5), **quick, statistics=history.statistics(updated=1, requests=6)
+    )
+    history.add_sync(past, ended=timedelta(minutes=3), status="skipped", **quick, **NOT_SYNCED)
+    history.add_sync(past, ended=timedelta(minutes=2), **quick, statistics=nothing)
+    agreement = site.told(DAG)["agreement"]
+    assert agreement["quick_dag_id"] == "economic_invoice_quick_sync"
+    status = agreement["standing"]
+    assert 110 < status["age_seconds"] < 200
+    assert 11 * 60 < status["full_age_seconds"] < 15 * 60
+    assert part(status["outcome"], {"quick": 0, "quiet": 0, "unproven": 0}) == {
+        "quick": True,
+        "quiet": True,
+        "unproven": False,
+    }
+    assert 110 < status["outcome"]["age_seconds"] < 200
+    answer = site.told(f"{DAG}/syncs")
+    assert (len(answer["syncs"]), answer["requests_of_day"]) == (listed + 1, 8)
+    assert part(answer["syncs"][0], {"sync_id": 0, "dag_id": 0, "quick": 0}) == {
+        "sync_id": changed,
+        "dag_id": "economic_invoice_quick_sync",
+        "quick": True,
+    }
+    assert answer["syncs"][0]["message"] is not None
+
+
+def test_unproven_quick_sync_leaves_the_state(site: Site, past: psycopg.Connection) -> None:
+    before = standing(site)
+    why = "not proven: the list of unpaid invoices differs from e-conomic's totals"
+    history.add_sync(
+        past,
+        ended=timedelta(minutes=1),
+        scope="quick",
+        dag_id="economic_invoice_quick_sync",
+        status="completed_with_errors",
+        complete=False,
+        reconciled=False,
+        warning=why,
+    )
+    after = standing(site)
+    same = {"last_synced": 0, "last_full": 0, "complete": 0, "reconciled": 0, "warning": 0}
+    assert part(after, same) == part(before, same)
+    assert part(after["outcome"], {"unproven": 0, "warning": 0}) == {"unproven": True, "warning": why}
+    assert site.told(f"{DAG}/syncs")["syncs"][0]["unproven"] is True
+
+
+def test_full_syncs_are_late_behind_quick_ones(
+    site: Site, past: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ECONOMIC_SYNC_SCHEDULE", "*/10 * * * *")
+    past.execute("update economic.sync_run set started_at = started_at - interval '3 hours'")
+    history.add_sync(past, ended=timedelta(minutes=1), scope="quick")
+    history.add_sync(past, ended=None, scope="quick")
+    status = standing(site)
+    assert (status["missed_due"], status["missed_full"] is None) == (None, False)
+    history.add_sync(past, ended=None)
+    assert standing(site)["missed_full"] is None
+
+
 def test_company_is_shown_before_its_first_sync(site: Site, connection: psycopg.Connection) -> None:
     status = standing(site)
     expected = dict.fromkeys(("agreement", "last_synced", "held", "sync", "outcome"))
     assert part(status, expected) == expected
-    assert site.told(f"{DAG}/syncs") == {"syncs": []}
+    assert site.told(f"{DAG}/syncs") == {"syncs": [], "requests_of_day": 0}
     history.add_sync(connection, None, status="failed", message="e-conomic answered 401", **NOT_SYNCED)
     status = standing(site)
     assert (status["agreement"], status["last_synced"], status["held"]) == (None, None, None)

@@ -7,11 +7,12 @@ import { progress } from "./progress.js";
 import * as server from "./server.js";
 import { starting } from "./starting.js";
 import { rejectionTable, syncTable } from "./tables.js";
-import { age, agreementWithSource, completeness, findings, nextDue, result, state, status, title as called } from "./words.js";
+import { age, agreementWithSource, completeness, findings, nextDue, nextQuick, result, state, status, title as called } from "./words.js";
 
 const QUICK = 2000;
 const SLOW = 20000;
 const AIRFLOW_EVERY = 20000;
+const MOST_REQUESTS = 50000;
 
 function fact(label) {
   const main = el("span", { class: "value" });
@@ -35,7 +36,8 @@ export function agreementView(dagId, { several, fresh, name }) {
   const badge = el("span");
   const under = el("p", { class: "muted" });
   const look = el("div", { class: "findings" });
-  const facts = { synced: fact("Last synced"), next: fact("Next sync"), complete: fact("Complete"), source: fact("Agrees with e\u2011conomic") };
+  const facts = { synced: fact("Last synced"), next: fact("Next sync"), complete: fact("Complete"), source: fact("Agrees with e\u2011conomic"), full: fact("Last full sync"), requests: fact("Requests, last 24 h") };
+  setText(facts.requests.more, `of ${number(MOST_REQUESTS)} a day`);
   const held = el("dl", { class: "held" });
   const working = progress();
   const buttons = starting(dagId, (run) => {
@@ -45,7 +47,7 @@ export function agreementView(dagId, { several, fresh, name }) {
     poll.soon();
   });
   const graphs = charts();
-  const syncs = syncTable(dagId);
+  const syncs = syncTable();
   const rejected = rejectionTable();
   const ready = el("div", { hidden: true }, el("section", { class: "card" }, el("dl", { class: "facts" }, Object.values(facts).map((one) => one.element)), held), graphs.element, syncs.element, rejected.element);
   const element = el(
@@ -62,6 +64,7 @@ export function agreementView(dagId, { several, fresh, name }) {
   let agreement = fresh ?? { dag_id: dagId, name: "", may_trigger: false };
   let ended = false;
   let dag;
+  let quickDag;
   let dagRead = 0;
   let queued = null;
   let listedKey = "";
@@ -76,14 +79,15 @@ export function agreementView(dagId, { several, fresh, name }) {
   async function askAirflow() {
     if (performance.now() - dagRead < AIRFLOW_EVERY && dag !== undefined) return;
     dagRead = performance.now();
-    dag = await server.dag(dagId).catch(() => dag);
+    const quickId = agreement.quick_dag_id;
+    [dag, quickDag] = await Promise.all([server.dag(dagId).catch(() => dag), quickId ? server.dag(quickId).catch(() => quickDag) : undefined]);
     draw();
   }
 
   async function followQueued(sync) {
     if (!queued) return;
     const begun = sync?.run_id === queued.dag_run_id;
-    const run = begun ? null : await server.dagRun(dagId, queued.dag_run_id);
+    const run = begun ? null : await server.dagRun(queued.dag_id, queued.dag_run_id);
     if (begun || !run || ["success", "failed"].includes(run.state)) queued = null;
   }
 
@@ -96,15 +100,17 @@ export function agreementView(dagId, { several, fresh, name }) {
     syncs.update(latest.syncs);
     graphs.update(latest.syncs);
     rejected.update(rejections);
+    setText(facts.requests.main, number(latest.requests_of_day));
   }
 
   // Reads and shows. Resolves to the milliseconds until the next time and the problem, if any.
   async function refresh() {
-    askAirflow();
+    if (loaded) askAirflow();
     const answer = await server.page(`agreements/${dagId}`);
     // The last known status stays visible while the database cannot be read; the page shows why.
     if (!answer.agreement.standing && answer.problem?.code !== "no_tables") answer.agreement.standing = agreement.standing;
     agreement = answer.agreement;
+    if (!loaded) askAirflow();
     loaded = true;
     const standing = agreement.standing;
     await followQueued(standing?.sync);
@@ -126,12 +132,15 @@ export function agreementView(dagId, { several, fresh, name }) {
       standing?.agreement ? `Agreement ${standing.agreement} · ` : "",
       el("a", { href: server.dagAddress(dagId), onclick: server.leave }, dagId),
     ]);
-    buttons.update({ agreement, dag, waits: sync && !sync.stalled ? (sync.phase === "waiting" ? "A sync is waiting." : "A sync is running.") : queued ? "A sync is queued." : "" });
+    buttons.update({ agreement, dag, quickDag, waits: sync && !sync.stalled ? (sync.phase === "waiting" ? "A sync is waiting." : "A sync is running.") : queued ? "A sync is queued." : "" });
     working.update(sync, queued);
     show(ready, Boolean(standing));
     if (!standing) return;
     // Before the first sync there is nothing to list.
     for (const part of [graphs, rejected]) show(part.element, Boolean(standing.sync));
+    const quickly = Boolean(agreement.quick_dag_id) || standing.last_full !== standing.last_synced;
+    for (const one of [facts.full, facts.requests]) show(one.element, quickly);
+    show(syncs.quiet, Boolean(standing.outcome?.quiet));
     announceEnd(standing, sync);
     const shown = findings(agreement);
     fill(look, shown, () => shown.map(finding));
@@ -172,9 +181,12 @@ export function agreementView(dagId, { several, fresh, name }) {
     const { last_synced: synced } = standing;
     setText(facts.synced.main, synced ? ago(age(standing)) : "Never");
     setText(facts.synced.more, synced ? `read from ${moment(synced)}` : "no full sync has ended yet");
+    setText(facts.full.main, standing.last_full ? ago(age(standing, standing.full_age_seconds)) : "Never");
+    setText(facts.full.more, standing.last_full ? `read from ${moment(standing.last_full)}` : "");
+    if (standing.outcome?.quiet) setText(syncs.quiet, `Looked ${ago(age(standing, standing.outcome.age_seconds))}: nothing had changed. Such quick syncs are not listed.`);
     const next = nextDue(agreement, dag);
     setText(facts.next.main, next.due ? until(next.due) : next.text);
-    setText(facts.next.more, [next.due ? moment(next.due) : next.more, next.schedule].filter(Boolean).join(" · "));
+    setText(facts.next.more, [next.due ? moment(next.due) : next.more, next.schedule, nextQuick(quickDag)].filter(Boolean).join(" · "));
   }
 
   function end() {

@@ -3,7 +3,7 @@
 import { el, fill, pill, setText, show, time } from "./elements.js";
 import { ago, exactMoment, many, moment, number, share, until } from "./format.js";
 import * as server from "./server.js";
-import { age, nextDue, state } from "./words.js";
+import { age, nextDue, nextQuick, state } from "./words.js";
 
 // Less often than for one company: many leave this view open, and it reads all of them.
 const QUICK = 5000;
@@ -46,7 +46,7 @@ export function overview(fresh) {
   async function askAirflow() {
     if (dags && performance.now() - dagsRead < AIRFLOW_EVERY) return;
     dagsRead = performance.now();
-    dags = await server.dags("economic_invoice_sync").catch(() => dags);
+    dags = await server.dags("economic_invoice_").catch(() => dags);
     draw();
   }
 
@@ -92,11 +92,13 @@ export function overview(fresh) {
 
   // Updates what changes with the clock.
   function tick() {
-    for (const agreement of all) rowOf(agreement.dag_id).tick(agreement, dags ? (dags.get(agreement.dag_id) ?? null) : undefined);
+    for (const agreement of all) rowOf(agreement.dag_id).tick(agreement, dags ? (dags.get(agreement.dag_id) ?? null) : undefined, dags?.get(agreement.quick_dag_id));
   }
 
   return { element, refresh, tick, redraw: draw, end: () => {}, poll: { soon: () => {} } };
 }
+
+const below = (text) => text && el("span", { class: "muted small block" }, text);
 
 // One row. Its element stays the same when its data changes, so that its link keeps the focus.
 function companyRow(dagId) {
@@ -116,13 +118,15 @@ function companyRow(dagId) {
     [standing?.held?.invoices, standing?.held?.overdue, standing?.rejected].forEach((count, place) => setText(figures[place], number(count)));
   }
 
-  function tick({ standing, scheduled }, dag) {
+  function tick({ standing, scheduled }, dag, quickDag) {
     const at = standing?.last_synced;
     const since = at ? [at, exactMoment(at), ago(age(standing))] : null;
-    fill(synced, since, () => (since ? time(...since) : el("span", { class: "muted" }, "never")));
+    const full = at && at !== standing.last_full ? `full: ${ago(age(standing, standing.full_age_seconds))}` : "";
+    fill(synced, [since, full], () => (since ? [time(...since), below(full)] : el("span", { class: "muted" }, "never")));
     const { due, text, schedule } = nextDue({ scheduled }, dag);
     const planned = due ? [due, [moment(due), schedule].filter(Boolean).join(" · "), until(due)] : null;
-    fill(next, planned ?? [text, schedule], () => (planned ? time(...planned) : [text, schedule && el("span", { class: "muted small block" }, schedule)]));
+    const quick = nextQuick(quickDag);
+    fill(next, [planned ?? [text, schedule], quick], () => [...(planned ? [time(...planned)] : [text, below(schedule)]), below(quick)]);
   }
 
   return { element, update, tick };

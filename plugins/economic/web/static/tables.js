@@ -24,9 +24,11 @@ const figure = (value, attributes = {}) => el("td", { class: "figure", ...attrib
 const when = (text) => time(text, exactMoment(text), shortMoment(text));
 const nothing = (text) => el("p", { class: "muted" }, text);
 
-export function syncTable(dagId) {
+// `quiet` is where the latest sync is named that is in no list, because it changed nothing.
+export function syncTable() {
+  const quiet = el("p", { class: "muted" });
   const inside = el("div");
-  const element = el("section", { class: "card" }, el("h2", {}, "Latest syncs"), inside);
+  const element = el("section", { class: "card" }, el("h2", {}, "Latest syncs"), quiet, inside);
   let all = false;
   let last = null;
 
@@ -37,7 +39,7 @@ export function syncTable(dagId) {
     const parts = [...PHASES.map(([name]) => sync.phases[name]), waited(sync)];
     const cells = [
       figure(String(sync.sync_id)),
-      el("td", {}, sync.run_id ? el("a", { href: runAddress(dagId, sync.run_id), onclick: leave, title: `Airflow run ${sync.run_id}` }, began) : began),
+      el("td", {}, sync.run_id ? el("a", { href: runAddress(sync.dag_id, sync.run_id), onclick: leave, title: `Airflow run ${sync.run_id}` }, began) : began),
       el("td", {}, pill(level, text)),
       el("td", {}, trigger(sync), sync.range && el("span", { class: "muted" }, ` ${range(sync)}`)),
       ...parts.map((value) => figure(value ? seconds(value) : "–", { class: "figure muted" })),
@@ -77,7 +79,7 @@ export function syncTable(dagId) {
     });
   }
 
-  return { element, update };
+  return { element, update, quiet };
 }
 
 // The rejected invoices, and below them the fields that stored invoices lack, if there are any.

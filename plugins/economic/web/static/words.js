@@ -1,6 +1,6 @@
 // The texts for an agreement's facts.
 
-import { amount, dates, length, localised, many, moment, number } from "./format.js";
+import { amount, dates, length, localised, many, moment, number, until } from "./format.js";
 
 const UNKNOWN = { level: "quiet", text: "Not known" };
 
@@ -33,6 +33,8 @@ export function findings(agreement) {
   if (outcome?.status === "abandoned") add("warn", "Cut off", `Sync ${outcome.sync_id} was cut off.`, "Its process ended without a result. The next sync reads everything again.");
   if (standing.missed_due) {
     add("warn", "Late", `A sync was due ${moment(standing.missed_due)} and the copy has not been synced since.`, "Check that Airflow's scheduler runs and that the DAG is on.");
+  } else if (standing.missed_full) {
+    add("warn", "Full sync late", `A full sync was due ${moment(standing.missed_full)} and none has ended since.`, "Quick syncs still prove the copy; what they cannot see waits for a full one. Check that its DAG is on.");
   }
   if (standing.last_synced && !standing.complete) {
     add("warn", "Not proven complete", "The last sync could not prove that it saw every invoice.", "The next sync reads again.");
@@ -43,6 +45,7 @@ export function findings(agreement) {
   }
   if (standing.reconciled === false && !explained(standing)) add("warn", "Differs from e-conomic", difference(standing));
   if (standing.warning) add("warn", "Needs attention", `${localised(standing.warning)}.`);
+  if (outcome?.unproven) add("quiet", "", `The last quick sync is ${outcome.warning ? localised(outcome.warning) : "not proven"}.`, "The next one looks again. The facts below are those of the last proven sync.");
   if (standing.degraded) add("quiet", "", `${many(standing.degraded, "invoice")} ${standing.degraded === 1 ? "is" : "are"} stored with a field left out.`, "e-conomic sent a value that it does not document. The list below has the reasons.");
   return all;
 }
@@ -73,6 +76,7 @@ export function reason(sync) {
 // Returns a sync's result from its counts, or the reason why there is none.
 export function result(sync) {
   if (sync.status !== "completed" && sync.status !== "completed_with_errors") return reason(sync);
+  if (sync.quiet) return "Nothing had changed.";
   const { fetched, rejected } = sync.counts ?? sync;
   const parts = [`Synced ${many(fetched ?? 0, "invoice")}`];
   if (rejected) parts.push(`${number(rejected)} rejected`);
@@ -83,7 +87,7 @@ export function result(sync) {
 export function completeness(standing) {
   if (!standing.last_synced) return { level: "quiet", text: "–", more: "no full sync has ended yet" };
   return standing.complete
-    ? { level: "good", text: "Proven", more: "every invoice was seen" }
+    ? { level: "good", text: "Proven", more: standing.last_synced === standing.last_full ? "every invoice was seen" : "by count and sums" }
     : { level: "warn", text: "Not proven", more: "the next sync reads again" };
 }
 
@@ -98,7 +102,7 @@ const TRIGGERS = { scheduled: "Scheduled", manual: "Manual", backfill: "Backfill
 
 export function trigger(sync) {
   const words = TRIGGERS[sync.trigger] ?? sync.trigger;
-  return sync.forced ? `${words}, forced` : words;
+  return [words, sync.quick && "quick", sync.forced && "forced"].filter(Boolean).join(", ");
 }
 
 export function range(sync) {
@@ -119,7 +123,8 @@ const STATUSES = {
 };
 
 // A sync that waits for another one has the status running, but is not at work.
-export function status({ status: name, phase }) {
+export function status({ status: name, phase, unproven }) {
+  if (unproven) return { level: "warn", text: "Not proven" };
   const [level, text] = STATUSES[name === "running" && phase === "waiting" ? "waiting" : name] ?? ["quiet", name];
   return { level, text };
 }
@@ -139,8 +144,16 @@ export function timeLeft(sync, elapsed) {
   return `about ${length(Math.max(1, (elapsed * (100 - sync.percentage)) / sync.percentage))} left`;
 }
 
-// Returns the copy's age in seconds by the server's clock: the user's may be wrong.
-export const age = (standing) => standing.age_seconds + (performance.now() - standing.arrived) / 1000;
+// Returns an age in seconds, the copy's or another one, by the server's clock: the user's may be
+// wrong.
+export const age = (standing, seconds = standing.age_seconds) => seconds + (performance.now() - standing.arrived) / 1000;
+
+// Returns when the next quick sync is due, in the words that follow the next full one's; empty where
+// there are no quick syncs, or Airflow does not show their DAG.
+export function nextQuick(dag) {
+  if (!dag) return "";
+  return dag.is_paused ? "quick: paused" : dag.next_dagrun_run_after ? `quick: ${until(dag.next_dagrun_run_after)}` : "";
+}
 
 // Returns when the next sync is due, or why none is, and the schedule if there is one.
 export function nextDue(agreement, dag) {
