@@ -18,10 +18,10 @@ REQUESTS_OF_DAY = 2 * 24 * 60
 QUIET = """
     insert into economic.sync_run
     (dag_id, run_id, run_type, conn_id, agreement_number, scope, force, phase, status, message, started_at, finished_at,
-     complete, reconciled, statistics, held)
+     complete, reconciled, statistics)
     select 'economic_invoice_quick_sync', 'quick ' || n, 'scheduled', conn_id, agreement_number, 'quick', false, 'ended',
         'completed', 'Nothing has changed', clock_timestamp() - n * interval '1 minute',
-        clock_timestamp() - n * interval '1 minute', true, true, '{"requests": 2, "fetched": 0, "created": 0}', held
+        clock_timestamp() - n * interval '1 minute', true, true, '{"requests": 2, "fetched": 0, "created": 0}'
     from economic.sync_run, generate_series(%s, 1, -1) as n where sync_id = 1
 """
 

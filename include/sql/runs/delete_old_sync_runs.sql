@@ -31,5 +31,8 @@ where
     and sync_id <> all(array(
         select max(kept.sync_id)
         from economic.sync_run as kept
-        where kept.agreement_number = %(agreement_number)s and kept.held is not null
+        where
+            kept.agreement_number = %(agreement_number)s
+            and kept.held is not null
+            and not kept.quiet
     ));

@@ -10,6 +10,7 @@ select
         where
             agreement_number = %(agreement_number)s
             and scope = 'full'
+            and not quiet
             and status in ('completed', 'completed_with_errors')
             and complete
         order by sync_id desc
@@ -21,6 +22,7 @@ select
         where
             agreement_number = %(agreement_number)s
             and scope = 'full'
+            and not quiet
             and status in ('completed', 'completed_with_errors')
         order by sync_id desc
         limit 1

@@ -360,7 +360,10 @@ left join lateral (
         sync_run.sync_id,
         sync_run.held
     from economic.sync_run
-    where sync_run.agreement_number = agreement.agreement_number and sync_run.held is not null
+    where
+        sync_run.agreement_number = agreement.agreement_number
+        and sync_run.held is not null
+        and not sync_run.quiet
     order by sync_run.sync_id desc
     limit 1
 ) as held on true
