@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from economic.config.settings import Settings
 from economic.db.connection import connect
-from economic.errors import EconomicError, RetriableError
+from economic.errors import ConfigurationError, EconomicError, RetriableError
 from economic.task_run import task_run
 
 if TYPE_CHECKING:
@@ -94,6 +94,10 @@ def quick_sync(conn_id: str) -> dict[str, Any]:
 
     # The next run comes soon: the limits are shorter than a full sync's.
     with task_run(conn_id) as work, work.hook(budget=120.0, longest_wait=60.0) as hook:
+        if work.context["dag_run"].conf:
+            raise ConfigurationError(
+                "A quick sync takes no conf.", hint="Give it to the DAG of the full sync."
+            )
         work.attempt = lifecycle.begin(hook, work.connection, work.bare_request(), work.reopen, work.begun)
         statistics = quick.sync_quickly(
             work.attempt, hook, work.settings.page_size, work.settings.employee_cache_seconds

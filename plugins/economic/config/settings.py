@@ -84,7 +84,11 @@ def _agreements(variables: Mapping[str, str]) -> tuple[tuple[SyncDag, ...], tupl
         _text(variables, "ECONOMIC_SYNC_SCHEDULE", schedules.DEFAULT), "ECONOMIC_SYNC_SCHEDULE"
     )
     quick = _text(variables, "ECONOMIC_QUICK_SCHEDULE", OFF)
-    quick_schedule = None if quick == OFF else schedules.check_schedule(quick, "ECONOMIC_QUICK_SCHEDULE")
+    quick_schedule = (
+        None
+        if quick.lower() in {OFF, *_FALSE}
+        else schedules.check_schedule(quick, "ECONOMIC_QUICK_SCHEDULE")
+    )
     dags = []
     if _switch(variables, "ECONOMIC_DEFAULT_DAG", default=True):
         conn_id = _text(variables, "ECONOMIC_CONN_ID", "economic_default")

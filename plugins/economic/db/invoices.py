@@ -13,7 +13,6 @@ from decimal import Decimal
 from economic.db.sql import Connection, Row, one, rows, run
 from economic.errors import RecordError
 from economic.records.fitting import DegradedField
-from economic.records.unpaid_invoice import UnpaidInvoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +96,10 @@ def highest_number(connection: Connection, agreement_number: int) -> int | None:
     return highest
 
 
-def open_invoices(connection: Connection, agreement_number: int) -> dict[int, UnpaidInvoice]:
-    """Return the invoices with something left to pay, by number; missing ones are left out."""
+def open_invoices(connection: Connection, agreement_number: int) -> dict[int, Decimal]:
+    """Return the remainders that are not 0, by invoice number; missing ones are left out."""
     found = rows(connection, "select_open_invoices", agreement_number=agreement_number)
-    return {row["invoice_number"]: UnpaidInvoice(**row) for row in found}
+    return {row["invoice_number"]: row["remainder"] for row in found}
 
 
 def settled_credit_notes(connection: Connection, agreement_number: int, numbers: Sequence[int]) -> set[int]:

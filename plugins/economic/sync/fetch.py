@@ -145,16 +145,20 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
+def discard_scan(counts: Counts) -> Counts:
+    """Return the counts when everything fetched and not stored is discarded.
+
+    A quick sync that becomes a full one has stored some.
+    """
+    discarded = counts.fetched - counts.discarded - counts.stored
+    return counts + Counts(
+        discarded=discarded, failed=-counts.failed, degraded=-counts.degraded, duplicates=-counts.duplicates
+    )
+
+
 def _start_again(attempt: Attempt, why: str) -> None:
     """Discard the scan and begin at the first page."""
-    now = attempt.counts
-    # A quick sync that became a full one has stored some.
-    discarded = now.fetched - now.discarded - now.stored
-    counts = (
-        now
-        + attempt.usage_since_commit("fetch_seconds")
-        + Counts(discarded=discarded, failed=-now.failed, degraded=-now.degraded, duplicates=-now.duplicates)
-    )
+    counts = discard_scan(attempt.counts) + attempt.usage_since_commit("fetch_seconds")
     message = f"Scanning again from the first page: {why}"
     log.warning("%s.", message)
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
@@ -25,14 +23,15 @@ from economic.db.runs import SyncStatistics
 from economic.db.sql import run
 from economic.errors import BrokenResponse, ContractChanged, RecordError, RequestRefused, SyncSkipped
 from economic.records.decoder import CollectionPage
+from economic.records.invoice import invoice_number
 from economic.records.totals import Totals
 from economic.records.unpaid_invoice import UnpaidInvoice, parse_unpaid_invoice
-from economic.sync.attempt import Attempt, Client, counted, in_words, stored_counts
+from economic.sync.attempt import Attempt, Client, in_words, stored_counts
 from economic.sync.employee_names import populate_employee_names
 from economic.sync.ending import end
-from economic.sync.fetch import fetch_pages
+from economic.sync.fetch import discard_scan, fetch_pages
 from economic.sync.pagination import Page, ScanPosition, scan_pages
-from economic.sync.reconcile import compare, holdings_json, in_cents
+from economic.sync.reconcile import Changes, Proof, compare, holdings_json, prove
 from economic.sync.stage import stage
 from economic.sync.upsert import store_staged, upsert_invoices
 
@@ -41,7 +40,7 @@ log = logging.getLogger(__name__)
 FULL_AGAIN_AFTER = timedelta(hours=1)
 """How long after a full sync a quick one does not become a full one."""
 MOST_ROUNDS = 3
-"""How often changes are read until nothing moves between the list and the totals."""
+"""How often changes are read while e-conomic's totals move."""
 MOST_NUMBERS = 200
 """e-conomic refuses a longer list of numbers."""
 MOST_CHANGED = 5_000
@@ -56,36 +55,6 @@ class QuickClient(Client, Protocol):
     def invoices_numbered(self, numbers: Sequence[int]) -> CollectionPage: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What one round has read.
-
-    :param unpaid: the list of unpaid invoices, by number.
-    :param asked: numbers of the invoices that were read by number, or just rejected.
-    :param absent: those of them that e-conomic did not return.
-    """
-
-    unpaid: dict[int, UnpaidInvoice]
-    asked: set[int]
-    absent: set[int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Proof:
-    """How the copy compares.
-
-    :param problem: why it is not proven; None when it is.
-    :param needs_full: whether only a full scan can show what is wrong.
-    :param held: what the copy holds, if it was looked at.
-    :param unlisted: how many open invoices the list of unpaid ones leaves out.
-    """
-
-    problem: str | None
-    held: StoredTotals | None = None
-    needs_full: bool = False
-    unlisted: int = 0
-
-
 def sync_quickly(attempt: Attempt, client: QuickClient, page_size: int, cache_seconds: int) -> SyncStatistics:
     """Bring the copy up to date, prove it, and end the sync; go on as a full one when needed.
 
@@ -97,31 +66,33 @@ def sync_quickly(attempt: Attempt, client: QuickClient, page_size: int, cache_se
         raise SyncSkipped("No full sync has seen every invoice yet: a quick one has nothing to build on.")
     totals = client.totals()
     if totals == basis.totals:
-        _note(attempt, totals, _Proof(None), basis.reconciled, basis.verdict)
+        _note(attempt, totals, Proof(None), basis.reconciled, basis.verdict)
         return end(attempt, None, proven=True)
-    proof, round_number = _Proof("nothing was read"), 0
-    while proof.problem and not proof.needs_full and round_number < MOST_ROUNDS:
-        round_number += 1
+    for _ in range(MOST_ROUNDS):
         try:
-            read = _read_changes(attempt, client, page_size)
+            changes = _read_changes(attempt, client, page_size)
         except _UNUSABLE as error:
-            proof = _Proof(f"the changes cannot be read: {in_words(error)}", needs_full=True)
-        else:
-            before, totals = totals, client.totals()
-            settled = totals == before or round_number == MOST_ROUNDS
-            proof = _prove(attempt, totals, read, settled=settled)
+            proof = Proof(f"the changes cannot be read: {in_words(error)}", needs_full=True)
+            break
+        before, totals = totals, client.totals()
+        proof = prove(attempt, totals, changes)
+        # Where the totals stood still, another round would show the same.
+        if proof.problem is None or totals == before:
+            break
     if proof.needs_full and not basis.full_lately:
         return _go_on_as_full(attempt, client, page_size, cache_seconds, str(proof.problem))
     held = proof.held or invoices.stored_totals(attempt.connection, attempt.lease.agreement_number)
     agrees, verdict = compare(totals, held, complete=proof.problem is None, unmarked=False)
-    _note(attempt, totals, proof, agrees and proof.problem is None, verdict, held)
+    if proof.problem is not None and agrees:
+        agrees, verdict = False, f"Not proven: {proof.problem}."
+    _note(attempt, totals, proof, agrees, verdict, held)
     # Rejected invoices, and open ones that the list leaves out, can change without moving the
     # totals: look each time.
     proven = proof.problem is None and not proof.unlisted and not held.rejected_count
     return populate_employee_names(attempt, client, cache_seconds, proven=proven)
 
 
-def _read_changes(attempt: Attempt, client: QuickClient, page_size: int) -> _Read:
+def _read_changes(attempt: Attempt, client: QuickClient, page_size: int) -> Changes:
     """Read and store new invoices, then those that the list of unpaid ones shows to have changed.
 
     :raises ContractChanged: too many changed, or an answer is not as documented.
@@ -138,39 +109,31 @@ def _read_changes(attempt: Attempt, client: QuickClient, page_size: int) -> _Rea
             whole=False,
         ),
     )
-    unpaid = _list_unpaid(client, page_size)
+    unpaid, unreadable = _list_unpaid(client, page_size)
     held = invoices.open_invoices(attempt.connection, agreement)
-    changed = {one.invoice_number for one in unpaid.values() if not _is_held(one, held)}
-    wanted = changed | (held.keys() - unpaid.keys())
-    risen = [number for number in changed if _has_risen(unpaid[number], held)]
-    # What is open again was matched with something before: its customer's credit notes may be, too.
-    wanted |= invoices.settled_credit_notes(attempt.connection, agreement, risen)
+    changed = {number for number, one in unpaid.items() if held.get(number) != one.remainder}
+    wanted = changed | unreadable | (held.keys() - unpaid.keys())
+    if all(one.remainder > 0 for one in unpaid.values()):
+        # The list may leave out what is below zero. What is owed again may have been matched with a
+        # credit note of its customer, which is open again too.
+        risen = [number for number in changed if unpaid[number].remainder > max(0, held.get(number, 0))]
+        wanted |= invoices.settled_credit_notes(attempt.connection, agreement, risen)
     rejected = invoices.rejected_numbers(attempt.connection, agreement)
     just_rejected = {number for number, sync_id in rejected.items() if sync_id == attempt.run.sync_id}
     wanted = (wanted | rejected.keys()) - just_rejected
     if len(wanted) > MOST_CHANGED:
         raise ContractChanged(f"{len(wanted):,} invoices have changed, more than a quick sync reads")
     absent = wanted - _read_numbered(attempt, client, sorted(wanted))
-    return _Read(unpaid, wanted | just_rejected, absent)
+    return Changes(unpaid, unreadable, wanted | just_rejected, absent)
 
 
-def _is_held(listed: UnpaidInvoice, held: dict[int, UnpaidInvoice]) -> bool:
-    ours = held.get(listed.invoice_number)
-    return ours is not None and (
-        ours == listed or (listed.remainder_base is None and ours.remainder == listed.remainder)
-    )
+def _list_unpaid(client: QuickClient, page_size: int) -> tuple[dict[int, UnpaidInvoice], set[int]]:
+    """Return the list of unpaid invoices, and the numbers of its items that cannot be read.
 
-
-def _has_risen(listed: UnpaidInvoice, held: dict[int, UnpaidInvoice]) -> bool:
-    return listed.remainder > _remainder(listed.invoice_number, held)
-
-
-def _remainder(number: int, held: dict[int, UnpaidInvoice]) -> Decimal:
-    return held[number].remainder if number in held else Decimal()
-
-
-def _list_unpaid(client: QuickClient, page_size: int) -> dict[int, UnpaidInvoice]:
+    :raises ContractChanged: an item has no number, or the pages are not as documented.
+    """
     found: dict[int, UnpaidInvoice] = {}
+    unreadable: set[int] = set()
     pages = scan_pages(
         lambda number: client.unpaid_above(number, page_size=page_size),
         page_size=page_size,
@@ -182,11 +145,15 @@ def _list_unpaid(client: QuickClient, page_size: int) -> dict[int, UnpaidInvoice
             try:
                 unpaid = parse_unpaid_invoice(item)
             except RecordError as error:
-                raise ContractChanged(
-                    f"/invoices/unpaid has an item that cannot be read: {error.message}"
-                ) from None
-            found[unpaid.invoice_number] = unpaid
-    return found
+                number = invoice_number(item)
+                if number is None:
+                    raise ContractChanged(
+                        f"/invoices/unpaid has an item without a number: {error.message}"
+                    ) from None
+                unreadable.add(number)
+            else:
+                found[unpaid.invoice_number] = unpaid
+    return found, unreadable
 
 
 def _read_numbered(attempt: Attempt, client: QuickClient, numbers: list[int]) -> set[int]:
@@ -217,55 +184,10 @@ def _store(attempt: Attempt, pages: Iterable[Page]) -> None:
         store_staged(attempt)
 
 
-def _prove(attempt: Attempt, totals: Totals, read: _Read, *, settled: bool) -> _Proof:
-    """Compare the copy, and the list of unpaid invoices, with e-conomic's totals.
-
-    :param settled: whether another round could show nothing new: then a difference in the count or
-        the sum needs a full scan.
-    """
-    agreement = attempt.lease.agreement_number
-    held = invoices.stored_totals(attempt.connection, agreement)
-    if read.absent:
-        gone = counted(len(read.absent), "invoice")
-        return _Proof(f"e-conomic no longer returns {gone}", held, needs_full=True)
-    count = totals.invoice_count - held.invoice_count - held.unheld_count
-    net = in_cents(totals.net_amount_base) - in_cents(held.net_amount_base)
-    explained = held.unheld_count or held.without_base
-    if count or (net and not explained):
-        return _Proof("the count or sum differs from e-conomic's totals", held, needs_full=settled)
-    if problem := _unpaid_problem(totals, read.unpaid):
-        return _Proof(problem, held)
-    open_now = invoices.open_invoices(attempt.connection, agreement)
-    rejected = invoices.rejected_numbers(attempt.connection, agreement)
-    differing = [
-        number for number, one in read.unpaid.items() if _remainder(number, open_now) != one.remainder
-    ]
-    if set(differing) - rejected.keys():
-        return _Proof("invoices came with another remainder than the list shows", held)
-    unlisted = open_now.keys() - read.unpaid.keys()
-    if unlisted - read.asked:
-        return _Proof("invoices became open while the list was read", held)
-    return _Proof(None, held, unlisted=len(unlisted))
-
-
-def _unpaid_problem(totals: Totals, unpaid: dict[int, UnpaidInvoice]) -> str | None:
-    """Return why the list of unpaid invoices is not the one that the totals count."""
-    if totals.unpaid_count is None or totals.remainder_base is None:
-        return "e-conomic's totals do not say what is unpaid"
-    remainders = [one.remainder_base for one in unpaid.values() if one.remainder_base is not None]
-    if len(remainders) != len(unpaid):
-        return "the list of unpaid invoices lacks amounts in base currency"
-    if len(unpaid) != totals.unpaid_count or in_cents(sum(remainders, Decimal())) != in_cents(
-        totals.remainder_base
-    ):
-        return "the list of unpaid invoices differs from e-conomic's totals"
-    return None
-
-
 def _note(
     attempt: Attempt,
     totals: Totals,
-    proof: _Proof,
+    proof: Proof,
     reconciled: bool | None,
     verdict: str | None,
     held: StoredTotals | None = None,
@@ -325,7 +247,7 @@ def _go_on_as_full(
 
     attempt.write(widen)
     attempt.apply_commit(
-        attempt.counts + attempt.usage_since_commit("fetch_seconds"),
+        discard_scan(attempt.counts) + attempt.usage_since_commit("fetch_seconds"),
         scope="full",
         scan_number=1,
         scan_cursor=None,

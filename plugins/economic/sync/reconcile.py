@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 from psycopg.types.json import Jsonb
@@ -13,6 +13,7 @@ from economic.db.invoices import MissingCandidates, StoredTotals
 from economic.db.runs import Counts
 from economic.db.sql import run
 from economic.records.totals import Totals
+from economic.records.unpaid_invoice import UnpaidInvoice
 from economic.sync.attempt import Attempt, counted, stored_counts
 
 log = logging.getLogger(__name__)
@@ -222,3 +223,77 @@ def in_cents(amount: Decimal) -> Decimal:
 
 def _money(amount: Decimal, ours: StoredTotals) -> str:
     return f"{amount:,.2f} {ours.base_currency or ''}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a quick sync has read.
+
+    :param unpaid: the list of unpaid invoices, by number.
+    :param unreadable: numbers of its items that cannot be read.
+    :param asked: numbers of the invoices that were read by number, or just rejected.
+    :param absent: those of them that e-conomic did not return.
+    """
+
+    unpaid: dict[int, UnpaidInvoice]
+    unreadable: set[int]
+    asked: set[int]
+    absent: set[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How the copy compares.
+
+    :param problem: why it is not proven; None when it is.
+    :param held: what the copy holds, if it was looked at.
+    :param needs_full: whether only a full scan can show what is wrong.
+    :param unlisted: how many open invoices the list of unpaid ones leaves out.
+    """
+
+    problem: str | None
+    held: StoredTotals | None = None
+    needs_full: bool = False
+    unlisted: int = 0
+
+
+def prove(attempt: Attempt, totals: Totals, read: Changes) -> Proof:
+    """Compare the copy, and the list of unpaid invoices, with e-conomic's totals."""
+    agreement = attempt.lease.agreement_number
+    held = invoices.stored_totals(attempt.connection, agreement)
+    if read.absent:
+        gone = counted(len(read.absent), "invoice")
+        return Proof(f"e-conomic no longer returns {gone}", held, needs_full=True)
+    count = totals.invoice_count - held.invoice_count - held.unheld_count
+    net = in_cents(totals.net_amount_base) - in_cents(held.net_amount_base)
+    explained = held.unheld_count or held.without_base
+    if count or (net and not explained):
+        return Proof("the count or sum differs from e-conomic's totals", held, needs_full=True)
+    if problem := _unpaid_problem(totals, read):
+        return Proof(problem, held)
+    open_now = invoices.open_invoices(attempt.connection, agreement)
+    rejected = invoices.rejected_numbers(attempt.connection, agreement).keys()
+    differing = {number for number, one in read.unpaid.items() if open_now.get(number) != one.remainder}
+    if differing - rejected:
+        return Proof("invoices came with another remainder than the list shows", held)
+    unlisted = open_now.keys() - read.unpaid.keys()
+    # Only what is below zero may be left out of the list.
+    owed = {number for number in unlisted if open_now[number] > 0}
+    if (unlisted - read.asked) | (owed - rejected):
+        return Proof("invoices are open here that the list leaves out", held)
+    return Proof(None, held, unlisted=len(unlisted))
+
+
+def _unpaid_problem(totals: Totals, read: Changes) -> str | None:
+    """Return why the list of unpaid invoices is not the one that the totals count."""
+    if totals.unpaid_count is None or totals.remainder_base is None:
+        return "e-conomic's totals do not say what is unpaid"
+    if read.unreadable:
+        return f"the list of unpaid invoices has {counted(len(read.unreadable), 'item')} that cannot be read"
+    remainders = [one.remainder_base for one in read.unpaid.values() if one.remainder_base is not None]
+    if len(remainders) != len(read.unpaid):
+        return "the list of unpaid invoices lacks amounts in base currency"
+    listed = in_cents(sum(remainders, Decimal()))
+    if len(read.unpaid) != totals.unpaid_count or listed != in_cents(totals.remainder_base):
+        return "the list of unpaid invoices differs from e-conomic's totals"
+    return None
