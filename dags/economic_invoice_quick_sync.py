@@ -24,8 +24,8 @@ have changed, and proves the copy with e-conomic's totals. When nothing moved, i
 3. It compares count and sum of the copy, and of the list, with the totals.
 
 When the count or the sum differs, an invoice was booked with a lower number or is gone: the run
-**goes on as a full sync**, once an hour at most. Otherwise a run that cannot prove the copy says so
-and the next one looks again.
+**goes on as a full sync**, once an hour at most, or twice when that fails. Otherwise a run that
+cannot prove the copy says so and the next one looks again.
 
 It is **skipped** while another sync of the company runs, and before the first full sync.
 """

@@ -1,8 +1,9 @@
 -- What a quick sync that holds the lease can build on.
 -- Parameters: agreement_number, seconds.
--- Returns: one row: seen_all (a full sync has ended that saw every invoice), full_lately (the last
--- full one ended within so many seconds), and of the quick sync that proved the copy: totals,
--- reconciled, verdict; null when another sync has held the lease since.
+-- Returns: one row: seen_all (a full sync has ended that saw every invoice), full_lately (within so
+-- many seconds one of the last two full ones was completed, or both failed), and of the quick sync
+-- that proved the copy: totals, reconciled, verdict; null when another sync has held the lease
+-- since.
 select
     coalesce((
         select true
@@ -17,15 +18,21 @@ select
         limit 1
     ), false) as seen_all,
     coalesce((
-        select finished_at > clock_timestamp() - make_interval(secs => %(seconds)s)
-        from economic.sync_run
-        where
-            agreement_number = %(agreement_number)s
-            and scope = 'full'
-            and not quiet
-            and status in ('completed', 'completed_with_errors')
-        order by sync_id desc
-        limit 1
+        select bool_or(ended.status in ('completed', 'completed_with_errors')) or count(*) = 2
+        from (
+            select
+                status,
+                finished_at
+            from economic.sync_run
+            where
+                agreement_number = %(agreement_number)s
+                and scope = 'full'
+                and not quiet
+                and status in ('completed', 'completed_with_errors', 'failed', 'abandoned')
+            order by sync_id desc
+            limit 2
+        ) as ended
+        where ended.finished_at > clock_timestamp() - make_interval(secs => %(seconds)s)
     ), false) as full_lately,
     proven.totals,
     proven.reconciled,

@@ -226,7 +226,7 @@ class QuickBasis(NamedTuple):
     """What a quick sync can build on.
 
     :param seen_all: whether a full sync has ended that saw every invoice.
-    :param full_lately: whether the last full one has just ended.
+    :param full_lately: whether a full one has just ended, or two have just failed.
     :param totals: those that the copy is proven to equal; None when it has to be read.
     :param reconciled: of the quick sync that proved it, as ``verdict``.
     """

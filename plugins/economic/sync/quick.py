@@ -38,7 +38,7 @@ from economic.sync.upsert import store_staged, upsert_invoices
 log = logging.getLogger(__name__)
 
 FULL_AGAIN_AFTER = timedelta(hours=1)
-"""How long after a full sync a quick one does not become a full one."""
+"""How long after a full sync, or two that failed, a quick one does not become a full one."""
 MOST_ROUNDS = 3
 """How often changes are read while e-conomic's totals move."""
 MOST_NUMBERS = 200
