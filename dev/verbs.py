@@ -162,7 +162,7 @@ VERBS: dict[str, Verb] = {
         lambda words: steps((*SYSTEM_TESTS, *QUICK_TESTS, *CHECKS)),
         {
             "--soak": python("tests.soak"),
-            "--backfill": python("pytest", "-q", "-s", "-m", "long", "tests/dags/backfill"),
+            "--backfill": python("pytest", "-q", "-s", "-m", "long", "tests/dags"),
             "--compose": python("pytest", "-v", "-s", "tests/containers"),
             "--matrix": python("dev.release.matrix"),
             "--pictures": python("pytest", "-q", "-rs", "tests/web/browser/pictures.py"),

@@ -10,17 +10,26 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+import psycopg
 import pytest
 
+from economic.db import retry
 from simulator import InProcess
 from simulator.spoiling import Literal
-from tests.faults.conftest import Case
+from tests.faults.conftest import Case, CaseOn, syncs, until
 from tests.integration.test_quick_sync import open_numbers, settled_numbers
 from tests.support import invariants as oracle
+from tests.support.dag_runs import QUICK_SYNC, Asked, Outcome, Try, tasks_of
+from tests.support.faults.clusters import Cluster
+from tests.support.faults.postgres import Fate, PostgresProxy
 from tests.support.invariants import Bounds
+from tests.support.process_runs import ProcessRuns
+from tests.support.task_processes import TaskProcess
 
 SELF, TOTALS, BOOKED, UNPAID = "/self", "/invoices/totals", "/invoices/booked", "/invoices/unpaid"
 PATIENT = Bounds(seconds=120)
+STAGED, STORED = "copy economic.staged_invoice", "insert into economic.invoice"
+RECONCILED, ENDED = "verdict = ", "closes the row of a running sync"
 REMAINDERS = ("remainder", "remainderInBaseCurrency")
 Document = dict[str, Any]
 Change = Callable[[InProcess], object]
@@ -29,10 +38,14 @@ Change = Callable[[InProcess], object]
 def long_ago(case: Case) -> None:
     """Make it two hours later for full syncs and their marks: a quick one may become one again."""
     with case.witness.connect() as connection:
-        for table, columns in (("sync_run", ("started_at", "finished_at")), ("invoice", ("missing_since",))):
-            earlier = ", ".join(f"{column} = {column} - interval '2 hours'" for column in columns)
-            which = "scope = 'full'" if table == "sync_run" else "missing_since is not null"
-            connection.execute(f"update economic.{table} set {earlier} where {which}".encode())  # noqa: S608  # names from above
+        connection.execute(
+            "update economic.sync_run set started_at = started_at - interval '2 hours',"
+            " finished_at = finished_at - interval '2 hours' where scope = 'full'"
+        )
+        if case.witness.value("select count(*) from economic.invoice where missing_since is not null"):
+            connection.execute(
+                "update economic.invoice set missing_since = missing_since - interval '2 hours'"
+            )
 
 
 def prove(case: Case) -> Case:
@@ -312,4 +325,254 @@ def test_page_that_breaks_after_others_were_staged(proven: Case) -> None:
         proven.books.faults({"match": BOOKED, "kind": "body", "body": "[1", "at": 2, "times": 3})
         assert outcome_of(proven, retries=0) == expected
         long_ago(proven)
+    proven.heals(quick=True)
+
+
+# -- processes, connections, PostgreSQL ---------------------------------------------------------------------------------
+
+
+def something_of_each_kind(case: Case, number: int = 0) -> None:
+    """A payment, a booking that is paid and one that is not."""
+    case.books.pay(open_numbers(case.books)[number], "0.01")
+    case.books.pay(case.books.book(2)[0])
+    case.witness.look()
+
+
+def rows_of(case: Case, run_id: str) -> list[tuple[str, str]]:
+    """Scope and status of each sync of a run."""
+    found = case.witness.rows(
+        "select scope, status from economic.sync_run where run_id = %s order by sync_id", run_id
+    )
+    return [(row["scope"], row["status"]) for row in found]
+
+
+@pytest.mark.parametrize(
+    "fate", [None, "held back", "unanswered"], ids=["request", "commit", "commit unheard"]
+)
+@pytest.mark.fault("Q10")
+def test_process_killed_at_each_request_and_commit(
+    proven: Case, runs: ProcessRuns, proxy: PostgresProxy, fate: Fate | None
+) -> None:
+    """The retry never resumes: it begins a quick sync of its own."""
+    for at in count(1):
+        something_of_each_kind(proven)
+        killed: list[int] = []
+
+        def kill(killed: list[int] = killed) -> None:
+            killed.append(1)
+            runs.kill()
+
+        if fate:
+            proxy.trip(b"commit\0", kill, at=at, fate=fate)
+        else:
+            proven.books.when(at, kill, match="/")
+        outcome = runs.run(Asked(f"quick__{at}"), quick=True)
+        proven.witness.look()
+        assert (outcome.state, outcome.tried(QUICK_SYNC)) == ("success", 1 + len(killed)), (
+            at,
+            outcome.errors,
+        )
+        *before, last = rows_of(proven, f"quick__{at}")
+        assert last == ("quick", "completed"), at
+        assert before in ([], [("quick", "abandoned")], [("quick", "completed")]), at
+        oracle.the_table_equals_the_books(proven.witness)
+        if not killed:
+            break
+    assert at > 6
+    proxy.heal()
+    proven.heals(quick=True, bounds=PATIENT)
+
+
+WIDE: dict[str, tuple[str, int]] = {
+    "first page of the scan": (BOOKED, 3),
+    "its end": (TOTALS, 3),
+    "staged": (STAGED, 3),
+    "stored": (STORED, 3),
+    "compared": (RECONCILED, 1),
+    "ended": (ENDED, 1),
+}
+
+
+@pytest.mark.parametrize("fate", ["held back", "unanswered"])
+@pytest.mark.parametrize(("where", "at"), WIDE.values(), ids=WIDE)
+@pytest.mark.fault("Q11")
+def test_widened_sync_killed_is_a_quick_one_again(
+    proven: Case, runs: ProcessRuns, proxy: PostgresProxy, where: str, at: int, fate: Fate
+) -> None:
+    book_low(proven.books, paid=True)
+    something_of_each_kind(proven)
+    long_ago(proven)
+    if where.startswith("/"):
+        proven.books.when(at, runs.kill, match=where)
+    else:
+        proxy.trip(where.encode(), lambda: proxy.trip(b"commit\0", runs.kill, fate=fate), at=at)
+    outcome = runs.run(Asked("quick"), quick=True)
+    assert (outcome.state, outcome.tried(QUICK_SYNC)) == ("success", 2), outcome.errors
+    first, second = rows_of(proven, "quick")
+    assert first == ("full", "completed" if (where, fate) == (ENDED, "unanswered") else "abandoned")
+    # Once the low number is stored, a quick sync can prove the copy.
+    stored = where in {RECONCILED, ENDED} or (where, fate) == (STORED, "unanswered")
+    assert second == ("quick" if stored else "full", "completed")
+    assert outcome.statistics["complete"] is True
+    oracle.the_table_equals_the_books(proven.witness)
+    proven.heals(quick=True, bounds=PATIENT)
+
+
+@pytest.mark.parametrize("fate", ["held back", "unanswered"])
+@pytest.mark.fault("Q12")
+def test_connection_lost_at_each_commit(
+    proven: Case, proxy: PostgresProxy, fate: Fate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "PAUSE_SECONDS", 0.02)
+    for at in count(1):
+        something_of_each_kind(proven)
+        broken: list[int] = []
+
+        def cut(broken: list[int] = broken) -> None:
+            broken.append(1)
+            proxy.reset()
+
+        proxy.heal()
+        proxy.trip(b"commit\0", cut, at=at, fate=fate)
+        outcome = proven.run(quick=True, retries=1)
+        assert outcome.state == "success", (at, outcome.errors)
+        proven.witness.look()
+        if not broken:
+            break
+    proxy.heal()
+    assert at > 10
+    proven.heals(quick=True, bounds=PATIENT)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.fault("Q13")
+def test_crash_that_empties_staging(own: Cluster, case_on: CaseOn, at: int) -> None:
+    """Before the staged invoices are stored, new ones and those by number; and in the scan that follows."""
+    case = prove(case_on(own.dsn))
+    something_of_each_kind(case)
+    book_low(case.books, paid=True)
+    case.witness.look()
+    long_ago(case)
+    with PostgresProxy(own.server.port) as proxy:
+        case.reach_database_at(psycopg.conninfo.make_conninfo(own.dsn, port=proxy.port))
+
+        def crash() -> None:
+            own.crash()
+            own.start()
+
+        proxy.trip(STORED.encode(), crash, at=at)
+        state = case.run(quick=True).state
+        case.witness.look()
+        assert state == "success" or "not whole" in case.last_sync()["message"]
+        case.reach_database_at(own.dsn)
+        case.heals(quick=True, bounds=PATIENT)
+
+
+# -- other syncs --------------------------------------------------------------------------------------------------------
+
+
+def held_by(case: Case, runs: ProcessRuns, asked: Asked, *, at: int = 2, quick: bool = False) -> TaskProcess:
+    """The first task of a run, frozen at a request with the lease in its hands."""
+    case.books.reset()
+    case.books.when(at, lambda: process.freeze(), match="/")
+    process = runs.start(asked, tasks_of(quick=quick)[0])
+    until(lambda: len(case.paths()) >= at)
+    return process
+
+
+def woken(process: TaskProcess) -> Try:
+    process.wake()
+    (one,) = process.wait()
+    return one
+
+
+@pytest.mark.fault("Q14")
+def test_force_takes_the_lease_at_each_request(proven: Case, runs: ProcessRuns) -> None:
+    for at in range(2, 7):
+        something_of_each_kind(proven)
+        quick = held_by(proven, runs, Asked(f"quick__{at}"), at=at, quick=True)
+        forced = runs.run(Asked(f"forced__{at}", conf={"force": True}))
+        assert forced.state == "success", forced.errors
+        one = woken(quick)
+        proven.witness.look()
+        assert (one.state, "superseded" in str(one.error)) == ("failed", True), one
+        assert rows_of(proven, f"quick__{at}") == [("quick", "superseded")]
+    proven.heals(quick=True, bounds=PATIENT)
+
+
+@pytest.mark.parametrize("kind", ["scheduled", "manual", "backfill"])
+@pytest.mark.fault("Q15")
+def test_other_syncs_wait_for_a_quick_one(proven: Case, runs: ProcessRuns, kind: str) -> None:
+    something_of_each_kind(proven)
+    quick = held_by(proven, runs, Asked("quick"), quick=True)
+    second = runs.run(Asked("quick__2"), quick=True)
+    assert (second.state, rows_of(proven, "quick__2")) == ("skipped", [("quick", "skipped")])
+    assert "(quick) has been running since" in proven.last_sync()["message"]
+    asked = Asked(f"other {kind}", kind)
+    waiting = runs.run(asked)
+    assert (waiting.state, proven.last_sync()["phase"]) == ("waiting", "waiting")
+    assert woken(quick).state == "success"
+    assert runs.run(asked).state == "success"
+    scope = "range" if kind == "backfill" else "full"
+    assert rows_of(proven, asked.run_id) == [(scope, "completed")]
+    proven.heals(quick=True, bounds=PATIENT)
+
+
+@pytest.mark.parametrize("kind", ["scheduled", "manual", "backfill"])
+@pytest.mark.fault("Q15")
+def test_quick_sync_is_skipped_beside_others(proven: Case, runs: ProcessRuns, kind: str) -> None:
+    something_of_each_kind(proven)
+    asked = Asked(f"other {kind}", kind)
+    other = held_by(proven, runs, asked)
+    quick = runs.run(Asked("quick"), quick=True)
+    assert (quick.state, rows_of(proven, "quick")) == ("skipped", [("quick", "skipped")])
+    assert "has been running since" in proven.last_sync()["message"]
+    outcome = Outcome(asked.run_id)
+    outcome.add(woken(other))
+    assert runs.run(asked, after=outcome).state == "success"
+    proven.heals(quick=True, bounds=PATIENT)
+
+
+@pytest.mark.fault("Q16")
+def test_full_sync_waits_out_a_killed_quick_one(proven: Case, runs: ProcessRuns) -> None:
+    held_by(proven, runs, Asked("quick"), quick=True).kill()
+    asked = Asked("scheduled__1", "scheduled")
+    assert runs.run(asked).state == "waiting"
+    oracle.let_time_pass(proven.witness)
+    assert runs.run(asked).state == "success"
+    assert syncs(proven)[-2:] == [("quick", "abandoned"), ("scheduled__1", "completed")]
+    proven.heals(quick=True, bounds=PATIENT)
+
+
+@pytest.mark.fault("Q17")
+def test_other_company_is_not_mixed_in(proven: Case) -> None:
+    """The connection has another company's tokens between two quick syncs."""
+    number = proven.books.ledger.agreement
+    pay_one(proven)
+    proven.books.control("agreement", number=7654321)
+    outcome = proven.run(quick=True)
+    assert (outcome.state, proven.last_sync()["status"]) == ("failed", "failed")
+    assert proven.paths() == [SELF]
+    proven.books.control("agreement", number=number)
+    assert outcome_of(proven) == ("success", "quick", True)
+    proven.heals(quick=True)
+
+
+@pytest.mark.fault("Q18")
+def test_full_scans_that_fail_are_not_repeated_each_time(proven: Case) -> None:
+    """Two an hour: the list of booked invoices is not sorted any more."""
+    proven.runs.page_size(20)
+    long_ago(proven)
+    proven.books.control("remove", number=min(proven.books.ledger.invoices))
+    proven.witness.look()
+    backwards = {"sort": "-bookedInvoiceNumber"}
+    scopes = []
+    for _ in range(4):
+        proven.books.fault(BOOKED, "otherwise", at="all", parameters=backwards)
+        proven.run(quick=True)
+        scopes.append(proven.last_sync()["scope"])
+    assert scopes == ["full", "full", "quick", "quick"]
+    proven.books.faults()
+    long_ago(proven)
+    assert outcome_of(proven) == WIDENED
     proven.heals(quick=True)
