@@ -194,6 +194,10 @@ def without_unpaid(totals: Document) -> None:
     del totals["booked"]["unpaid"]
 
 
+def with_other_unpaid(totals: Document) -> None:
+    totals["booked"]["unpaid"]["grossRemainderInBaseCurrency"] = Literal("1.00")
+
+
 def off_by(count: int = 0, net: int = 0) -> Callable[[Document], None]:
     def edit(totals: Document) -> None:
         booked = totals["booked"]
@@ -232,6 +236,11 @@ ANSWERS: dict[str, tuple[dict[str, Any], tuple[str, str, bool], tuple[str, str, 
         UNPROVEN,
         UNPROVEN,
     ),
+    "list without base amounts": (
+        {"match": UNPAID, "kind": "edit", "edit": in_each(remainderInBaseCurrency=None)},
+        UNPROVEN,
+        UNPROVEN,
+    ),
     "list with an unknown number": (
         {"match": UNPAID, "kind": "edit", "edit": with_a_stranger},
         UNPROVEN,
@@ -253,6 +262,11 @@ ANSWERS: dict[str, tuple[dict[str, Any], tuple[str, str, bool], tuple[str, str, 
     ),
     "totals without the unpaid": (
         {"match": TOTALS, "kind": "edit", "edit": without_unpaid},
+        UNPROVEN,
+        UNPROVEN,
+    ),
+    "totals with another unpaid sum": (
+        {"match": TOTALS, "kind": "edit", "edit": with_other_unpaid},
         UNPROVEN,
         UNPROVEN,
     ),
@@ -278,6 +292,31 @@ def test_unusable_answer_proves_nothing(
     pay_one(proven)
     proven.books.faults({"at": "all"} | fault)
     assert outcome_of(proven, retries=0) == later
+    proven.heals(quick=True)
+
+
+@pytest.mark.fault("Q04")
+def test_list_may_show_what_is_settled(proven: Case) -> None:
+    """Nothing is left of it in its currency; the copy is proven all the same."""
+    settled = settled_numbers(proven.books)[-1]
+
+    def edit_list(page: Document) -> None:
+        nothing = {"bookedInvoiceNumber": Literal(str(settled))} | dict.fromkeys(REMAINDERS, Literal("0.00"))
+        page["collection"] = sorted(
+            [*page["collection"], page["collection"][-1] | nothing],
+            key=lambda item: int(str(item["bookedInvoiceNumber"])),
+        )
+
+    def edit_totals(totals: Document) -> None:
+        unpaid = totals["booked"]["unpaid"]
+        unpaid["invoiceCount"] = int(str(unpaid["invoiceCount"])) + 1
+
+    pay_one(proven)
+    proven.books.faults(
+        {"match": UNPAID, "kind": "edit", "edit": edit_list, "at": "all"},
+        {"match": TOTALS, "kind": "edit", "edit": edit_totals, "at": "all"},
+    )
+    assert outcome_of(proven) == ("success", "quick", True)
     proven.heals(quick=True)
 
 
@@ -374,7 +413,10 @@ def test_process_killed_at_each_request_and_commit(
         )
         *before, last = rows_of(proven, f"quick__{at}")
         assert last == ("quick", "completed"), at
-        assert before in ([], [("quick", "abandoned")], [("quick", "completed")]), at
+        # Killed at its first commits it has no row yet; at its last one, its sync has ended.
+        assert (
+            before in ([("quick", "abandoned")], [("quick", "completed")]) or not killed or (fate and at < 4)
+        ), at
         oracle.the_table_equals_the_books(proven.witness)
         if not killed:
             break
@@ -524,7 +566,7 @@ def test_quick_sync_is_skipped_beside_others(proven: Case, runs: ProcessRuns, ki
     something_of_each_kind(proven)
     asked = Asked(f"other {kind}", kind)
     other = held_by(proven, runs, asked)
-    quick = runs.run(Asked("quick"), quick=True)
+    quick = runs.run(Asked("quick", "scheduled"), quick=True)
     assert (quick.state, rows_of(proven, "quick")) == ("skipped", [("quick", "skipped")])
     assert "has been running since" in proven.last_sync()["message"]
     outcome = Outcome(asked.run_id)

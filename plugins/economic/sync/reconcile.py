@@ -273,7 +273,7 @@ def prove(attempt: Attempt, totals: Totals, read: Changes) -> Proof:
         return Proof(problem, held)
     open_now = invoices.open_invoices(attempt.connection, agreement)
     rejected = invoices.rejected_numbers(attempt.connection, agreement).keys()
-    differing = {number for number, one in read.unpaid.items() if open_now.get(number) != one.remainder}
+    differing = {number for number, one in read.unpaid.items() if open_now.get(number, 0) != one.remainder}
     if differing - rejected:
         return Proof("invoices came with another remainder than the list shows", held)
     unlisted = open_now.keys() - read.unpaid.keys()
