@@ -91,6 +91,7 @@ class Attempt:
     _clock: float = field(default_factory=time.monotonic)
     _reported: tuple[int, int, int, int] = (0, 0, 0, 0)
     _degraded: set[int] | None = None
+    _empty: bool | None = None
 
     def __post_init__(self) -> None:
         if self.client is not None:
@@ -140,6 +141,13 @@ class Attempt:
                 hint="The next sync fetches them again; clear fetch-pages with downstream to have it now.",
             )
         return found
+
+    def holds_nothing(self) -> bool:
+        """Return whether no invoice was stored when the scan began: then none can be unchanged."""
+        if self._empty is None:
+            number = self.lease.agreement_number
+            self._empty = invoices.highest_number(self.connection, number) is None
+        return self._empty
 
     def degraded_before(self) -> set[int]:
         """Return the invoices that were stored with a field left out when the scan began."""
@@ -193,7 +201,7 @@ class Attempt:
         """Update this attempt with what a transaction wrote, after its commit."""
         self.run = replace(self.run, counts=counts, **changes)
         if "scan_number" in changes:
-            self._degraded = None
+            self._degraded = self._empty = None
         if self.client is not None:
             self._reported = _sums(self.client.traffic)
         self._clock = time.monotonic()

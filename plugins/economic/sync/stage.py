@@ -136,8 +136,8 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
 
 
 def _triage(attempt: Attempt, page: Page) -> _TriagedPage:
-    """Stage the unchanged items and separate the others; a forced sync parses all."""
-    if attempt.run.force:
+    """Stage the unchanged items and separate the others; a forced or first sync parses all."""
+    if attempt.run.force or attempt.holds_nothing():
         return _TriagedPage([], page.items)
     digests = {number: digest(item) for number, item in page.numbered.items()}
     unchanged = staging.write_unchanged(
