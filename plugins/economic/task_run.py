@@ -152,24 +152,11 @@ class TaskRun:
 
         :raises ConfigurationError: the conf has an unknown key, or dates that do not form a range.
         """
-        from economic.sync.request import DagRunInfo, build_request
+        from economic.sync.request import read_conf
 
         run = self.context["dag_run"]
-        return build_request(
-            DagRunInfo(
-                dag_id=self.dag_id,
-                run_id=self.run_id,
-                run_key=self.run_key,
-                clear_number=self.clear_number,
-                run_type=self.run_type,
-                due=run.logical_date or run.run_after,
-                conf=run.conf or {},
-                params=dict(self.context["params"]),
-            ),
-            conn_id=self.conn_id,
-            schedule=schedule,
-            attempt=self.name,
-        )
+        due = run.logical_date or run.run_after
+        return read_conf(self.bare_request(), due, run.conf or {}, dict(self.context["params"]), schedule)
 
     def bare_request(self) -> SyncRequest:
         """Return a request of this run's identity: of a quick sync, or one that cannot be begun."""

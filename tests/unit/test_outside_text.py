@@ -11,7 +11,7 @@ from economic.client.responses import describe_error_body
 from economic.errors import ConfigurationError, RequestRefused
 from economic.outside_text import bounded, harmless, quoted
 from economic.records.agreement import parse_agreement
-from economic.sync.request import DagRunInfo, build_request
+from economic.sync.request import SyncRequest, read_conf
 
 HOSTILE = {
     "a plain name": ("Prøvefirmaet Æble & Ørsted ApS", "Prøvefirmaet Æble & Ørsted ApS"),
@@ -80,8 +80,8 @@ def test_texts_of_e_conomic_are_made_harmless(text: str) -> None:
     ],
 )
 def test_a_conf_is_quoted_harmless_and_bounded(conf: dict[str, object], params: dict[str, object]) -> None:
-    asked = DagRunInfo("dag", "run", "key", 0, "manual", due=datetime.now(UTC), conf=conf, params=params)
+    bare = SyncRequest("dag", "run", "key", "manual", "economic_default", "1")
     with pytest.raises(ConfigurationError) as caught:
-        build_request(asked, conn_id="economic_default", schedule=None, attempt="1")
+        read_conf(bare, datetime.now(UTC), conf, params, schedule=None)
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 1500

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -58,70 +58,37 @@ class SyncRequest:
         return "full" if self.date_from is None and self.date_to is None else "range"
 
 
-@dataclass(frozen=True, slots=True)
-class DagRunInfo:
-    """The facts of a DAG run that a request depends on.
-
-    :param run_key: random text kept by Airflow for this DAG run.
-    :param clear_number: how often the DAG run was cleared.
-    :param run_type: ``scheduled``, ``manual``, ``backfill``; a repeated run keeps its id but not
-        its type.
-    :param due: its logical date, or else the moment after which it may run.
-    :param conf: the configuration it was triggered with.
-    :param params: the same on top of the defaults.
-    """
-
-    dag_id: str
-    run_id: str
-    run_key: str
-    clear_number: int
-    run_type: str
-    due: datetime
-    conf: Mapping[str, Any]
-    params: Mapping[str, Any]
-
-
-def build_request(dag_run: DagRunInfo, *, conn_id: str, schedule: str | None, attempt: str) -> SyncRequest:
-    """Return the request for a sync.
+def read_conf(
+    bare: SyncRequest, due: datetime, conf: Mapping[str, Any], params: Mapping[str, Any], schedule: str | None
+) -> SyncRequest:
+    """Return the request with what the DAG run's conf asks for.
 
     A backfill's run reads the invoices dated from the day of the previous tick to the day of its
     own. The overlap does no harm, and no day is left out. Dates in the conf take precedence.
 
+    :param due: the run's logical date, or else the moment after which it may run.
+    :param conf: the configuration it was triggered with.
+    :param params: the same on top of the defaults.
+    :param schedule: the DAG's.
     :raises ConfigurationError: the conf has an unknown key, or dates that do not form a range.
     """
-    unknown = sorted(set(dag_run.conf) - KNOWN_CONF)
+    unknown = sorted(set(conf) - KNOWN_CONF)
     if unknown:
         raise ConfigurationError(
             f"The conf has unknown keys: {listed(unknown)}.",
             hint=f"Known are {', '.join(sorted(KNOWN_CONF))}.",
         )
-    date_from, date_to = _day(dag_run.params, "date_from"), _day(dag_run.params, "date_to")
-    backfill = dag_run.run_type == "backfill"
+    date_from, date_to = _day(params, "date_from"), _day(params, "date_to")
+    backfill = bare.run_type == "backfill"
     if backfill and date_from is None and date_to is None:
-        date_from, date_to = _days_of_tick(dag_run.due, schedule)
+        date_from, date_to = _days_of_tick(due, schedule)
     if date_from and date_to and date_from > date_to:
         raise ConfigurationError(f"date_from {date_from} is after date_to {date_to}.", hint="Swap them.")
-    force = dag_run.params.get("force") is True
-    if force and backfill:
-        log.warning("force is ignored in a backfill: its runs would displace each other.")
-        force = False
-    accept_missing = dag_run.params.get("accept_missing") is True
-    if accept_missing and backfill:
-        log.warning("accept_missing is ignored in a backfill: its runs mark nothing missing.")
-        accept_missing = False
-    return SyncRequest(
-        dag_id=dag_run.dag_id,
-        run_id=dag_run.run_id,
-        run_key=dag_run.run_key,
-        clear_number=dag_run.clear_number,
-        run_type=dag_run.run_type,
-        conn_id=conn_id,
-        attempt=attempt,
-        date_from=date_from,
-        date_to=date_to,
-        force=force,
-        accept_missing=accept_missing,
-    )
+    force, accept_missing = (params.get(name) is True for name in ("force", "accept_missing"))
+    if backfill and (force or accept_missing):
+        log.warning("A backfill ignores force and accept_missing: its runs would displace each other.")
+        force = accept_missing = False
+    return replace(bare, date_from=date_from, date_to=date_to, force=force, accept_missing=accept_missing)
 
 
 def _days_of_tick(due: datetime, schedule: str | None) -> tuple[date, date]:
