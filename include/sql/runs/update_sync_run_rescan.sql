@@ -1,14 +1,16 @@
--- Restarts a sync's scan at the first page.
--- Parameters: sync_id, statistics, message.
+-- Restarts a sync's scan at the first page; a quick sync becomes a full one so.
+-- Parameters: sync_id, scope, scan_number, statistics, message.
 update economic.sync_run
 set
-    scan_number = scan_number + 1,
+    scope = %(scope)s,
+    scan_number = %(scan_number)s,
     scan_started_at = clock_timestamp(),
     scan_advanced_at = clock_timestamp(),
     scan_cursor = null,
     scan_seen = 0,
     scan_drifted = false,
     staged_rows = '{}',
+    stored_pages = 0,
     statistics = %(statistics)s,
     current = 0,
     percentage = 0,

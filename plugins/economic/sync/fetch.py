@@ -36,10 +36,10 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
     """
     log.info("Starting invoice sync from E-conomic API")
     if attempt.staged() is None:
-        _start_again(attempt, "the staged pages were lost")
+        _scan_again(attempt, "the staged pages were lost")
     complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
     while not complete and attempt.run.scan_number < MOST_SCANS:
-        _start_again(attempt, "invoices were booked or removed among those read")
+        _scan_again(attempt, "invoices were booked or removed among those read")
         complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
     # Tried once, so that the invoices do not wait: phase three tries again.
     refresh_employees(attempt, client, cache_seconds, attempts=1)
@@ -145,21 +145,22 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def discard_scan(counts: Counts) -> Counts:
-    """Return the counts when everything fetched and not stored is discarded.
+def start_again(attempt: Attempt, message: str, *, scope: str, scan_number: int) -> None:
+    """Discard what was fetched and not stored, and begin at the first page.
 
-    A quick sync that becomes a full one has stored some.
+    :param scope: ``full`` for a quick sync that becomes a full one.
     """
-    discarded = counts.fetched - counts.discarded - counts.stored
-    return counts + Counts(
-        discarded=discarded, failed=-counts.failed, degraded=-counts.degraded, duplicates=-counts.duplicates
+    now = attempt.counts
+    counts = (
+        now
+        + attempt.usage_since_commit("fetch_seconds")
+        + Counts(
+            discarded=now.fetched - now.discarded - now.stored,
+            failed=-now.failed,
+            degraded=-now.degraded,
+            duplicates=-now.duplicates,
+        )
     )
-
-
-def _start_again(attempt: Attempt, why: str) -> None:
-    """Discard the scan and begin at the first page."""
-    counts = discard_scan(attempt.counts) + attempt.usage_since_commit("fetch_seconds")
-    message = f"Scanning again from the first page: {why}"
     log.warning("%s.", message)
 
     def write() -> None:
@@ -168,6 +169,8 @@ def _start_again(attempt: Attempt, why: str) -> None:
             attempt.connection,
             "update_sync_run_rescan",
             sync_id=attempt.run.sync_id,
+            scope=scope,
+            scan_number=scan_number,
             statistics=stored_counts(counts),
             message=message,
         )
@@ -175,12 +178,19 @@ def _start_again(attempt: Attempt, why: str) -> None:
     attempt.write(write)
     attempt.apply_commit(
         counts,
-        scan_number=attempt.run.scan_number + 1,
+        scope=scope,
+        scan_number=scan_number,
         scan_cursor=None,
         scan_seen=0,
         scan_drifted=False,
         staged_rows=(),
+        stored_pages=0,
     )
+
+
+def _scan_again(attempt: Attempt, why: str) -> None:
+    message = f"Scanning again from the first page: {why}"
+    start_again(attempt, message, scope=attempt.run.scope, scan_number=attempt.run.scan_number + 1)
 
 
 def _totals(client: Client) -> Totals | None:

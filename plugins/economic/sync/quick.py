@@ -29,7 +29,7 @@ from economic.records.unpaid_invoice import UnpaidInvoice, parse_unpaid_invoice
 from economic.sync.attempt import Attempt, Client, in_words, stored_counts
 from economic.sync.employee_names import populate_employee_names
 from economic.sync.ending import end
-from economic.sync.fetch import discard_scan, fetch_pages
+from economic.sync.fetch import fetch_pages, start_again
 from economic.sync.pagination import Page, ScanPosition, scan_pages
 from economic.sync.reconcile import Changes, Proof, compare, holdings_json, prove
 from economic.sync.stage import stage
@@ -238,24 +238,7 @@ def _go_on_as_full(
     attempt: Attempt, client: QuickClient, page_size: int, cache_seconds: int, why: str
 ) -> SyncStatistics:
     """Scan everything in the same sync."""
-    message = f"Going on as a full sync: {why}"
-    log.warning("%s.", message)
-
-    def widen() -> None:
-        run(attempt.connection, "delete_staged_invoices", sync_id=attempt.run.sync_id)
-        run(attempt.connection, "update_sync_run_widened", sync_id=attempt.run.sync_id, message=message)
-
-    attempt.write(widen)
-    attempt.apply_commit(
-        discard_scan(attempt.counts) + attempt.usage_since_commit("fetch_seconds"),
-        scope="full",
-        scan_number=1,
-        scan_cursor=None,
-        scan_seen=0,
-        scan_drifted=False,
-        staged_rows=(),
-        stored_pages=0,
-    )
+    start_again(attempt, f"Going on as a full sync: {why}", scope="full", scan_number=1)
     fetch_pages(attempt, client, page_size, cache_seconds)
     upsert_invoices(attempt)
     return populate_employee_names(attempt, client, cache_seconds)
