@@ -138,7 +138,7 @@ class Attempt:
         if found is None:
             raise FatalError(
                 f"The staged pages of sync {self.run.sync_id} are not whole: PostgreSQL lost them in a crash. Pages stored so far stay.",
-                hint="The next sync fetches them again; clear fetch-pages with downstream to have it now.",
+                hint="The next sync fetches them again; trigger one to have it now.",
             )
         return found
 

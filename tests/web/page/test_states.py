@@ -227,7 +227,7 @@ def test_quick_sync_is_shown_apart(
     site: Site, past: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ECONOMIC_QUICK_SCHEDULE", "*/5 * * * *")
-    quick = {"scope": "quick", "dag_id": "economic_invoice_quick_sync"}
+    quick: dict[str, Any] = {"scope": "quick", "dag_id": "economic_invoice_quick_sync"}
     nothing = history.statistics(fetched=0, unchanged=0, requests=2)
     listed = len(site.told(f"{DAG}/syncs")["syncs"])
     changed = history.add_sync(
