@@ -601,7 +601,7 @@ def test_other_company_is_not_mixed_in(proven: Case) -> None:
 
 
 @pytest.mark.fault("Q18")
-def test_full_scans_that_fail_are_not_repeated_each_time(proven: Case) -> None:
+def test_failing_full_scans_are_not_repeated_each_time(proven: Case) -> None:
     """Two an hour: the list of booked invoices is not sorted any more."""
     proven.runs.page_size(20)
     long_ago(proven)

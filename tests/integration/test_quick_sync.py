@@ -213,7 +213,7 @@ def test_totals_that_cannot_be_read_fail_it(settled: Company) -> None:
         sync_quickly(settled)
 
 
-def test_old_rows_are_forgotten_and_the_last_ones_kept(settled: Company) -> None:
+def test_old_rows_are_forgotten_but_the_last(settled: Company) -> None:
     """Quick syncs that changed nothing stay for a day, all others for the days set."""
     settled.books.pay(open_numbers(settled.books)[0])
     changed = sync_quickly(settled)["sync_id"]

@@ -102,14 +102,14 @@ def test_an_answer_takes_its_time(sim: simulator.InProcess) -> None:
     assert 0.25 < time.monotonic() - began < 5
 
 
-def test_an_edit_can_put_in_what_is_not_utf8(sim: simulator.InProcess) -> None:
+def test_edit_can_put_in_bytes_not_utf8(sim: simulator.InProcess) -> None:
     sim.fault("/self", "edit", edit=lambda document: document.update(userName="Bj\udcf8rn"))
     assert b'"Bj\xf8rn"' in answer(sim, "/self").content
     with pytest.raises(ValueError, match="needs a function"):
         sim.fault("/", "edit", edit="page.clear()")
 
 
-def test_a_fault_strikes_the_request_it_is_meant_for(sim: simulator.InProcess) -> None:
+def test_fault_strikes_the_request_meant(sim: simulator.InProcess) -> None:
     sim.fault(BOOKED, "status", at="all", status=500, query_contains="skippages=1")
     targets = [BOOKED, f"{BOOKED}?skippages=1", f"{BOOKED}?skippages=1"]
     assert [answer(sim, target).status_code for target in targets] == [200, 500, 500]
