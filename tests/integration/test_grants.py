@@ -1,4 +1,4 @@
-"""Roles that own nothing, for syncs, monitoring and the page: each can do its work and no more."""
+"""Roles that own nothing, for readers, syncs, monitoring and the page: each can do its work and no more."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.integration.conftest import Company, economic
 PASSWORD = "long enough to be one"
 
 
-@pytest.fixture(params=["writer", "monitor", "page"])
+@pytest.fixture(params=["writer", "monitor", "page", "reader"])
 def granted(request: pytest.FixtureRequest, company: Company, database: str) -> Iterator[str]:
     """Connection string of a login with the role of a grant script."""
     role = f"economic_{request.param}"
@@ -72,6 +72,64 @@ def test_writer_syncs_and_changes_no_table(company: Company, granted: str) -> No
         "select 1 from economic.invoice_backup",
         "lock table economic.schema_version in share row exclusive mode",
     )
+
+
+ANSWERS = {
+    "receivables_as_of": ["2026-11-01", "1234567"],
+    "receivables_aging_as_of": ["2026-11-01", "1234567"],
+}
+"""The functions that answer questions, with arguments."""
+
+
+def ask(connection: psycopg.Connection, function: str) -> list[tuple[object, ...]]:
+    arguments = sql.SQL(", ").join(map(sql.Literal, ANSWERS[function]))
+    return connection.execute(
+        sql.SQL("select * from economic.{}({})").format(sql.Identifier(function), arguments)
+    ).fetchall()
+
+
+@pytest.mark.parametrize("granted", ["reader", "writer"], indirect=True)
+def test_reader_reads_every_view_and_function(company: Company, granted: str) -> None:
+    company.sync()
+    company.connection.execute("update economic.agreement set complete_since = '2026-10-01'")
+    company.connection.execute("update economic.invoice set first_seen_at = '2026-10-01'")
+    views = company.rows("select viewname from pg_views where schemaname = 'economic'")
+    assert len(views) > 5
+    with psycopg.connect(granted) as reader:
+        for view in views:
+            reader.execute(sql.SQL("select * from economic.{}").format(sql.Identifier(view["viewname"])))
+        for function in ANSWERS:
+            assert ask(reader, function) == ask(company.connection, function) != []
+
+
+@pytest.mark.parametrize("granted", ["reader"], indirect=True)
+def test_reader_reads_no_table(company: Company, granted: str) -> None:
+    tables = company.rows("select tablename from pg_tables where schemaname = 'economic'")
+    assert len(tables) > 8
+    with psycopg.connect(granted, autocommit=True) as reader:
+        for table in tables:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(sql.SQL("table economic.{}").format(sql.Identifier(table["tablename"])))
+
+
+@pytest.mark.parametrize("granted", ["monitor", "page"], indirect=True)
+def test_others_may_not_ask_what_is_owed(company: Company, granted: str) -> None:
+    with psycopg.connect(granted, autocommit=True) as connection:
+        for function in ANSWERS:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                ask(connection, function)
+
+
+def test_functions_with_rights_of_the_owner_are_safe(connection: psycopg.Connection) -> None:
+    """They have a fixed search path, only granted roles may call them, and the tests above call each."""
+    found = connection.execute(
+        "select proname, proconfig::text, has_function_privilege('public', oid, 'execute') from pg_proc"
+        " where pronamespace = 'economic'::regnamespace and prosecdef"
+    ).fetchall()
+    assert {name for name, _, _ in found} == ANSWERS.keys()
+    for name, settings, public in found:
+        assert "search_path=pg_catalog, pg_temp" in settings, name
+        assert not public, name
 
 
 @pytest.mark.parametrize("granted", ["monitor"], indirect=True)

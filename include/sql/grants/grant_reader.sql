@@ -1,5 +1,5 @@
--- Lets the role economic_reader read the views, and nothing else. Run by the owner of the schema,
--- once and after each upgrade:
+-- Lets the role economic_reader read the views and call the functions that answer questions, and
+-- nothing else. Run by the owner of the schema, once and after each upgrade:
 -- psql -f grant_reader.sql; then for each person or tool: grant economic_reader to NAME;
 -- An owner without CREATEROLE needs the role beforehand: `create role economic_reader nologin`.
 do $$
@@ -12,9 +12,17 @@ $$;
 
 revoke all on all tables in schema economic from economic_reader;
 
+revoke all on all functions in schema economic from economic_reader;
+
 grant usage on schema economic to economic_reader;
 
 grant select on
-economic.invoice_overview, economic.invoices, economic.payments, economic.receivables_aging,
-economic.sync_status
+economic.customers, economic.invoice_overview, economic.invoices, economic.payments,
+economic.receivables_aging, economic.sync_status
+to economic_reader;
+
+grant execute on function
+economic.in_base(numeric, text, text, numeric),
+economic.receivables_as_of(date, bigint),
+economic.receivables_aging_as_of(date, bigint)
 to economic_reader;

@@ -13,12 +13,21 @@ $$;
 
 revoke all on all tables in schema economic from economic_writer;
 
+revoke all on all functions in schema economic from economic_writer;
+
 grant usage on schema economic to economic_writer;
 
--- The views too: a DAG that is woken by the sync reads them through the same connection.
+-- The views and functions too: a DAG that is woken by the sync reads them through the same
+-- connection.
 grant select on
-economic.invoice_overview, economic.invoices, economic.payments, economic.receivables_aging,
-economic.schema_version, economic.sync_status
+economic.customers, economic.invoice_overview, economic.invoices, economic.payments,
+economic.receivables_aging, economic.schema_version, economic.sync_status
+to economic_writer;
+
+grant execute on function
+economic.in_base(numeric, text, text, numeric),
+economic.receivables_as_of(date, bigint),
+economic.receivables_aging_as_of(date, bigint)
 to economic_writer;
 
 grant select, insert, update on

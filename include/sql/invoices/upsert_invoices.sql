@@ -1,9 +1,10 @@
 -- Stores a range of a staged page in invoice: new and differing rows are written, equal ones are
--- not touched, and unchanged ones are not compared. Values are compared, not spellings. Changes are
--- recorded in invoice_history. Each row looks its own number up in the key (`limit 1` keeps it so):
--- staging has no reliable statistics, and the planner was seen to choose joins that compare every
--- row with every other one, or read the whole table for every page. The employee's name comes from
--- the stored list; without one there, an invoice keeps its name while its employee's number stays.
+-- not touched, and unchanged ones are not compared. Values are compared, not spellings. Changes,
+-- and since when a returned invoice was missing, are recorded in invoice_history. Each row looks
+-- its own number up in the key (`limit 1` keeps it so): staging has no reliable statistics, and the
+-- planner was seen to choose joins that compare every row with every other one, or read the whole
+-- table for every page. The employee's name comes from the stored list; without one there, an
+-- invoice keeps its name while its employee's number stays.
 -- Parameters: agreement_number, sync_id, page, first_position, last_position.
 -- Returns: one row: counts of written, noted, created, updated, raw_changed (only the raw
 -- item differed), returned (missing until now) and named (with a name that they did not have).
@@ -72,6 +73,7 @@ compared as (
         ) as is_changed,
         (held.raw_data is distinct from incoming.raw_data) as is_raw_changed,
         (held.missing_since is not null) as was_missing,
+        null::timestamptz as missing_since,
         (held.digest is distinct from incoming.digest) as is_respelled
     from incoming
     left join lateral (
@@ -171,7 +173,7 @@ noted as (
     cross join lateral jsonb_each(to_jsonb(held)) as before (key, value)
     inner join lateral jsonb_each(to_jsonb(differing)) as after (key, value) on before.key = after.key
     where
-        differing.is_changed
+        (differing.is_changed or differing.was_missing)
         and before.key not in ('raw_data', 'digest', 'employee_name')
         and before.value is distinct from after.value
     group by differing.invoice_number

@@ -24,7 +24,8 @@ create table economic.agreement (
     conn_id text not null unique,
     company_name text,
     base_currency text,
-    first_seen_at timestamptz not null default clock_timestamp()
+    first_seen_at timestamptz not null default clock_timestamp(),
+    complete_since timestamptz
 );
 
 create table economic.invoice (
@@ -238,6 +239,20 @@ create table economic.invoice_history (
 
 create index invoice_history_of_invoice on economic.invoice_history (agreement_number, invoice_number, change_id);
 
+-- For what was owed at the end of a day: the changes after it, not those of all the years before.
+create index invoice_history_of_time on economic.invoice_history (agreement_number, changed_at);
+
+-- The values of several records as one: the last one that has a key wins.
+create aggregate economic.merge_jsonb (jsonb)(
+    sfunc = jsonb_concat,
+    stype = jsonb
+);
+
+create function economic.in_base(amount numeric, currency text, base_currency text, exchange_rate numeric)
+returns numeric
+language sql immutable parallel safe
+return round(amount * case when currency = base_currency then 100 else exchange_rate end / 100, 2);
+
 -- Clears the digest when a value changes without it, so that the next sync reads the invoice again
 -- and corrects it. A change of the columns that no item holds leaves it.
 create function economic.forget_digest() returns trigger
@@ -323,7 +338,8 @@ select
         where
             degraded_field.agreement_number = agreement.agreement_number
             and degraded_field.resolved_at is null
-    ) as degraded
+    ) as degraded,
+    agreement.complete_since
 from economic.agreement
 left join lateral (
     select sync_run.*
@@ -436,10 +452,9 @@ select
     invoice.currency,
     coalesce(
         (history.old_values ->> 'remainder_base')::numeric - (history.new_values ->> 'remainder_base')::numeric,
-        round(
-            ((history.old_values ->> 'remainder')::numeric - (history.new_values ->> 'remainder')::numeric)
-            * case when invoice.currency = agreement.base_currency then 100 else invoice.exchange_rate end / 100,
-            2
+        economic.in_base(
+            (history.old_values ->> 'remainder')::numeric - (history.new_values ->> 'remainder')::numeric,
+            invoice.currency, agreement.base_currency, invoice.exchange_rate
         )
     ) as amount_base,
     (history.new_values ->> 'remainder')::numeric as remainder_after,
@@ -454,12 +469,12 @@ inner join economic.invoice
 inner join economic.agreement on history.agreement_number = agreement.agreement_number
 where history.new_values ? 'remainder';
 
-create view economic.receivables_aging as
+create view economic.customers as
 with latest as (
     select
         invoice.agreement_number,
         -- 0 for no customer, so that PostgreSQL can use a hash join
-        coalesce(invoice.customer_number, 0) as customer_number,
+        coalesce(invoice.customer_number, 0) as customer_key,
         max(invoice.invoice_number) as invoice_number
     from economic.invoice
     where invoice.customer_name is not null and invoice.missing_since is null
@@ -467,9 +482,20 @@ with latest as (
 )
 
 select
+    latest.agreement_number,
+    named.customer_number,
+    named.customer_name
+from latest
+inner join economic.invoice as named
+    on
+        latest.agreement_number = named.agreement_number
+        and latest.invoice_number = named.invoice_number;
+
+create view economic.receivables_aging as
+select
     overview.agreement_number,
     overview.customer_number,
-    max(named.customer_name) as customer_name,
+    max(customers.customer_name) as customer_name,
     overview.currency,
     count(*) as invoices,
     sum(overview.remainder) as remainder,
@@ -484,24 +510,211 @@ select
     sum(
         coalesce(
             overview.remainder_base,
-            round(
-                overview.remainder
-                * case when overview.currency = overview.base_currency then 100 else overview.exchange_rate end / 100,
-                2
-            )
+            economic.in_base(overview.remainder, overview.currency, overview.base_currency, overview.exchange_rate)
         )
     ) as remainder_base
 from economic.invoice_overview as overview
-left join latest
+left join economic.customers
     on
-        overview.agreement_number = latest.agreement_number
-        and coalesce(overview.customer_number, 0) = latest.customer_number
-left join economic.invoice as named
-    on
-        latest.agreement_number = named.agreement_number
-        and latest.invoice_number = named.invoice_number
+        overview.agreement_number = customers.agreement_number
+        and coalesce(overview.customer_number, 0) = coalesce(customers.customer_number, 0)
 where overview.remainder <> 0 and overview.missing_since is null
 group by overview.agreement_number, overview.customer_number, overview.currency;
+
+-- Reads tables with the rights of its owner, so that a reader needs none on them. The plan is made
+-- for each day anew: for a day of last week it is another one than for a day years ago.
+create function economic.receivables_as_of(day date, wanted_agreement bigint default null)
+returns table (
+    agreement_number bigint,
+    invoice_number bigint,
+    invoice_date date,
+    due_date date,
+    days_overdue integer,
+    customer_number bigint,
+    customer_name text,
+    employee_number bigint,
+    employee_name text,
+    external_reference text,
+    currency text,
+    gross_amount numeric,
+    remainder numeric,
+    base_currency text,
+    remainder_base numeric
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = 'force_custom_plan'
+set jit = 'off'
+as $$
+#variable_conflict use_column
+declare
+    day_end timestamptz := (day + 1)::timestamp at time zone 'Europe/Copenhagen';
+    today date := (now() at time zone 'Europe/Copenhagen')::date;
+    agreements bigint[];
+    unknown text;
+begin
+    if day is null or day > today then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = format(
+                'What is owed at the end of %s cannot be known: today is %s in Copenhagen.',
+                coalesce(day::text, 'no day'), today
+            );
+    end if;
+    select
+        array_agg(agreement.agreement_number),
+        string_agg(
+            format(
+                'agreement %s (%s): %s',
+                agreement.agreement_number,
+                agreement.company_name,
+                coalesce(
+                    'the first day known is '
+                    || (agreement.complete_since at time zone 'Europe/Copenhagen')::date,
+                    'no full sync has been proven complete yet'
+                )
+            ),
+            '; ' order by agreement.agreement_number
+        ) filter (where agreement.complete_since < day_end is not true)
+    into agreements, unknown
+    from economic.agreement
+    where wanted_agreement is null or agreement.agreement_number = wanted_agreement;
+    if agreements is null then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = format('Of agreement %s nothing is copied.', coalesce(wanted_agreement::text, 'any number'));
+    end if;
+    if unknown is not null then
+        raise exception using
+            errcode = 'invalid_parameter_value',
+            message = format('What was owed at the end of %s is not known for %s.', day, unknown),
+            hint = 'Ask for a later day, or for one agreement: receivables_as_of(day, agreement_number).';
+    end if;
+    return query
+    with earlier as (
+        select distinct on (history.agreement_number, history.invoice_number)
+            history.agreement_number,
+            history.invoice_number,
+            (history.old_values ->> 'remainder')::numeric as remainder
+        from economic.invoice_history as history
+        where
+            history.agreement_number = any(agreements)
+            and history.changed_at >= day_end
+            and history.old_values ? 'remainder'
+        order by history.agreement_number, history.invoice_number, history.change_id
+    ),
+
+    -- Open now, or open before the earliest of these changes.
+    candidate as (
+        select invoice as present
+        from economic.invoice
+        where
+            invoice.agreement_number = any(agreements)
+            and invoice.remainder <> 0
+            and invoice.first_seen_at < day_end
+        union all
+        select invoice as present
+        from earlier
+        inner join economic.invoice
+            on
+                earlier.agreement_number = invoice.agreement_number
+                and earlier.invoice_number = invoice.invoice_number
+        where earlier.remainder <> 0 and invoice.remainder = 0 and invoice.first_seen_at < day_end
+    )
+
+    select
+        held.agreement_number,
+        held.invoice_number,
+        held.invoice_date,
+        held.due_date,
+        case when held.remainder > 0 and held.due_date < day then day - held.due_date end,
+        held.customer_number,
+        held.customer_name,
+        held.employee_number,
+        -- The history has no names.
+        case
+            when held.employee_number is distinct from (candidate.present).employee_number then employee.name
+            else held.employee_name
+        end,
+        held.external_reference,
+        held.currency,
+        held.gross_amount,
+        held.remainder,
+        agreement.base_currency,
+        coalesce(
+            held.remainder_base,
+            economic.in_base(held.remainder, held.currency, agreement.base_currency, held.exchange_rate)
+        )
+    from candidate
+    cross join lateral (
+        -- The newest change first: the value before the earliest one wins.
+        select coalesce(economic.merge_jsonb(history.old_values order by history.change_id desc), '{}') as old_values
+        from economic.invoice_history as history
+        where
+            history.agreement_number = (candidate.present).agreement_number
+            and history.invoice_number = (candidate.present).invoice_number
+            and history.changed_at >= day_end
+    ) as undone
+    cross join lateral jsonb_populate_record(candidate.present, undone.old_values) as held
+    inner join economic.agreement on held.agreement_number = agreement.agreement_number
+    left join economic.employee
+        on
+            held.agreement_number = employee.agreement_number
+            and held.employee_number = employee.employee_number
+    where
+        held.remainder <> 0
+        and (held.missing_since is null or held.missing_since >= day_end);
+end
+$$;
+
+create function economic.receivables_aging_as_of(day date, wanted_agreement bigint default null)
+returns table (
+    agreement_number bigint,
+    customer_number bigint,
+    customer_name text,
+    currency text,
+    invoices bigint,
+    remainder numeric,
+    not_due numeric,
+    overdue_1_to_30 numeric,
+    overdue_31_to_60 numeric,
+    overdue_61_to_90 numeric,
+    overdue_over_90 numeric,
+    credit numeric,
+    remainder_base numeric
+)
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select
+        owed.agreement_number,
+        owed.customer_number,
+        max(customers.customer_name) as customer_name,
+        owed.currency,
+        count(*) as invoices,
+        sum(owed.remainder) as remainder,
+        coalesce(sum(owed.remainder) filter (where owed.days_overdue is null and owed.remainder > 0), 0) as not_due,
+        coalesce(sum(owed.remainder) filter (where owed.days_overdue between 1 and 30), 0) as overdue_1_to_30,
+        coalesce(sum(owed.remainder) filter (where owed.days_overdue between 31 and 60), 0) as overdue_31_to_60,
+        coalesce(sum(owed.remainder) filter (where owed.days_overdue between 61 and 90), 0) as overdue_61_to_90,
+        coalesce(sum(owed.remainder) filter (where owed.days_overdue > 90), 0) as overdue_over_90,
+        coalesce(sum(owed.remainder) filter (where owed.remainder < 0), 0) as credit,
+        sum(owed.remainder_base) as remainder_base
+    from economic.receivables_as_of(day, wanted_agreement) as owed
+    left join economic.customers
+        on
+            owed.agreement_number = customers.agreement_number
+            and coalesce(owed.customer_number, 0) = coalesce(customers.customer_number, 0)
+    group by owed.agreement_number, owed.customer_number, owed.currency;
+end;
+
+-- Whoever may read the schema need not be allowed to read what is owed.
+revoke execute on function economic.receivables_as_of(date, bigint) from public;
+revoke execute on function economic.receivables_aging_as_of(date, bigint) from public;
 
 create view economic.invoices as
 select
@@ -529,7 +742,8 @@ where invoice.missing_since is null;
 comment on table economic.schema_version is 'The applied steps of this schema.';
 comment on table economic.agreement is 'One row for each e-conomic agreement (company) whose invoices are copied.';
 comment on table economic.invoice is 'Every booked invoice and credit note as last returned. Never deleted.';
-comment on table economic.invoice_history is 'Changes of invoices, when seen. Those of remainder are payments.';
+comment on table economic.invoice_history is
+'Changes of invoices, when seen. Those of remainder are payments; one of missing_since is a return.';
 comment on table economic.employee is 'Names of employees by number; read from e-conomic once an hour at most.';
 comment on table economic.sync_run is 'One row for each sync: its progress while it runs, its result afterwards.';
 comment on table economic.sync_lease is 'The right to write an agreement''s invoices: who holds it, and until when.';
@@ -544,8 +758,25 @@ comment on view economic.invoice_overview is 'Invoices with their status as of t
 comment on view economic.payments is
 'Changes of remainder between two syncs. A positive amount was paid or matched with a credit note, a negative one '
 'was taken back. Payments from before an invoice was first stored are not included.';
+comment on view economic.customers is 'The name on each customer''s newest invoice.';
 comment on view economic.receivables_aging is 'What customers owe, by customer, currency and days overdue.';
 comment on view economic.invoices is 'Invoices that are not missing, under the column names of the replaced program.';
+comment on function economic.receivables_as_of(date, bigint) is
+'Invoices and credit notes that were open at the end of that day in Copenhagen, with their values then: the present '
+'ones, from which invoice_history takes back what was seen later. days_overdue is null unless overdue that day. '
+'remainder_base is by the exchange rate where e-conomic has no remainder in the base currency, null without either. '
+'A payment, and an invoice dated earlier, counts from when a sync has seen it; a future invoice date counts too. An '
+'invoice that was missing (missing_since) at the end of that day is left out. Before the first full sync that is '
+'proven complete nothing is known: that is an error with the first day known, also when it is so for one of several '
+'agreements, because the sum would lack it; ask for the others by the second argument (agreement.complete_since, '
+'sync_status.complete_since). A future day is an error.';
+comment on function economic.receivables_aging_as_of(date, bigint) is
+'What customers owed at the end of that day: receivables_as_of in the columns of receivables_aging. Customers have '
+'the name on their newest invoice now.';
+comment on function economic.in_base(numeric, text, text, numeric) is
+'An amount in the base currency by the exchange rate (the price of 100 units), rounded to hundredths; null without '
+'a rate.';
+comment on aggregate economic.merge_jsonb (jsonb) is 'Objects as one; of equal keys the last one in order wins.';
 comment on function economic.forget_digest() is 'Clears the digest of an invoice whose values changed without it.';
 
 comment on column economic.invoice.agreement_number is 'The company: e-conomic''s agreement number.';
@@ -598,6 +829,8 @@ comment on column economic.agreement.conn_id is 'The Airflow connection that rea
 comment on column economic.agreement.company_name is 'e-conomic: company.name of /self.';
 comment on column economic.agreement.base_currency is 'e-conomic: settings.baseCurrency; of amounts named _base.';
 comment on column economic.agreement.first_seen_at is 'When the first sync reached it.';
+comment on column economic.agreement.complete_since is
+'When the first full sync ended that was proven complete; from then on every day''s receivables are known.';
 
 comment on column economic.employee.employee_number is 'e-conomic: employeeNumber.';
 comment on column economic.employee.name is 'e-conomic: name; the last one known.';

@@ -61,6 +61,11 @@ def unbind_agreement(connection: Connection, conn_id: str) -> int | None:
     return None if found is None else int(found["agreement_number"])
 
 
+def note_complete(connection: Connection, agreement_number: int) -> None:
+    """Note that a full sync proven complete ends; only the first one is recorded."""
+    run(connection, "update_agreement_complete", agreement_number=agreement_number)
+
+
 def statuses(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row]:
     """Return the status of each connection's agreement, with ages in seconds by the database's
     clock.

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
+from economic.db import agreements, runs
 from economic.db import lease as leases
-from economic.db import runs
 from economic.db.runs import Owner, SyncStatistics
 from economic.db.sql import Connection, row, rows, run, transaction
 from economic.sync.attempt import Attempt, counted
@@ -69,6 +69,8 @@ def end(attempt: Attempt, problem: str | None, *, proven: bool = False) -> SyncS
             percentage=100,
             statistics=statistics.to_xcom(),
         )
+        if now.scope == "full" and now.complete:
+            agreements.note_complete(attempt.connection, attempt.lease.agreement_number)
         run(attempt.connection, "delete_staged_invoices", sync_id=now.sync_id)
         leases.release(attempt.connection, attempt.lease)
         if proven:
