@@ -19,6 +19,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from psycopg.types.json import Jsonb
 
 from dev.local.airflow_settings import DAG_ID
+from economic.config.dags import QUICK_DAG_ID
 from tests.dags.scheduler import live as harness
 from tests.dags.scheduler.live import Live
 from tests.web.browser.conftest import NARROW, invoice_dsn, log_in, passwords
@@ -38,8 +39,12 @@ COMPANIES = (
 SETTINGS = {
     "AUTO_SYNC_ENABLED": "true",
     "ECONOMIC_PAGE_SIZE": "1000",
-    "ECONOMIC_AGREEMENTS": json.dumps([{"name": f"company_{place}"} for place in range(len(COMPANIES))]),
+    "ECONOMIC_QUICK_SCHEDULE": "*/15 * * * *",
+    "ECONOMIC_AGREEMENTS": json.dumps(
+        [{"name": f"company_{place}", "quick_schedule": "off"} for place in range(len(COMPANIES))]
+    ),
 }
+PROVEN = "select count(*) as proven from economic.sync_run where scope = 'quick' and complete"
 WIDE: ViewportSize = {"width": 1280, "height": 1180}
 HEIGHTS = {
     "companies": 560,
@@ -76,6 +81,7 @@ def test_pictures_are_taken(browser: Browser) -> None:
                 take(open_page(page, live), "companies")
             add_ten_days(connection)
         assert live.ended(live.trigger(), 120) == "success"
+        look_for_changes(live)
         for theme in ("light", "dark"):
             with looking(browser, live, theme) as page:
                 take(open_company(page, live), f"page-{theme}")
@@ -128,9 +134,19 @@ def let_the_first_runs_end(live: Live) -> None:
     def ended() -> bool:
         runs = live.api.get("dags/~/dagRuns", limit=50)["dag_runs"]
         done = {run["dag_id"] for run in runs if run["state"] in {"success", "failed"}}
-        return len(done) == len(COMPANIES) + 1
+        return len(done) == len(COMPANIES) + 2
 
     live.until(ended, "every DAG has run once", 180)
+
+
+def look_for_changes(live: Live) -> None:
+    """Run two quick syncs: one copies a payment and a booking, one finds nothing."""
+    live.books.pay(live.books.ledger.open[0])
+    live.books.book()
+    for _ in range(2):
+        before = live.rows(PROVEN)
+        live.api.post(f"dags/{QUICK_DAG_ID}/dagRuns", {"logical_date": None})
+        live.until(lambda: live.rows(PROVEN) != before, "a quick sync has ended", 60)  # noqa: B023  # called at once
 
 
 def add_other_companies(connection: psycopg.Connection) -> None:
