@@ -149,9 +149,7 @@ class Bench:
             self.books.pay(next(number for number in self._numbers(way, "remainder > 10")))
             (booked,) = self.books.book()
             self.invoices += 1
-            costs.setdefault(QUICK[1], []).append(
-                self._load("quick", requests=6, created=1, updated=1, complete=True)
-            )
+            costs.setdefault(QUICK[1], []).append(self._load("quick", created=1, updated=1, complete=True))
             self.books.control("remove", number=booked)
 
     def change(self, way: str = "ours") -> int:

@@ -237,3 +237,12 @@ def test_old_rows_are_forgotten_but_the_last(settled: Company) -> None:
     after_a_year = forget("366 days")
     assert changed not in after_a_year
     assert settled.value("select count(*) from economic.sync_status where last_synced_at is not null") == 1
+
+
+def test_name_of_a_new_employee_is_read(settled: Company) -> None:
+    (number, name) = next((n, one["name"]) for n, one in settled.books.ledger.employees().items())
+    settled.connection.execute("delete from economic.employee where employee_number = %s", [number])
+    (booked,) = settled.books.book(sales_person=number)
+    assert sync_quickly(settled)["complete"] is True
+    stored = "select employee_name from economic.invoice where invoice_number = %s"
+    assert settled.value(stored, booked) == name

@@ -33,10 +33,13 @@ def populate_employee_names(
     :param proven: see :func:`economic.sync.ending.end`.
     """
     attempt.write(lambda: _note(attempt, attempt.counts))
-    problem = refresh_employees(attempt, client, cache_seconds)
     agreement = attempt.lease.agreement_number
-    for first, last in employees.misnamed_stretches(attempt.connection, agreement, STRETCH):
-        attempt.apply_commit(attempt.write(partial(_name_invoices, attempt, first, last)))
+    # All invoices are looked through: needless where no list came since a full sync did.
+    current = attempt.run.scope == "quick" and _list_serves(attempt, cache_seconds)
+    problem = None if current else refresh_employees(attempt, client, cache_seconds)
+    if not current:
+        for first, last in employees.misnamed_stretches(attempt.connection, agreement, STRETCH):
+            attempt.apply_commit(attempt.write(partial(_name_invoices, attempt, first, last)))
     known = employees.employee_cache(attempt.connection, agreement, cache_seconds).known
     counts = (
         attempt.counts
@@ -77,10 +80,7 @@ def refresh_employees(
     :param attempts: how often each request is tried, when not the usual number.
     :return: the problem, None without one.
     """
-    age = runs.age_seconds(attempt.connection, attempt.run.sync_id)
-    serves = age if attempt.run.force else max(age, cache_seconds)
-    cache = employees.employee_cache(attempt.connection, attempt.lease.agreement_number, serves)
-    if cache.fresh and not cache.uncovered:
+    if _list_serves(attempt, cache_seconds):
         return None
     try:
         attempt.check_agreement(client)
@@ -101,6 +101,14 @@ def refresh_employees(
             "e-conomic lists no employee with number %s.", listed([str(number) for number in unknown])
         )
     return None
+
+
+def _list_serves(attempt: Attempt, cache_seconds: int) -> bool:
+    """Return whether the stored list is recent enough, and has every employee of the invoices."""
+    age = runs.age_seconds(attempt.connection, attempt.run.sync_id)
+    serves = age if attempt.run.force else max(age, cache_seconds)
+    cache = employees.employee_cache(attempt.connection, attempt.lease.agreement_number, serves)
+    return cache.fresh and not cache.uncovered
 
 
 def _list_employees(client: Client, attempts: int | None) -> list[Employee]:

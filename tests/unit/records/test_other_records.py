@@ -15,6 +15,7 @@ from economic.records.decoder import RawItem
 from economic.records.employee import Employee, parse_employee
 from economic.records.fitting import LONGEST_TEXT
 from economic.records.totals import Totals, parse_totals
+from economic.records.unpaid_invoice import UnpaidInvoice, parse_unpaid_invoice
 from tests.support import payloads
 
 LONG = f'"{"x" * (LONGEST_TEXT + 1)}"'
@@ -106,3 +107,37 @@ def test_any_json_is_read_or_refused(members: dict[str, str]) -> None:
             parse(body)
     with suppress(RecordError):
         parse_employee(RawItem(body))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            '{"bookedInvoiceNumber": 7, "remainder": 1.50, "remainderInBaseCurrency": -2}',
+            UnpaidInvoice(7, Decimal("1.50"), Decimal(-2)),
+        ),
+        ('{"bookedInvoiceNumber": "7", "remainder": "1.5e1"}', UnpaidInvoice(7, Decimal("1.5e1"), None)),
+        (
+            '{"bookedInvoiceNumber": 7.0, "remainder": 0.1, "date": 5, "x": "%s"}' % ("y" * 20_000),
+            UnpaidInvoice(7, Decimal("0.1"), None),
+        ),
+    ],
+)
+def test_unpaid_invoice_is_read(text: str, expected: UnpaidInvoice) -> None:
+    assert parse_unpaid_invoice(RawItem(text.encode())) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"remainder": 1}',
+        '{"bookedInvoiceNumber": 7}',
+        '{"bookedInvoiceNumber": 7, "remainder": "much"}',
+        '{"bookedInvoiceNumber": 7.5, "remainder": 1}',
+        '{"bookedInvoiceNumber": 7, "remainder": 1e999}',
+        "[]",
+    ],
+)
+def test_unusable_unpaid_invoice_is_refused(text: str) -> None:
+    with pytest.raises(RecordError):
+        parse_unpaid_invoice(RawItem(text.encode()))
