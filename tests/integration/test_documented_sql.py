@@ -46,6 +46,8 @@ def test_erasing_a_person_leaves_nothing_of_them(company: Company) -> None:
     for number, whose in ((his, customer), (another, int(f"{customer}9"))):
         company.books.spoil(number, "customer", raw=f'{{"customerNumber" : {whose}}}')
         company.books.spoil(number, "date", raw="NaN")
+    company.books.spoil(min(company.books.ledger.items()), "recipient.name", value="New Name")
+    company.books.spoil(min(company.books.ledger.items()), "remainder", value=0.5)
     assert company.sync()["failed"] == 2
     block = next(p.values[0] for p in BLOCKS if p.id == "privacy-2")
     company.connection.execute(str(block).replace("1001", str(customer)).encode())
@@ -58,6 +60,10 @@ def test_erasing_a_person_leaves_nothing_of_them(company: Company) -> None:
     assert company.rows("select invoice_number from economic.rejected_invoice") == [
         {"invoice_number": another}
     ]
+    (history,) = company.rows(
+        "select old_values - 'remainder_base' as o, new_values - 'remainder_base' as n from economic.invoice_history"
+    )
+    assert [set(values) for values in history.values()] == [{"remainder"}] * 2
     for row in left:
         assert (row["customer_name"], row["recipient_address"], set(row["raw_data"])) == (
             None,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -99,9 +101,90 @@ def test_a_payment_can_be_read(company: Company) -> None:
     company.sync()
     company.books.unpay(number, "10.25")
     company.sync()
-    paid = company.rows("select * from economic.payments order by seen_at")
+    paid = company.rows(
+        "select * from economic.payments where kind in ('paid', 'taken back') order by seen_at"
+    )
     assert [(row["invoice_number"], row["amount"], row["remainder_after"]) for row in paid] == [
         (number, Decimal("40.25"), before - Decimal("40.25")),
         (number, Decimal("-10.25"), before - Decimal("30.00")),
     ]
-    assert paid[0]["seen_at"] < paid[1]["seen_at"]
+    # The sync that saw the first one may have read the invoice just before the second one.
+    assert paid[0]["earliest_at"] < paid[1]["earliest_at"] < paid[0]["seen_at"] < paid[1]["seen_at"]
+    assert [row["kind"] for row in paid] == ["paid", "taken back"]
+
+
+def test_what_was_paid_before_is_one_row(company: Company) -> None:
+    """Of a credit note too, and not of what nobody has paid."""
+    number = next(n for n, item in company.books.ledger.items().items() if item["remainder"] > 100)
+    company.books.unpay(number)
+    company.books.match(number, company.books.credit(number))
+    items = company.books.ledger.items()
+    company.sync()
+    opening = company.rows("select * from economic.payments")
+    paid = {number: item["grossAmount"] - item["remainder"] for number, item in items.items()}
+    assert {row["invoice_number"]: row["amount"] for row in opening} == {n: a for n, a in paid.items() if a}
+    assert min(paid.values()) < 0
+    for row in opening:
+        assert (row["kind"], row["earliest_at"], row["sync_id"]) == (
+            "already paid when first seen",
+            None,
+            None,
+        )
+        assert row["remainder_after"] == items[row["invoice_number"]]["remainder"]
+
+
+def test_credit_note_is_used_and_taken_back(company: Company) -> None:
+    number = next(n for n, item in company.books.ledger.items().items() if item["remainder"] > 100)
+    gross = company.books.ledger.item(number)["grossAmount"]
+    company.books.unpay(number)
+    note = company.books.credit(number)
+    company.sync()
+    company.books.match(number, note)
+    company.sync()
+    company.books.unmatch(number, note)
+    company.sync()
+    query = "select kind, amount, remainder_after from economic.payments where invoice_number = %s order by seen_at"
+    seen = {each: [tuple(row.values()) for row in company.rows(query, each)] for each in (number, note)}
+    assert seen == {
+        number: [("paid", gross, 0), ("taken back", -gross, gross)],
+        note: [("credit used", -gross, 0), ("credit taken back", gross, -gross)],
+    }
+
+
+@pytest.mark.parametrize("unseen", ["gone", "rejected", "only some days read", "not complete"])
+def test_payment_is_dated_by_syncs_that_read_it(company: Company, unseen: str) -> None:
+    """The sync before has not read the invoice, so it shows nothing about when it was paid."""
+    number = next(n for n, item in company.books.ledger.items().items() if item["remainder"] > 100)
+    company.sync()
+    before = company.value("select scan_started_at from economic.sync_run")
+    if unseen == "gone":
+        company.books.control("remove", number=number)
+    elif unseen == "rejected":
+        company.books.spoil(number, "date", value="2026-02-30")
+    company.sync(
+        **({"date_from": date(2000, 1, 1), "date_to": date(2000, 1, 2)} if unseen.startswith("only") else {})
+    )
+    if unseen == "not complete":
+        company.connection.execute("update economic.sync_run set complete = false where sync_id = 2")
+    if unseen == "gone":
+        company.books.control("restore", number=number)
+    company.books.heal(number)
+    company.books.pay(number)
+    company.sync()
+    earliest = company.value("select earliest_at from economic.payments where kind = 'paid'")
+    assert earliest == (None if unseen in ("gone", "rejected") else before)
+
+
+def test_corrected_gross_amount_keeps_the_sums(company: Company) -> None:
+    number = next(n for n, item in company.books.ledger.items().items() if item["remainder"] > 100)
+    company.sync()
+    for amount in (7000.25, 8000.5):
+        company.books.spoil(number, "grossAmount", value=amount)
+        company.books.pay(number, "1.25")
+        company.sync()
+    (found,) = company.rows(
+        "select gross_amount - remainder as paid, sum(amount) as listed from economic.invoice"
+        " inner join economic.payments using (invoice_number) where invoice_number = %s group by 1",
+        number,
+    )
+    assert found["paid"] == found["listed"]

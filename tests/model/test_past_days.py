@@ -9,6 +9,7 @@ import os
 import random
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -38,6 +39,7 @@ MOMENTS = {
     "agreement": ("complete_since",),
 }
 State = dict[int, dict[str, Any]]
+Payment = tuple[int, Decimal, datetime, datetime]
 
 
 @dataclass
@@ -49,6 +51,7 @@ class Past:
     dice: random.Random
     began: datetime
     states: list[tuple[datetime, State]] = field(default_factory=list)
+    scopes: list[str] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
 
     def work(self) -> None:
@@ -82,7 +85,8 @@ class Past:
         books = self.company.books.ledger
         employees = books.employees()
         rows = {number: expected_row(item, employees) for number, item in books.items().items()}
-        self.states.append((moment, {number: row for number, row in rows.items() if row["remainder"]}))
+        self.scopes.append(statistics["scope"])
+        self.states.append((moment, rows))
 
     def owed(self, day: date) -> State:
         """Return what the books said at the last sync of a day, or before it."""
@@ -91,7 +95,22 @@ class Past:
         return {
             number: {name: row[name] for name in COLUMNS} | {"days_overdue": overdue(row, day)}
             for number, row in state.items()
+            if row["remainder"]
         }
+
+    def payments(self) -> list[Payment]:
+        """Return what was paid between two syncs, with the one before that surely read the invoice."""
+        found: list[Payment] = []
+        full = self.states[0][0]
+        for (before, old), (after, new), scope in zip(
+            self.states, self.states[1:], self.scopes, strict=False
+        ):
+            full = before if scope == "full" else full
+            for number in old.keys() & new.keys():
+                was, now = old[number]["remainder"], new[number]["remainder"]
+                if was != now:
+                    found.append((number, was - now, after, full if min(was, now) < 0 else before))
+        return found
 
 
 def overdue(row: dict[str, Any], day: date) -> int | None:
@@ -112,6 +131,30 @@ def moments(dice: random.Random) -> list[datetime]:
             if dice.random() < 0.5:
                 found.append(midnight + timedelta(days=1) - timedelta(microseconds=1))
     return sorted(found)
+
+
+def check_payments(past: Past) -> None:
+    """The payments are those between the syncs, and add up to gross minus remainder in each currency."""
+    company = past.company
+    listed = company.rows("select * from economic.payments where kind <> 'already paid when first seen'")
+    found = [(row["invoice_number"], row["amount"], row["seen_at"], row["earliest_at"]) for row in listed]
+    # An invoice that was gone: what was paid meanwhile is seen when it is back, since an unknown time.
+    back = [row for row in found if row[3] is None]
+    assert sorted(set(found) - set(back)) == sorted(past.payments())
+    assert len(found) > 100
+    opening = company.rows("select * from economic.payments where kind = 'already paid when first seen'")
+    first: State = {}
+    for _, state in past.states:
+        first = {**state, **first}
+    paid = {number: row["gross_amount"] - row["remainder"] for number, row in first.items()}
+    assert {row["invoice_number"]: row["amount"] for row in opening} == {n: a for n, a in paid.items() if a}
+    for amount, suffix in (("amount", ""), ("amount_base", "_base")):
+        sums = sql.SQL(
+            "select invoice_number, gross_amount{0} - remainder{0} as paid, coalesce(sum(p.{1}), 0) as listed"
+            " from economic.invoice left join economic.payments p using (invoice_number) group by 1, 2"
+            " having gross_amount{0} - remainder{0} <> coalesce(sum(p.{1}), 0)"
+        ).format(sql.SQL(suffix), sql.Identifier(amount))
+        assert company.connection.execute(sums).fetchall() == []
 
 
 def test_receivables_of_each_past_day_equal_the_books(
@@ -145,5 +188,6 @@ def test_receivables_of_each_past_day_equal_the_books(
             assert {row["invoice_number"]: {key: row[key] for key in keys} for row in found} == owed, day
             currencies |= {row["currency"] for row in found}
         assert len(currencies) > 2
+        check_payments(past)
         with pytest.raises(psycopg.errors.InvalidParameterValue, match=f"the first day known is {first}"):
             company.rows("select * from economic.receivables_as_of(%s)", first - timedelta(days=1))

@@ -73,6 +73,7 @@ compared as (
         ) as is_changed,
         (held.raw_data is distinct from incoming.raw_data) as is_raw_changed,
         (held.missing_since is not null) as was_missing,
+        (least(held.remainder, incoming.remainder) < 0) as was_below_zero,
         null::timestamptz as missing_since,
         (held.digest is distinct from incoming.digest) as is_respelled
     from incoming
@@ -151,11 +152,55 @@ written as (
     returning held.invoice_number
 ),
 
+-- The last syncs that saw every invoice. A quick one may not see what is below zero.
+proven as (
+    select
+        (
+            select coalesce(scan_started_at, started_at)
+            from economic.sync_run
+            where
+                agreement_number = %(agreement_number)s
+                and sync_id < %(sync_id)s
+                and scope in ('full', 'quick')
+                and complete
+                and status in ('completed', 'completed_with_errors')
+            order by sync_id desc
+            limit 1
+        ) as began_at,
+        (
+            select coalesce(scan_started_at, started_at)
+            from economic.sync_run
+            where
+                agreement_number = %(agreement_number)s
+                and sync_id < %(sync_id)s
+                and scope = 'full'
+                and not quiet
+                and complete
+                and status in ('completed', 'completed_with_errors')
+            order by sync_id desc
+            limit 1
+        ) as full_began_at
+),
+
 noted as (
-    insert into economic.invoice_history (agreement_number, invoice_number, sync_id, old_values, new_values)
+    insert into economic.invoice_history (
+        agreement_number, invoice_number, happened_after, sync_id, old_values, new_values
+    )
     select
         %(agreement_number)s,
         differing.invoice_number,
+        case
+            when differing.was_missing or exists (
+                select true
+                from economic.rejected_invoice
+                where
+                    rejected_invoice.agreement_number = %(agreement_number)s
+                    and rejected_invoice.invoice_number = differing.invoice_number
+                    and rejected_invoice.resolved_at is null
+            ) then null
+            when differing.was_below_zero then (select proven.full_began_at from proven)
+            else (select proven.began_at from proven)
+        end as happened_after,
         %(sync_id)s,
         jsonb_object_agg(before.key, before.value) as old_values,
         jsonb_object_agg(before.key, after.value) as new_values
@@ -176,7 +221,7 @@ noted as (
         (differing.is_changed or differing.was_missing)
         and before.key not in ('raw_data', 'digest', 'employee_name')
         and before.value is distinct from after.value
-    group by differing.invoice_number
+    group by differing.invoice_number, differing.was_missing, differing.was_below_zero
     returning invoice_number
 )
 

@@ -232,6 +232,7 @@ create table economic.invoice_history (
     agreement_number bigint not null,
     invoice_number bigint not null,
     changed_at timestamptz not null default now(),
+    happened_after timestamptz,
     sync_id bigint not null,
     old_values jsonb not null,
     new_values jsonb not null
@@ -444,30 +445,134 @@ cross join today
 left join economic.sync_status as company on invoice.agreement_number = company.agreement_number;
 
 create view economic.payments as
+with delta as not materialized (
+    select
+        history.*,
+        coalesce(
+            (history.old_values ->> 'remainder')::numeric - (history.new_values ->> 'remainder')::numeric, 0
+        ) as decrease,
+        coalesce(
+            (history.new_values ->> 'gross_amount')::numeric - (history.old_values ->> 'gross_amount')::numeric, 0
+        ) as correction
+    from economic.invoice_history as history
+    where history.new_values ?| array['remainder', 'gross_amount']
+),
+
+change as not materialized (
+    select
+        delta.agreement_number,
+        delta.invoice_number,
+        delta.changed_at as seen_at,
+        -- What is paid is gross minus remainder, and grows with either.
+        delta.decrease + delta.correction as amount,
+        coalesce(
+            (delta.old_values ->> 'remainder_base')::numeric - (delta.new_values ->> 'remainder_base')::numeric,
+            economic.in_base(delta.decrease, invoice.currency, agreement.base_currency, invoice.exchange_rate)
+        ) + coalesce(
+            (delta.new_values ->> 'gross_amount_base')::numeric - (delta.old_values ->> 'gross_amount_base')::numeric,
+            economic.in_base(delta.correction, invoice.currency, agreement.base_currency, invoice.exchange_rate),
+            case when delta.correction = 0 then 0 end
+        ) as amount_base,
+        delta.decrease,
+        (delta.new_values ->> 'remainder')::numeric as remainder_after,
+        delta.sync_id,
+        delta.happened_after
+    from delta
+    inner join economic.invoice
+        on
+            delta.agreement_number = invoice.agreement_number
+            and delta.invoice_number = invoice.invoice_number
+    inner join economic.agreement on delta.agreement_number = agreement.agreement_number
+),
+
+seen as not materialized (
+    select
+        change.agreement_number,
+        change.invoice_number,
+        count(*) as changes,
+        count(change.amount_base) as converted,
+        sum(change.amount) as amount,
+        sum(change.amount_base) as amount_base,
+        sum(change.decrease) as decrease
+    from change
+    group by change.agreement_number, change.invoice_number
+),
+
+-- The first remainder and gross amount follow from the present ones: the sums add up whatever came.
+opening as not materialized (
+    select
+        invoice.agreement_number,
+        invoice.invoice_number,
+        invoice.first_seen_at as seen_at,
+        invoice.gross_amount - invoice.remainder - coalesce(seen.amount, 0) as amount,
+        coalesce(
+            invoice.gross_amount_base - invoice.remainder_base,
+            economic.in_base(
+                invoice.gross_amount - invoice.remainder,
+                invoice.currency, agreement.base_currency, invoice.exchange_rate
+            )
+        ) - case when seen.changes is null then 0 when seen.changes = seen.converted then seen.amount_base end
+            as amount_base,
+        invoice.remainder + coalesce(seen.decrease, 0) as remainder_after
+    from economic.invoice
+    inner join economic.agreement on invoice.agreement_number = agreement.agreement_number
+    left join seen
+        on
+            invoice.agreement_number = seen.agreement_number
+            and invoice.invoice_number = seen.invoice_number
+),
+
+payment as (
+    select
+        change.agreement_number,
+        change.invoice_number,
+        change.seen_at,
+        change.amount,
+        change.amount_base,
+        change.remainder_after,
+        change.sync_id,
+        change.happened_after,
+        false as is_opening
+    from change
+    union all
+    select
+        opening.agreement_number,
+        opening.invoice_number,
+        opening.seen_at,
+        opening.amount,
+        opening.amount_base,
+        opening.remainder_after,
+        null as sync_id,
+        null as happened_after,
+        true as is_opening
+    from opening
+)
+
 select
-    history.agreement_number,
-    history.invoice_number,
-    history.changed_at as seen_at,
-    (history.old_values ->> 'remainder')::numeric - (history.new_values ->> 'remainder')::numeric as amount,
+    payment.agreement_number,
+    payment.invoice_number,
+    payment.seen_at,
+    payment.amount,
     invoice.currency,
-    coalesce(
-        (history.old_values ->> 'remainder_base')::numeric - (history.new_values ->> 'remainder_base')::numeric,
-        economic.in_base(
-            (history.old_values ->> 'remainder')::numeric - (history.new_values ->> 'remainder')::numeric,
-            invoice.currency, agreement.base_currency, invoice.exchange_rate
-        )
-    ) as amount_base,
-    (history.new_values ->> 'remainder')::numeric as remainder_after,
+    payment.amount_base,
+    payment.remainder_after,
     invoice.customer_number,
     invoice.customer_name,
-    history.sync_id
-from economic.invoice_history as history
+    payment.sync_id,
+    payment.happened_after as earliest_at,
+    case
+        when payment.is_opening then 'already paid when first seen'
+        when invoice.gross_amount < 0 and payment.amount < 0 then 'credit used'
+        when invoice.gross_amount < 0 then 'credit taken back'
+        when payment.amount > 0 then 'paid'
+        else 'taken back'
+    end as kind
+from payment
 inner join economic.invoice
     on
-        history.agreement_number = invoice.agreement_number
-        and history.invoice_number = invoice.invoice_number
-inner join economic.agreement on history.agreement_number = agreement.agreement_number
-where history.new_values ? 'remainder';
+        payment.agreement_number = invoice.agreement_number
+        and payment.invoice_number = invoice.invoice_number
+where payment.amount <> 0;
 
 create view economic.customers as
 with latest as (
@@ -756,8 +861,9 @@ comment on view economic.sync_status is
 'are held.';
 comment on view economic.invoice_overview is 'Invoices with their status as of today in Copenhagen.';
 comment on view economic.payments is
-'Changes of remainder between two syncs. A positive amount was paid or matched with a credit note, a negative one '
-'was taken back. Payments from before an invoice was first stored are not included.';
+'Changes of remainder between two syncs, and what was paid before an invoice was first seen: the sum of amount is '
+'gross minus remainder for every invoice, missing ones too. A payment here may also be a match with a credit note. '
+'On a credit note the amounts are negative when it is used.';
 comment on view economic.customers is 'The name on each customer''s newest invoice.';
 comment on view economic.receivables_aging is 'What customers owe, by customer, currency and days overdue.';
 comment on view economic.invoices is 'Invoices that are not missing, under the column names of the replaced program.';
@@ -839,6 +945,9 @@ comment on column economic.employee.fetched_at is 'When the name was last read.'
 
 comment on column economic.invoice_history.change_id is 'Order of the changes.';
 comment on column economic.invoice_history.changed_at is 'When a sync saw it; it happened since the previous sync.';
+comment on column economic.invoice_history.happened_after is
+'Start of the last proven sync before, of a full one where a remainder was negative: the change is younger. Null when '
+'there was none, or it did not read the invoice (missing, rejected).';
 comment on column economic.invoice_history.old_values is 'The changed columns with their old values.';
 comment on column economic.invoice_history.new_values is 'The changed columns with their new values.';
 
@@ -940,11 +1049,18 @@ comment on column economic.invoice_overview.status is 'settled, credit (negative
 comment on column economic.invoice_overview.days_overdue is 'Days since the due date; null unless overdue.';
 comment on column economic.invoice_overview.is_credit_note is 'Whether the gross amount is negative.';
 
-comment on column economic.payments.seen_at is 'When a sync saw the change; it happened after the previous sync.';
-comment on column economic.payments.amount is 'Decrease of the remainder, in currency; negative for an increase.';
+comment on column economic.payments.seen_at is 'When a sync saw it: it happened then at the latest.';
+comment on column economic.payments.earliest_at is
+'It happened then at the earliest: at the start of the last proven sync before. Null where that is not known.';
+comment on column economic.payments.kind is
+'already paid when first seen; paid, taken back; of a credit note: credit used, credit taken back.';
+comment on column economic.payments.sync_id is 'The sync that saw it; null for already paid when first seen.';
+comment on column economic.payments.amount is
+'Increase of gross minus remainder, in currency: of an invoice positive when paid, negative when taken back.';
 comment on column economic.payments.amount_base is
 'The same in the base currency; by the exchange rate where e-conomic has no remainder in it; null without either.';
-comment on column economic.payments.remainder_after is 'Remainder after the change, in currency.';
+comment on column economic.payments.remainder_after is
+'Remainder after it, in currency; null where only the gross amount changed.';
 
 comment on column economic.receivables_aging.customer_name is 'The name on the customer''s newest invoice.';
 comment on column economic.receivables_aging.invoices is 'Number of invoices and credit notes with a remainder.';
