@@ -163,7 +163,7 @@ def add_other_companies(connection: psycopg.Connection) -> None:
         counts = {"invoice_count": count, "overdue_count": (place * 29) % 61, "rejected_count": refused}
         ended = timedelta(minutes=9 + 4 * place)
         history.add_sync(
-            connection, number, conn_id=conn_id, ended=ended, held=history.HELD | counts, **columns
+            connection, number, conn_id=conn_id, ended=ended, **(columns | {"held": history.HELD | counts})
         )
         if place == 2:
             failed: dict[str, Any] = {"status": "failed", "complete": False, "held": None}
