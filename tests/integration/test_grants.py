@@ -75,6 +75,7 @@ def test_writer_syncs_and_changes_no_table(company: Company, granted: str) -> No
 
 
 ANSWERS = {
+    "customer_statement": ["1003"],
     "receivables_as_of": ["2026-11-01", "1234567"],
     "receivables_aging_as_of": ["2026-11-01", "1234567"],
 }
@@ -92,7 +93,9 @@ def ask(connection: psycopg.Connection, function: str) -> list[tuple[object, ...
 def test_reader_reads_every_view_and_function(company: Company, granted: str) -> None:
     company.sync()
     company.connection.execute("update economic.agreement set complete_since = '2026-10-01'")
-    company.connection.execute("update economic.invoice set first_seen_at = '2026-10-01'")
+    company.connection.execute(
+        "update economic.invoice set first_seen_at = '2026-10-01', customer_number = 1003"
+    )
     views = company.rows("select viewname from pg_views where schemaname = 'economic'")
     assert len(views) > 5
     with psycopg.connect(granted) as reader:

@@ -17,11 +17,14 @@ revoke all on all functions in schema economic from economic_reader;
 grant usage on schema economic to economic_reader;
 
 grant select on
-economic.customers, economic.invoice_overview, economic.invoices, economic.payments,
-economic.receivables_aging, economic.sync_status
+economic.customer_days_to_pay, economic.customers, economic.days_to_pay,
+economic.invoice_overview, economic.invoices, economic.payments, economic.receivables_aging,
+economic.receivables_by_employee, economic.receivables_by_reference, economic.revenue_by_month,
+economic.sync_status
 to economic_reader;
 
 grant execute on function
+economic.customer_statement(bigint, bigint),
 economic.in_base(numeric, text, text, numeric),
 economic.receivables_as_of(date, bigint),
 economic.receivables_aging_as_of(date, bigint)

@@ -20,11 +20,14 @@ grant usage on schema economic to economic_writer;
 -- The views and functions too: a DAG that is woken by the sync reads them through the same
 -- connection.
 grant select on
-economic.customers, economic.invoice_overview, economic.invoices, economic.payments,
-economic.receivables_aging, economic.schema_version, economic.sync_status
+economic.customer_days_to_pay, economic.customers, economic.days_to_pay,
+economic.invoice_overview, economic.invoices, economic.payments, economic.receivables_aging,
+economic.receivables_by_employee, economic.receivables_by_reference, economic.revenue_by_month,
+economic.schema_version, economic.sync_status
 to economic_writer;
 
 grant execute on function
+economic.customer_statement(bigint, bigint),
 economic.in_base(numeric, text, text, numeric),
 economic.receivables_as_of(date, bigint),
 economic.receivables_aging_as_of(date, bigint)

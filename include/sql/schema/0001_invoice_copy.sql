@@ -817,7 +817,230 @@ begin atomic
     group by owed.agreement_number, owed.customer_number, owed.currency;
 end;
 
+create view economic.receivables_by_employee as
+with owed as (
+    select
+        overview.*,
+        coalesce(
+            overview.remainder_base,
+            economic.in_base(overview.remainder, overview.currency, overview.base_currency, overview.exchange_rate)
+        ) as owed_base
+    from economic.invoice_overview as overview
+    where overview.remainder <> 0 and overview.missing_since is null
+)
+
+select
+    owed.agreement_number,
+    owed.employee_number,
+    max(owed.employee_name) as employee_name,
+    owed.base_currency,
+    count(distinct owed.customer_number) as customers,
+    count(*) as invoices,
+    count(owed.days_overdue) as overdue_invoices,
+    max(owed.days_overdue) as most_days_overdue,
+    coalesce(sum(owed.owed_base), 0) as remainder_base,
+    coalesce(sum(owed.owed_base) filter (where owed.days_overdue > 0), 0) as overdue_base,
+    count(*) filter (where owed.owed_base is null) as without_base
+from owed
+group by owed.agreement_number, owed.employee_number, owed.base_currency;
+
+create view economic.receivables_by_reference as
+with owed as (
+    select
+        overview.*,
+        coalesce(
+            overview.remainder_base,
+            economic.in_base(overview.remainder, overview.currency, overview.base_currency, overview.exchange_rate)
+        ) as owed_base
+    from economic.invoice_overview as overview
+    where overview.remainder <> 0 and overview.missing_since is null
+)
+
+select
+    owed.agreement_number,
+    owed.external_reference,
+    owed.base_currency,
+    count(distinct owed.customer_number) as customers,
+    count(*) as invoices,
+    count(owed.days_overdue) as overdue_invoices,
+    max(owed.days_overdue) as most_days_overdue,
+    coalesce(sum(owed.owed_base), 0) as remainder_base,
+    coalesce(sum(owed.owed_base) filter (where owed.days_overdue > 0), 0) as overdue_base,
+    count(*) filter (where owed.owed_base is null) as without_base
+from owed
+group by owed.agreement_number, owed.external_reference, owed.base_currency;
+
+create view economic.revenue_by_month as
+with booked as (
+    select
+        invoice.agreement_number,
+        date_trunc('month', invoice.invoice_date)::date as month,
+        agreement.base_currency,
+        (invoice.gross_amount < 0) as is_credit_note,
+        coalesce(
+            invoice.net_amount_base,
+            economic.in_base(
+                invoice.net_amount, invoice.currency, agreement.base_currency, invoice.exchange_rate
+            )
+        ) as net_base
+    from economic.invoice
+    inner join economic.agreement on invoice.agreement_number = agreement.agreement_number
+    where invoice.missing_since is null
+)
+
+select
+    booked.agreement_number,
+    booked.month,
+    booked.base_currency,
+    count(*) filter (where not booked.is_credit_note) as invoices,
+    count(*) filter (where booked.is_credit_note) as credit_notes,
+    coalesce(sum(booked.net_base) filter (where not booked.is_credit_note), 0) as invoiced_base,
+    coalesce(sum(booked.net_base) filter (where booked.is_credit_note), 0) as credited_base,
+    coalesce(sum(booked.net_base), 0) as revenue_base,
+    count(*) filter (where booked.net_base is null) as without_base
+from booked
+group by booked.agreement_number, booked.month, booked.base_currency;
+
+create view economic.days_to_pay as
+with settled as (
+    -- Where nothing remains, the last change of the remainder has settled it.
+    select
+        history.agreement_number,
+        history.invoice_number,
+        max(history.changed_at) as settled_at
+    from economic.invoice_history as history
+    where history.new_values ? 'remainder'
+    group by history.agreement_number, history.invoice_number
+)
+
+select
+    invoice.agreement_number,
+    invoice.invoice_number,
+    invoice.customer_number,
+    invoice.customer_name,
+    invoice.employee_number,
+    invoice.employee_name,
+    invoice.currency,
+    invoice.gross_amount,
+    invoice.invoice_date,
+    invoice.due_date,
+    settled.settled_at,
+    (settled.settled_at at time zone 'Europe/Copenhagen')::date - invoice.invoice_date as days_to_pay,
+    (settled.settled_at at time zone 'Europe/Copenhagen')::date - invoice.due_date as days_late
+from economic.invoice
+left join settled
+    on
+        invoice.agreement_number = settled.agreement_number
+        and invoice.invoice_number = settled.invoice_number
+where invoice.remainder = 0 and invoice.gross_amount > 0 and invoice.missing_since is null;
+
+create view economic.customer_days_to_pay as
+select
+    paid.agreement_number,
+    paid.customer_number,
+    max(customers.customer_name) as customer_name,
+    count(paid.days_to_pay) as invoices,
+    round(avg(paid.days_to_pay), 1) as average_days_to_pay,
+    round((percentile_cont(0.5) within group (order by paid.days_to_pay))::numeric, 1) as median_days_to_pay,
+    round(avg(paid.days_late), 1) as average_days_late,
+    count(*) filter (where paid.days_late > 0) as paid_late
+from economic.days_to_pay as paid
+left join economic.customers
+    on
+        paid.agreement_number = customers.agreement_number
+        and coalesce(paid.customer_number, 0) = coalesce(customers.customer_number, 0)
+where paid.settled_at is not null
+group by paid.agreement_number, paid.customer_number;
+
+create function economic.customer_statement(wanted_customer bigint, wanted_agreement bigint default null)
+returns table (
+    agreement_number bigint,
+    entry_date date,
+    entry text,
+    invoice_number bigint,
+    due_date date,
+    currency text,
+    amount numeric,
+    balance numeric
+)
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    with wanted as (
+        select
+            wanted_customer as customer_number,
+            wanted_agreement as agreement_number
+    ),
+
+    booked as (
+        select
+            invoice.agreement_number,
+            invoice.invoice_number,
+            coalesce(invoice.invoice_date, (invoice.first_seen_at at time zone 'Europe/Copenhagen')::date) as day,
+            invoice.due_date,
+            invoice.currency,
+            invoice.gross_amount
+        from economic.invoice
+        inner join wanted
+            on
+                invoice.customer_number = wanted.customer_number
+                and (wanted.agreement_number is null or invoice.agreement_number = wanted.agreement_number)
+        where invoice.missing_since is null
+    ),
+
+    line as (
+        select
+            booked.*,
+            booked.day as entry_date,
+            case when booked.gross_amount < 0 then 'credit note' else 'invoice' end as entry,
+            booked.gross_amount as amount,
+            null::timestamptz as seen_at
+        from booked
+        union all
+        select
+            booked.*,
+            -- What was paid before the first sync has no date: it follows its invoice.
+            case
+                when payment.sync_id is null then booked.day
+                else (payment.seen_at at time zone 'Europe/Copenhagen')::date
+            end as entry_date,
+            payment.kind as entry,
+            -payment.amount as amount,
+            payment.seen_at
+        from booked
+        cross join lateral (
+            select payments.*
+            from economic.payments
+            where
+                payments.agreement_number = booked.agreement_number
+                and payments.invoice_number = booked.invoice_number
+            -- `offset` keeps PostgreSQL from working out the payments of all customers
+            order by payments.seen_at offset 0
+        ) as payment
+    )
+
+    select
+        line.agreement_number,
+        line.entry_date,
+        line.entry,
+        line.invoice_number,
+        line.due_date,
+        line.currency,
+        line.amount,
+        sum(line.amount) over (
+            partition by line.agreement_number, line.currency
+            order by line.entry_date, line.invoice_number, line.seen_at nulls first
+            rows unbounded preceding
+        ) as balance
+    from line
+    order by
+        line.agreement_number, line.currency, line.entry_date, line.invoice_number, line.seen_at nulls first;
+end;
+
 -- Whoever may read the schema need not be allowed to read what is owed.
+revoke execute on function economic.customer_statement(bigint, bigint) from public;
 revoke execute on function economic.receivables_as_of(date, bigint) from public;
 revoke execute on function economic.receivables_aging_as_of(date, bigint) from public;
 
@@ -866,6 +1089,17 @@ comment on view economic.payments is
 'On a credit note the amounts are negative when it is used.';
 comment on view economic.customers is 'The name on each customer''s newest invoice.';
 comment on view economic.receivables_aging is 'What customers owe, by customer, currency and days overdue.';
+comment on view economic.receivables_by_employee is
+'What is owed now by salesperson (employee of the invoice), in the base currency.';
+comment on view economic.receivables_by_reference is
+'What is owed now by external_reference (e-conomic: other reference), in the base currency.';
+comment on view economic.revenue_by_month is
+'Net amounts by month of the invoice date, in the base currency, credit notes apart. Missing invoices are left out.';
+comment on view economic.days_to_pay is
+'Settled invoices, without credit notes: days until they were paid or matched with a credit note. Missing ones are '
+'left out.';
+comment on view economic.customer_days_to_pay is
+'How long each customer takes to pay, over the invoices whose settling a sync has seen.';
 comment on view economic.invoices is 'Invoices that are not missing, under the column names of the replaced program.';
 comment on function economic.receivables_as_of(date, bigint) is
 'Invoices and credit notes that were open at the end of that day in Copenhagen, with their values then: the present '
@@ -879,6 +1113,11 @@ comment on function economic.receivables_as_of(date, bigint) is
 comment on function economic.receivables_aging_as_of(date, bigint) is
 'What customers owed at the end of that day: receivables_as_of in the columns of receivables_aging. Customers have '
 'the name on their newest invoice now.';
+comment on function economic.customer_statement(bigint, bigint) is
+'A customer''s invoices, credit notes and payments by date, with the balance in each agreement and currency; the last '
+'one is what is owed now. A payment has the day when a sync saw it; what was already paid when first seen has the day '
+'of its invoice. A match with a credit note shows on both. Missing invoices are left out. The second argument asks '
+'for one agreement: customer numbers are those of a company.';
 comment on function economic.in_base(numeric, text, text, numeric) is
 'An amount in the base currency by the exchange rate (the price of 100 units), rounded to hundredths; null without '
 'a rate.';
@@ -1073,6 +1312,47 @@ comment on column economic.receivables_aging.overdue_over_90 is 'Overdue by more
 comment on column economic.receivables_aging.credit is 'Negative remainders: unmatched credit notes, overpayments.';
 comment on column economic.receivables_aging.remainder_base is
 'The same in the base currency; by the exchange rate where e-conomic has no remainder in it.';
+
+comment on column economic.receivables_by_employee.customers is 'How many customers owe or have credit.';
+comment on column economic.receivables_by_employee.invoices is 'Number of invoices and credit notes with a remainder.';
+comment on column economic.receivables_by_employee.overdue_invoices is 'How many of them are overdue.';
+comment on column economic.receivables_by_employee.most_days_overdue is 'Days of the one overdue longest, or null.';
+comment on column economic.receivables_by_employee.remainder_base is
+'Sum of the remainders in the base currency, credits subtracted; by the exchange rate where e-conomic has none in it.';
+comment on column economic.receivables_by_employee.overdue_base is 'The part of it that is overdue.';
+comment on column economic.receivables_by_employee.without_base is
+'Invoices left out of the sums: with neither an amount in the base currency nor an exchange rate.';
+comment on column economic.receivables_by_reference.customers is 'How many customers owe or have credit.';
+comment on column economic.receivables_by_reference.invoices is 'Number of invoices and credit notes with a remainder.';
+comment on column economic.receivables_by_reference.overdue_invoices is 'How many of them are overdue.';
+comment on column economic.receivables_by_reference.most_days_overdue is 'Days of the one overdue longest, or null.';
+comment on column economic.receivables_by_reference.remainder_base is
+'Sum of the remainders in the base currency, credits subtracted; by the exchange rate where e-conomic has none in it.';
+comment on column economic.receivables_by_reference.overdue_base is 'The part of it that is overdue.';
+comment on column economic.receivables_by_reference.without_base is
+'Invoices left out of the sums: with neither an amount in the base currency nor an exchange rate.';
+
+comment on column economic.revenue_by_month.month is 'First day of the month of the invoice date; null without one.';
+comment on column economic.revenue_by_month.invoices is 'Number of invoices.';
+comment on column economic.revenue_by_month.credit_notes is 'Number of credit notes.';
+comment on column economic.revenue_by_month.invoiced_base is 'Net sum of the invoices.';
+comment on column economic.revenue_by_month.credited_base is 'Net sum of the credit notes; negative.';
+comment on column economic.revenue_by_month.revenue_base is 'Both together.';
+comment on column economic.revenue_by_month.without_base is
+'Invoices left out of the sums: with neither an amount in the base currency nor an exchange rate.';
+
+comment on column economic.days_to_pay.settled_at is
+'When a sync saw it settled; null when it was settled before it was first seen.';
+comment on column economic.days_to_pay.days_to_pay is 'Days from the invoice date to settled_at in Copenhagen.';
+comment on column economic.days_to_pay.days_late is
+'Days from the due date to settled_at; negative when early, null without a due date.';
+
+comment on column economic.customer_days_to_pay.customer_name is 'The name on the customer''s newest invoice.';
+comment on column economic.customer_days_to_pay.invoices is 'Number of invoices seen settled.';
+comment on column economic.customer_days_to_pay.average_days_to_pay is 'Average of days_to_pay.';
+comment on column economic.customer_days_to_pay.median_days_to_pay is 'Half of the invoices took no longer.';
+comment on column economic.customer_days_to_pay.average_days_late is 'Average of days_late; negative when early.';
+comment on column economic.customer_days_to_pay.paid_late is 'Number of invoices settled after their due date.';
 
 comment on column economic.invoices.external_id is 'e-conomic: externalId; not known to be sent for booked invoices.';
 
