@@ -264,11 +264,13 @@ def _record_failure(work: TaskRun, error: Exception) -> None:
                 sync_id = lifecycle.open_row(connection, work.bare_request())
             if sync_id is None:
                 return
+            attempt = work.attempt
+            lease = attempt.lease if attempt is not None else None
+            counts = attempt.used() if attempt is not None else None
             if final:
-                lease = work.attempt.lease if work.attempt is not None else None
-                lifecycle.close(connection, sync_id, "failed", message, lease)
+                lifecycle.close(connection, sync_id, "failed", message, lease, counts)
             else:
-                lifecycle.note_failure(connection, sync_id, f"Will be tried again: {message}")
+                lifecycle.note_failure(connection, sync_id, message)
     except Exception as second:
         # The first error is the one to report; the lease expires by itself.
         log.warning("The failure could not be noted in the database (%s).", type(second).__name__)
@@ -304,7 +306,8 @@ def _busy(work: TaskRun, busy: LeaseBusy) -> None:
             pause = LOOK_AGAIN[kind] * random.uniform(1 / 3, 1)  # noqa: S311  # nothing secret
             log.info("Waiting, looking again in %d s: %s", pause.total_seconds(), busy.log_text)
             raise AirflowRescheduleException(datetime.now(UTC) + pause)  # type: ignore[no-untyped-call]  # Airflow's own
-    log.warning("%s", busy.log_text)
+    # A quick sync cannot be forced, which the hint proposes.
+    log.warning("%s", busy.message if work.is_quick else busy.log_text)
     if work.run_type == "scheduled" or work.is_quick:
         _skip(work, f"Skipped: {busy.message}")
     # A person or another DAG waits for this run.

@@ -29,7 +29,8 @@ def judge(row: Row, max_age: timedelta, max_full_age: timedelta | None = None) -
 
     Critical: no full or proven quick sync within ``max_age``, or no full one within
     ``max_full_age``. Warning: not proven complete, different from e-conomic's totals, rejected
-    invoices, a warning, or a last sync that failed or has stalled.
+    invoices, a warning, or a last sync that failed,
+    has stalled or is not proven.
 
     :param row: of :func:`economic.db.agreements.statuses`.
     """
@@ -67,13 +68,12 @@ def _synced(row: Row, max_age: timedelta, max_full_age: timedelta | None) -> tup
         (row["warning"], row["warning"]),
         (row["stalled"], "a sync has STALLED"),
         (row["outcome_status"] == "failed", "the last sync FAILED"),
+        (runs.is_unproven(row, "outcome_"), f"the last quick sync is {row['outcome_warning']}"),
     ]
     found = [text for applies, text in warnings if applies]
     facts += found
     if row["degraded"]:
         facts.append(f"{row['degraded']:,} stored with a field left out")
-    if runs.is_unproven(row, "outcome_"):
-        facts.append(f"the last quick sync is {row['outcome_warning']}")
     return CRITICAL if age > max_age or full_is_old else WARNING if found else OK, ", ".join(facts)
 
 

@@ -83,23 +83,29 @@ def _agreements(variables: Mapping[str, str]) -> tuple[tuple[SyncDag, ...], tupl
     schedule = schedules.check_schedule(
         _text(variables, "ECONOMIC_SYNC_SCHEDULE", schedules.DEFAULT), "ECONOMIC_SYNC_SCHEDULE"
     )
-    quick = _text(variables, "ECONOMIC_QUICK_SCHEDULE", OFF)
-    quick_schedule = (
-        None
-        if quick.lower() in {OFF, *_FALSE}
-        else schedules.check_schedule(quick, "ECONOMIC_QUICK_SCHEDULE")
-    )
+    quick, rejected = _quick_schedule(variables)
     dags = []
     if _switch(variables, "ECONOMIC_DEFAULT_DAG", default=True):
         conn_id = _text(variables, "ECONOMIC_CONN_ID", "economic_default")
-        dags.append(SyncDag(DAG_ID, conn_id, schedule, quick_schedule))
-    others, rejected = parse_agreements(
-        variables.get("ECONOMIC_AGREEMENTS", ""), dags[0].conn_id if dags else None, schedule, quick_schedule
+        dags.append(SyncDag(DAG_ID, conn_id, schedule, quick))
+    others, unusable = parse_agreements(
+        variables.get("ECONOMIC_AGREEMENTS", ""), dags[0].conn_id if dags else None, schedule, quick
     )
     dags += others
     if not _switch(variables, "AUTO_SYNC_ENABLED", default=True):
         dags = [replace(dag, schedule=None, quick_schedule=None) for dag in dags]
-    return tuple(dags), rejected
+    return tuple(dags), (*rejected, *unusable)
+
+
+def _quick_schedule(variables: Mapping[str, str]) -> tuple[str | None, tuple[str, ...]]:
+    """Return the schedule of quick syncs, or why it cannot be used: no full sync must stop."""
+    text = _text(variables, "ECONOMIC_QUICK_SCHEDULE", OFF)
+    if text.lower() in {OFF, *_FALSE}:
+        return None, ()
+    try:
+        return schedules.check_schedule(text, "ECONOMIC_QUICK_SCHEDULE"), ()
+    except ConfigurationError as error:
+        return None, (f"{error} `off` means no quick syncs.",)
 
 
 def _text(variables: Mapping[str, str], name: str, default: str) -> str:

@@ -197,6 +197,11 @@ class Attempt:
         )
         return replace(counts, **{seconds: time.monotonic() - self._clock})  # type: ignore[arg-type]  # a float field
 
+    def used(self) -> Counts:
+        """Return the sync's counts with what was requested since the last commit, stored or not."""
+        since = self.usage_since_commit("fetch_seconds")
+        return self.counts + replace(since, fetch_seconds=0.0)
+
     def apply_commit(self, counts: Counts, **changes: Any) -> None:
         """Update this attempt with what a transaction wrote, after its commit."""
         self.run = replace(self.run, counts=counts, **changes)

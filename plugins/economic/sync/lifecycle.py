@@ -14,7 +14,7 @@ from datetime import timedelta
 from economic.db import agreements, runs, schema
 from economic.db import lease as leases
 from economic.db.lease import Lease
-from economic.db.runs import Owner, SyncRun
+from economic.db.runs import Counts, Owner, SyncRun
 from economic.db.sql import Connection, row, run, transaction
 from economic.errors import LeaseBusy, LeaseLost, SyncEnded
 from economic.sync.attempt import SCAN_VALID_FOR, Attempt, Client
@@ -26,6 +26,7 @@ RESUMABLE_FOR = timedelta(minutes=15)
 """A scan is resumed only within this time: its pages would mix too distant moments."""
 ORPHANED_AFTER_SECONDS = 1200
 """A running row without a lease that was not updated for longer belongs to a dead process."""
+TRIED_AGAIN = "Will be tried again: "
 WAITING_FOR_SECONDS = 180
 """A waiting sync that has not polled for longer is not waiting any more."""
 
@@ -181,7 +182,11 @@ def _resume(connection: Connection, before: SyncRun, request: SyncRequest) -> Le
     if lease is not None and same and scanning and _is_young(before):
         log.info("Going on with sync %d after page %d.", before.sync_id, len(before.staged_rows))
         return lease
-    _abandon(connection, before.sync_id, lease, "begun again by a later attempt")
+    # Why the attempt before failed stays readable.
+    failure = before.message.partition(TRIED_AGAIN)[2]
+    _abandon(
+        connection, before.sync_id, lease, f"{failure or 'its process is gone'} A later attempt began again"
+    )
     return None
 
 
@@ -247,7 +252,7 @@ def latest(connection: Connection, owner: Owner) -> int | None:
 def note_failure(connection: Connection, sync_id: int, message: str) -> None:
     """Note on a running sync why an attempt failed that will be retried."""
     with transaction(connection):
-        run(connection, "update_sync_run_message", sync_id=sync_id, message=message)
+        run(connection, "update_sync_run_message", sync_id=sync_id, message=f"{TRIED_AGAIN}{message}")
 
 
 def wait(connection: Connection, sync_id: int, message: str) -> float:
@@ -258,11 +263,17 @@ def wait(connection: Connection, sync_id: int, message: str) -> float:
 
 
 def close(
-    connection: Connection, sync_id: int, status: str, message: str, lease: Lease | None = None
+    connection: Connection,
+    sync_id: int,
+    status: str,
+    message: str,
+    lease: Lease | None = None,
+    counts: Counts | None = None,
 ) -> None:
     """Close a sync that will not be retried, and free its lease in the same transaction.
 
     :param lease: the lease of the attempt that closes, if it had one.
+    :param counts: with what was requested since the last commit; only with a lease.
     :raises LeaseLost: another attempt or sync took that lease over; nothing was closed.
     """
     found = runs.sync_run(connection, sync_id)
@@ -272,6 +283,6 @@ def close(
         if lease is None and found.agreement_number is not None:
             # The lease's row before the sync's, as everywhere, to avoid deadlocks.
             leases.lock(connection, found.agreement_number)
-        runs.close_sync_run(connection, found.sync_id, status, message)
+        runs.close_sync_run(connection, found.sync_id, status, message, counts=counts)
         if found.agreement_number is not None:
             leases.release(connection, lease or Lease(found.agreement_number, found.sync_id, 0))

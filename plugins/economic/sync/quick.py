@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
@@ -81,6 +82,9 @@ def sync_quickly(attempt: Attempt, client: QuickClient, page_size: int, cache_se
             break
     if proof.needs_full and not basis.full_lately:
         return _go_on_as_full(attempt, client, page_size, cache_seconds, str(proof.problem))
+    if proof.needs_full:
+        wait = "only a full sync can tell more, and a quick one becomes one an hour after the last"
+        proof = replace(proof, problem=f"{proof.problem}; {wait}")
     held = proof.held or invoices.stored_totals(attempt.connection, attempt.lease.agreement_number)
     agrees, verdict = compare(totals, held, complete=proof.problem is None, unmarked=False)
     if proof.problem is not None and agrees:

@@ -153,3 +153,13 @@ def test_switched_off_is_off_for_every_agreement() -> None:
     entries = '[{"name": "a", "schedule": "@daily"}, {"name": "b"}]'
     found = Settings.from_environment({"ECONOMIC_AGREEMENTS": entries, "AUTO_SYNC_ENABLED": "no"})
     assert [one.schedule for one in found.agreements] == [None, None, None]
+
+
+def test_wrong_quick_schedule_stops_no_full_sync() -> None:
+    settings = Settings.from_environment({"ECONOMIC_QUICK_SCHEDULE": "*/5 * * *"})
+    assert [dag.quick_schedule for dag in settings.agreements] == [None]
+    assert settings.agreements[0].schedule == "0 */6 * * *"
+    assert "ECONOMIC_QUICK_SCHEDULE" in settings.rejected[0]
+    off = [Settings.from_environment({"ECONOMIC_QUICK_SCHEDULE": text}) for text in ("off", "OFF", "false")]
+    assert {dag.quick_schedule for each in off for dag in each.agreements} == {None}
+    assert {each.rejected for each in off} == {()}

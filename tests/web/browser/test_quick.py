@@ -108,12 +108,12 @@ def test_quick_syncs_are_shown_and_drown_nothing(
     assert asked == [{"logical_date": None, "conf": {}}]
 
 
-def test_unproven_quick_sync_keeps_the_state(admin: Browser, quickly: psycopg.Connection) -> None:
+def test_unproven_quick_sync_is_named_first(admin: Browser, quickly: psycopg.Connection) -> None:
     read = history.statistics(fetched=1, updated=1, unchanged=0)
     history.add_sync(quickly, AGREEMENT, ended=timedelta(0), statistics=read, **QUICK, **UNPROVEN)
     page = admin.directly()
-    expect(page.locator("header .pill")).to_have_text("Fresh and complete")
-    finding = page.locator(".finding.quiet")
+    expect(page.locator("header .pill")).to_have_text("Not proven")
+    finding = page.locator(".finding.warn")
     expect(finding).to_contain_text("The last quick sync is not proven: invoices became open while")
     expect(page.get_by_text("nothing had changed")).to_be_hidden()
     expect(cell(page, "Latest syncs", 0, 2)).to_have_text("Not proven")

@@ -30,7 +30,7 @@ export function findings(agreement) {
   if (sync?.stalled) {
     add("warn", "Stalled", `Sync ${sync.sync_id} has stalled: its process is gone.`, "The next sync takes over; a forced one at once.");
   }
-  if (outcome?.status === "abandoned") add("warn", "Cut off", `Sync ${outcome.sync_id} was cut off.`, "Its process ended without a result. The next sync reads everything again.");
+  if (outcome?.status === "abandoned") add("warn", "Cut off", `Sync ${outcome.sync_id} was cut off.`, `${reason(outcome)} The next sync reads everything again.`);
   if (standing.missed_due) {
     add("warn", "Late", `A sync was due ${moment(standing.missed_due)} and the copy has not been synced since.`, "Check that Airflow's scheduler runs and that the DAG is on.");
   } else if (standing.missed_full) {
@@ -45,7 +45,7 @@ export function findings(agreement) {
   }
   if (standing.reconciled === false && !explained(standing)) add("warn", "Differs from e-conomic", difference(standing));
   if (standing.warning) add("warn", "Needs attention", `${localised(standing.warning)}.`);
-  if (outcome?.unproven) add("quiet", "", `The last quick sync is ${outcome.warning ? localised(outcome.warning) : "not proven"}.`, "The next one looks again. The facts below are those of the last proven sync.");
+  if (outcome?.unproven) add("warn", "Not proven", `The last quick sync is ${outcome.warning ? localised(outcome.warning) : "not proven"}.`, "The next one looks again. The facts below are those of the last proven sync.");
   if (standing.degraded) add("quiet", "", `${many(standing.degraded, "invoice")} ${standing.degraded === 1 ? "is" : "are"} stored with a field left out.`, "e-conomic sent a value that it does not document. The list below has the reasons.");
   return all;
 }
