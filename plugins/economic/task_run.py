@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import get_current_context
@@ -39,21 +39,6 @@ log = logging.getLogger(__name__)
 FIRST_TASK = "fetch-pages"
 QUICK_TASK = "quick-sync"
 _RUN_KEY = "economic_run_key"
-LONGEST_WAIT = {
-    "backfill": timedelta(hours=2),
-    "scheduled": timedelta(minutes=15),
-    "quick": timedelta(minutes=15),
-}
-"""How long a run waits for another sync, by run type: scheduled ones only for a range sync, each
-for a quick one.
-"""
-LOOK_AGAIN = {
-    "backfill": timedelta(seconds=30),
-    "scheduled": timedelta(seconds=15),
-    "quick": timedelta(seconds=6),
-}
-"""The longest pause between two polls; shorter for a full sync, for which a backfill's runs wait.
-"""
 
 
 @dataclass
@@ -74,9 +59,7 @@ class TaskRun:
         self._begun = sync_id
 
     def own_sync(self, connection: Connection) -> int | None:
-        """Return the sync that this attempt answers for: its own, or else the one of an earlier
-        attempt.
-        """
+        """Return the sync that this attempt answers for: its own, or an earlier attempt's."""
         from economic.sync import lifecycle
 
         return self._begun or lifecycle.latest(connection, self.owner)
@@ -264,10 +247,8 @@ def _record_failure(work: TaskRun, error: Exception) -> None:
                 sync_id = lifecycle.open_row(connection, work.bare_request())
             if sync_id is None:
                 return
-            attempt = work.attempt
-            lease = attempt.lease if attempt is not None else None
-            counts = attempt.used() if attempt is not None else None
             if final:
+                lease, counts = (at.lease, at.used()) if (at := work.attempt) is not None else (None, None)
                 lifecycle.close(connection, sync_id, "failed", message, lease, counts)
             else:
                 lifecycle.note_failure(connection, sync_id, message)
@@ -277,13 +258,16 @@ def _record_failure(work: TaskRun, error: Exception) -> None:
 
 
 def _skip(work: TaskRun, message: str) -> NoReturn:
+    _close_skipped(work, message)
+    raise AirflowSkipException(message)
+
+
+def _close_skipped(work: TaskRun, message: str) -> None:
     from economic.sync import lifecycle
 
-    sync_id = work.own_sync(work.connection)
-    if sync_id is not None:
+    if (sync_id := work.own_sync(work.connection)) is not None:
         lease = work.attempt.lease if work.attempt is not None else None
         lifecycle.close(work.connection, sync_id, "skipped", message, lease)
-    raise AirflowSkipException(message)
 
 
 def _busy(work: TaskRun, busy: LeaseBusy) -> None:
@@ -292,14 +276,13 @@ def _busy(work: TaskRun, busy: LeaseBusy) -> None:
     The row of a run that never held the lease is ``skipped``: it does not describe the copy.
     """
     from economic.sync import lifecycle
+    from economic.sync.request import LONGEST_WAIT, LOOK_AGAIN, kind_of_wait
 
     sync_id = work.own_sync(work.connection)
     if sync_id is None:
         raise busy
-    # A quick sync takes seconds, and whoever holds the lease does what it would do, or more.
-    kind = "quick" if busy.holder_scope == "quick" and work.run_type != "backfill" else work.run_type
-    waits = kind in {"backfill", "quick"} or (kind == "scheduled" and busy.holder_scope == "range")
-    if waits and not work.is_quick:
+    kind = None if work.is_quick else kind_of_wait(work.run_type, busy.holder_scope)
+    if kind is not None:
         waited = lifecycle.wait(work.connection, sync_id, f"Waiting: {busy.message}")
         if waited < LONGEST_WAIT[kind].total_seconds():
             # Jitter, so that waiting runs do not poll in lockstep.
@@ -312,5 +295,5 @@ def _busy(work: TaskRun, busy: LeaseBusy) -> None:
         _skip(work, f"Skipped: {busy.message}")
     # A person or another DAG waits for this run.
     message = f"Not started: {busy}"
-    lifecycle.close(work.connection, sync_id, "skipped", message)
+    _close_skipped(work, message)
     raise AirflowFailException(message)

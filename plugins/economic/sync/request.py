@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from economic.config import schedules
@@ -16,6 +16,12 @@ from economic.outside_text import listed, quoted
 log = logging.getLogger(__name__)
 
 KNOWN_CONF = frozenset({"force", "accept_missing", "date_from", "date_to"})
+
+
+_SECONDS = {"backfill": (7200, 30), "scheduled": (900, 15), "quick": (900, 6)}
+LONGEST_WAIT = {kind: timedelta(seconds=longest) for kind, (longest, _) in _SECONDS.items()}
+LOOK_AGAIN = {kind: timedelta(seconds=pause) for kind, (_, pause) in _SECONDS.items()}
+"""Longest pause between two polls; shorter for a full sync, for which a backfill's runs wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,20 @@ class SyncRequest:
         if self.quick:
             return "quick"
         return "full" if self.date_from is None and self.date_to is None else "range"
+
+
+def kind_of_wait(run_type: str, holder_scope: str) -> str | None:
+    """Return the key of :data:`LONGEST_WAIT` for a run that met another sync, None if it does not
+    wait.
+
+    A backfill's run waits for any sync, a scheduled one for a range sync, and each for a quick one,
+    which takes seconds.
+    """
+    if run_type == "backfill":
+        return "backfill"
+    if holder_scope == "quick":
+        return "quick"
+    return "scheduled" if run_type == "scheduled" and holder_scope == "range" else None
 
 
 def read_conf(

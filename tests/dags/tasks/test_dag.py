@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk._shared.secrets_masker.secrets_masker import SecretsMasker
 
-from economic import task_run
+from economic.sync import request
 from simulator import InProcess
 from tests.dags.tasks.conftest import DAG_ID, Dag
 from tests.web.page import history
@@ -101,8 +101,8 @@ def test_busy_lease_skips_or_fails_with_the_reason(
     dag: Dag, monkeypatch: pytest.MonkeyPatch, run_type: str, scope: str, tasks: dict[str, str], reason: str
 ) -> None:
     hold_the_lease(dag, scope)
-    monkeypatch.setitem(task_run.LOOK_AGAIN, "backfill", timedelta(seconds=2))
-    monkeypatch.setitem(task_run.LONGEST_WAIT, "backfill", timedelta(seconds=1))
+    monkeypatch.setitem(request.LOOK_AGAIN, "backfill", timedelta(seconds=2))
+    monkeypatch.setitem(request.LONGEST_WAIT, "backfill", timedelta(seconds=1))
     outcome = dag.run(as_type=run_type)
     assert (outcome.tasks, outcome.tries["fetch-pages"]) == (tasks, 1)
     sync = dag.last_sync()
@@ -115,7 +115,7 @@ def test_scheduled_run_waits_for_a_range(dag: Dag, monkeypatch: pytest.MonkeyPat
     from economic.sync import lifecycle
 
     hold_the_lease(dag, "range")
-    monkeypatch.setitem(task_run.LOOK_AGAIN, "scheduled", timedelta(seconds=1))
+    monkeypatch.setitem(request.LOOK_AGAIN, "scheduled", timedelta(seconds=1))
     original = lifecycle.wait
 
     def ends_meanwhile(*arguments: Any) -> float:
@@ -135,8 +135,8 @@ def test_scheduled_run_waits_for_a_range(dag: Dag, monkeypatch: pytest.MonkeyPat
 def test_backfill_lets_a_waiting_full_sync_pass(dag: Dag, monkeypatch: pytest.MonkeyPatch) -> None:
     history.add_agreement(dag.connection)
     history.add_sync(dag.connection, ended=None, dag_id="other", phase="waiting")
-    monkeypatch.setitem(task_run.LOOK_AGAIN, "backfill", timedelta(seconds=1))
-    monkeypatch.setitem(task_run.LONGEST_WAIT, "backfill", timedelta(seconds=1))
+    monkeypatch.setitem(request.LOOK_AGAIN, "backfill", timedelta(seconds=1))
+    monkeypatch.setitem(request.LONGEST_WAIT, "backfill", timedelta(seconds=1))
     assert dag.run(as_type="backfill", at=DUE).state == "failed"
     assert "waits for its turn and goes first" in dag.last_sync()["message"]
     assert dag.books.requests() == []
