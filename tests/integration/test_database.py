@@ -121,7 +121,7 @@ READS: dict[str, Callable[[psycopg.Connection], object]] = {
     "a sync's row": lambda connection: runs.sync_run(connection, 1),
     "a connection's agreement": lambda connection: agreements.bound_agreement(connection, "economic_default"),
     "how agreements stand": lambda connection: agreements.statuses(connection, None),
-    "latest syncs": lambda connection: runs.latest_syncs(connection, 1, "economic_default", 5),
+    "latest syncs": lambda connection: agreements.latest_syncs(connection, 1, "economic_default", 5),
     "rejections": lambda connection: invoices.rejections(connection, 1, 5),
     "a free lease": lambda connection: lease.check_free(connection, 1, 1),
 }

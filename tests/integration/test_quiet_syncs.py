@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from economic.db import runs
+from economic.db import agreements
 from economic.db.sql import statement
 from economic.sync import lifecycle
 from tests.integration.conftest import Company
@@ -64,9 +64,10 @@ def test_quiet_syncs_do_not_slow_the_page(minutely: Company) -> None:
     announced = visited(minutely, "select_unannounced_syncs", **agreement)
     basis = visited(minutely, "select_quick_basis", **agreement, seconds=3600)
     assert max(standing, listed, announced, basis) < 50
-    assert visited(minutely, "select_requests_of_day", **agreement) < 2 * REQUESTS_OF_DAY
-    assert runs.requests_of_day(minutely.connection, 1_234_567) == pytest.approx(REQUESTS_OF_DAY, abs=2)
-    assert runs.requests_of_day(minutely.connection, None) == 0
+    assert visited(minutely, "select_usage_of_day", **agreement) < 2 * REQUESTS_OF_DAY
+    used = agreements.usage_of_day(minutely.connection, 1_234_567)
+    assert used.requests == pytest.approx(REQUESTS_OF_DAY, abs=2)
+    assert agreements.usage_of_day(minutely.connection, None) == (0, 0, 0)
 
 
 def test_only_quick_syncs_without_changes_are_quiet(company: Company) -> None:
@@ -81,7 +82,7 @@ def test_only_quick_syncs_without_changes_are_quiet(company: Company) -> None:
     lifecycle.close(company.connection, 5, "failed", "refused", attempt.lease)
     skipped = lifecycle.open_row(company.connection, order)
     lifecycle.close(company.connection, skipped, "skipped", "another sync runs")
-    listed = runs.latest_syncs(company.connection, 1_234_567, company.conn_id, 50)
+    listed = agreements.latest_syncs(company.connection, 1_234_567, company.conn_id, 50)
     assert [(row["sync_id"], row["status"]) for row in listed] == [
         (5, "failed"),
         (4, "completed"),

@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from economic.cli import health
 from economic.cli.output import check_line, status_lines
-from economic.db import agreements, invoices, runs, schema
+from economic.db import agreements, invoices, schema
 from economic.db.opening import open_connection
 from economic.db.sql import Connection, Migration, migrations, reading, transaction, translate_errors
 from economic.errors import ConfigurationError, EconomicError
@@ -191,9 +191,9 @@ def _status(arguments: argparse.Namespace) -> int:
         statuses = agreements.statuses(connection, _conn_ids(arguments))
         for row in statuses if any(row["last_sync_id"] for row in statuses) else ():
             number = row["agreement_number"]
-            syncs = runs.latest_syncs(connection, number, row["conn_id"], most)
+            syncs = agreements.latest_syncs(connection, number, row["conn_id"], most)
             rejections = [] if number is None else invoices.rejections(connection, number, most)
-            requests = runs.requests_of_day(connection, number)
+            requests = agreements.usage_of_day(connection, number).requests
             lines += [*status_lines(row, syncs, requests, rejections), ""]
     sys.stdout.writelines(f"{line}\n" for line in lines or ["Nothing was ever synced."])
     return 0

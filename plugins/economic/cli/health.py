@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from economic.db import runs
+from economic.db import agreements
 from economic.db.sql import Row
 from economic.outside_text import bounded
 
@@ -68,7 +68,7 @@ def _synced(row: Row, max_age: timedelta, max_full_age: timedelta | None) -> tup
         (row["warning"], row["warning"]),
         (row["stalled"], "a sync has STALLED"),
         (row["outcome_status"] == "failed", "the last sync FAILED"),
-        (runs.is_unproven(row, "outcome_"), f"the last quick sync is {row['outcome_warning']}"),
+        (agreements.is_unproven(row, "outcome_"), f"the last quick sync is {row['outcome_warning']}"),
     ]
     found = [text for applies, text in warnings if applies]
     facts += found

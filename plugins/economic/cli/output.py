@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from economic.cli.health import LEVELS, Health, ago
-from economic.db import runs
-from economic.db.agreements import is_unbound
+from economic.db.agreements import is_unbound, is_unproven
 from economic.db.sql import Row
 from economic.outside_text import bounded, harmless
 
@@ -86,7 +85,7 @@ def _outcome(row: Row, requests: int) -> Iterator[str]:
     yield f"  requests     {requests:,} of {REQUESTS_OF_DAY:,} in the last 24 h"
     if row["outcome_quiet"]:
         yield f"  Looked {_ago(row['outcome_age_seconds'])}: nothing had changed."
-    if runs.is_unproven(row, "outcome_"):
+    if is_unproven(row, "outcome_"):
         yield f"  The last quick sync is {bounded(row['outcome_warning'])}"
 
 

@@ -6,6 +6,7 @@ Each function runs inside the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from economic.db.sql import Connection, Row, one, row, rows, run
 from economic.errors import AgreementMismatch
@@ -81,3 +82,47 @@ def statuses(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row
 def is_unbound(found: Row) -> bool:
     """Return whether no connection reaches this agreement any more: then it may be stale."""
     return str(found["conn_id"]).startswith(_UNBOUND)
+
+
+def latest_syncs(connection: Connection, agreement_number: int | None, conn_id: str, most: int) -> list[Row]:
+    """Return an agreement's latest syncs, newest first, with its connection's that never reached
+    one; quick syncs that changed nothing are left out.
+    """
+    return rows(
+        connection,
+        "select_latest_sync_runs",
+        agreement_number=agreement_number,
+        conn_id=conn_id,
+        most=most,
+    )
+
+
+class Usage(NamedTuple):
+    """What an agreement's syncs of the last 24 hours used of e-conomic.
+
+    :param window_used: the most that was used of its window of calls, by everybody with the tokens.
+    :param window_limit: calls allowed in a window; 0 when e-conomic did not tell.
+    """
+
+    requests: int
+    window_used: int
+    window_limit: int
+
+
+def usage_of_day(connection: Connection, agreement_number: int | None) -> Usage:
+    """Return what an agreement's syncs used that began within the last 24 hours."""
+    return Usage(**one(connection, "select_usage_of_day", agreement_number=agreement_number))
+
+
+def is_unproven(found: Row, prefix: str = "") -> bool:
+    """Return whether a sync is a quick one that could not prove the copy.
+
+    That says nothing against the copy, which stands as the last proven sync has left it, or newer.
+
+    :param prefix: of the sync's columns.
+    """
+    return bool(
+        found[f"{prefix}scope"] == "quick"
+        and found[f"{prefix}status"] == "completed_with_errors"
+        and not found[f"{prefix}complete"]
+    )

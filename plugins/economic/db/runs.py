@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from economic.db.sql import Connection, Row, one, row, rows
+from economic.db.sql import Connection, Row, one, row
 from economic.records.totals import Totals
 
 
@@ -280,36 +280,3 @@ def age_seconds(connection: Connection, sync_id: int) -> float:
     """Return the seconds since a sync began, by the database's clock."""
     found = sync_run(connection, sync_id)
     return 0.0 if found is None else found.age_seconds
-
-
-def latest_syncs(connection: Connection, agreement_number: int | None, conn_id: str, most: int) -> list[Row]:
-    """Return an agreement's latest syncs, newest first, with its connection's that never reached
-    one; quick syncs that changed nothing are left out.
-    """
-    return rows(
-        connection,
-        "select_latest_sync_runs",
-        agreement_number=agreement_number,
-        conn_id=conn_id,
-        most=most,
-    )
-
-
-def requests_of_day(connection: Connection, agreement_number: int | None) -> int:
-    """Return how many requests an agreement's syncs made that began within the last 24 hours."""
-    found = one(connection, "select_requests_of_day", agreement_number=agreement_number)
-    return int(found["requests"])
-
-
-def is_unproven(found: Row, prefix: str = "") -> bool:
-    """Return whether a sync is a quick one that could not prove the copy.
-
-    That says nothing against the copy, which stands as the last proven sync has left it, or newer.
-
-    :param prefix: of the sync's columns.
-    """
-    return bool(
-        found[f"{prefix}scope"] == "quick"
-        and found[f"{prefix}status"] == "completed_with_errors"
-        and not found[f"{prefix}complete"]
-    )

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from economic.db import agreements, invoices, runs, schema
+from economic.db import agreements, invoices, schema
+from economic.db.agreements import Usage
 from economic.db.connection import connect
 from economic.db.sql import reading, to_economic_error
 from economic.errors import ConfigurationError, EconomicError, SchemaMismatch
@@ -40,14 +41,14 @@ def agreement_statuses(postgres_conn_id: str, conn_ids: Sequence[str]) -> list[R
         return agreements.statuses(connection, conn_ids)
 
 
-def latest_syncs(postgres_conn_id: str, conn_id: str) -> tuple[list[Row], int]:
-    """Return the latest syncs of a connection's agreement, newest first, and the requests of the
-    last 24 hours.
+def latest_syncs(postgres_conn_id: str, conn_id: str) -> tuple[list[Row], Usage]:
+    """Return the latest syncs of a connection's agreement, newest first, and what they used
+    of e-conomic in the last 24 hours.
     """
     with _reading(postgres_conn_id) as connection:
         number = agreements.bound_agreement(connection, conn_id)
-        latest = runs.latest_syncs(connection, number, conn_id, MOST_SYNCS)
-        return latest, runs.requests_of_day(connection, number)
+        latest = agreements.latest_syncs(connection, number, conn_id, MOST_SYNCS)
+        return latest, agreements.usage_of_day(connection, number)
 
 
 def rejections(postgres_conn_id: str, conn_id: str) -> list[Row]:

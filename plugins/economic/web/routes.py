@@ -148,13 +148,13 @@ async def agreement(request: Request, user: GetUserDep, settings: SettingsDep, d
 @routes.get("/api/agreements/{dag_id}/syncs")
 async def syncs(request: Request, settings: SettingsDep, dag: DagDep) -> Response:
     """Return the latest 50 syncs of an agreement, newest first, without quick ones that changed
-    nothing, and the requests of the last 24 hours.
+    nothing, and what was used of e-conomic in the last 24 hours.
     """
-    rows, requests = await _read(
+    rows, usage = await _read(
         request, ("syncs", dag.conn_id), lambda: queries.latest_syncs(settings.postgres_conn_id, dag.conn_id)
     )
     return JSONResponse(
-        {"syncs": [serializers.sync_to_json(row, dag) for row in rows], "requests_of_day": requests}
+        {"syncs": [serializers.sync_to_json(row, dag) for row in rows], "usage": usage._asdict()}
     )
 
 

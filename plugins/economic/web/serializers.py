@@ -13,7 +13,7 @@ from typing import Any
 
 from economic.config import schedules
 from economic.config.dags import DAG_ID, SyncDag
-from economic.db import runs
+from economic.db import agreements
 from economic.db.sql import Row
 
 LATE_AFTER = timedelta(hours=1)
@@ -107,7 +107,7 @@ def sync_to_json(row: Row, dag: SyncDag) -> dict[str, Any]:
         **_request_to_json(row, dag, ""),
         **_pick(row, "sync_id", "status", "phase", "seconds"),
         "percentage": float(row["percentage"]),
-        "unproven": runs.is_unproven(row),
+        "unproven": agreements.is_unproven(row),
         "warning": row["warning"] if _is_ours(row, dag, "") else None,
         "started": _timestamp(row["started_at"]),
         "finished": _timestamp(row["finished_at"]),
@@ -190,7 +190,7 @@ def _outcome_to_json(row: Row, dag: SyncDag) -> dict[str, Any]:
         "sync_id": row["outcome_sync_id"],
         "quick": row["outcome_scope"] == "quick",
         "quiet": row["outcome_quiet"],
-        "unproven": runs.is_unproven(row, "outcome_"),
+        "unproven": agreements.is_unproven(row, "outcome_"),
         "age_seconds": row["outcome_age_seconds"],
         "status": row["outcome_status"],
         "message": message,

@@ -41,6 +41,7 @@ def quickly(live: Live) -> Iterator[psycopg.Connection]:
         )
         quiet = history.statistics(fetched=0, unchanged=0, requests=2)
         paid = history.statistics(fetched=3, updated=3, unchanged=0, requests=6, fetch_seconds=0.2)
+        paid |= {"rate_limit_used": 147, "rate_limit": 10_000}
         for minutes in range(30, 1, -1):
             columns = {"ended": timedelta(minutes=minutes), "seconds": 0.6, "number": AGREEMENT, **QUICK}
             counted = paid if minutes == 20 else quiet
@@ -85,7 +86,7 @@ def test_quick_syncs_are_shown_and_drown_nothing(
         re.compile("^2 h 1[23] min ago$")
     )
     expect(facts.filter(has_text="Next sync")).to_contain_text(re.compile(r"quick: (in \d+ s|due now)"))
-    expect(facts.filter(has_text="Requests")).to_contain_text("62of 50,000 a day")
+    expect(facts.filter(has_text="Requests")).to_contain_text("62of 50,000 a day; at most 147 of 10,000")
     expect(page.get_by_text(re.compile(r"^Looked [23] min ago: nothing had changed\."))).to_be_visible()
     expect(cell(page, "Latest syncs", 0, 3)).to_have_text("Scheduled, quick")
     expect(cell(page, "Latest syncs", 1, 3)).to_have_text("Scheduled")

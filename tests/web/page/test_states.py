@@ -247,7 +247,7 @@ def test_quick_sync_is_shown_apart(
     }
     assert 110 < status["outcome"]["age_seconds"] < 200
     answer = site.told(f"{DAG}/syncs")
-    assert (len(answer["syncs"]), answer["requests_of_day"]) == (listed + 1, 8)
+    assert (len(answer["syncs"]), answer["usage"]["requests"]) == (listed + 1, 8)
     assert part(answer["syncs"][0], {"sync_id": 0, "dag_id": 0, "quick": 0}) == {
         "sync_id": changed,
         "dag_id": "economic_invoice_quick_sync",
@@ -293,7 +293,10 @@ def test_company_is_shown_before_its_first_sync(site: Site, connection: psycopg.
     status = standing(site)
     expected = dict.fromkeys(("agreement", "last_synced", "held", "sync", "outcome"))
     assert part(status, expected) == expected
-    assert site.told(f"{DAG}/syncs") == {"syncs": [], "requests_of_day": 0}
+    assert site.told(f"{DAG}/syncs") == {
+        "syncs": [],
+        "usage": {"requests": 0, "window_used": 0, "window_limit": 0},
+    }
     history.add_sync(connection, None, status="failed", message="e-conomic answered 401", **NOT_SYNCED)
     status = standing(site)
     assert (status["agreement"], status["last_synced"], status["held"]) == (None, None, None)

@@ -37,7 +37,6 @@ export function agreementView(dagId, { several, fresh, name }) {
   const under = el("p", { class: "muted" });
   const look = el("div", { class: "findings" });
   const facts = { synced: fact("Last synced"), next: fact("Next sync"), complete: fact("Complete"), source: fact("Agrees with e\u2011conomic"), full: fact("Last full sync"), requests: fact("Requests, last 24 h") };
-  setText(facts.requests.more, `of ${number(MOST_REQUESTS)} a day`);
   const held = el("dl", { class: "held" });
   const working = progress();
   const buttons = starting(dagId, (run) => {
@@ -100,7 +99,9 @@ export function agreementView(dagId, { several, fresh, name }) {
     syncs.update(latest.syncs);
     graphs.update(latest.syncs);
     rejected.update(rejections);
-    setText(facts.requests.main, number(latest.requests_of_day));
+    const { requests, window_used: used, window_limit: limit } = latest.usage;
+    setText(facts.requests.main, number(requests));
+    setText(facts.requests.more, `of ${number(MOST_REQUESTS)} a day${limit ? `; at most ${number(used)} of ${number(limit)} in e\u2011conomic's window` : ""}`);
   }
 
   // Reads and shows. Resolves to the milliseconds until the next time and the problem, if any.
