@@ -24,7 +24,7 @@ QUICK = {
 
 
 def say(text: str) -> None:
-    """What a person who waits wants to read."""
+    """Print lines for a person who waits."""
     sys.stderr.write(f"\n   {text}")
     sys.stderr.flush()
 

@@ -23,7 +23,7 @@ Model = dict[str, Any]
 
 
 class Hopeless(EngineFailed):
-    """What is waited for will not come."""
+    """A wait that is over without what was waited for."""
 
 
 def transformed(model: Model, tokens: tuple[str, str] | None = None) -> Model:
@@ -209,7 +209,7 @@ class Stack:
         return found
 
     def verdict(self, run_id: str) -> str:
-        """What the newest sync of a run says of itself: status, complete, reconciled."""
+        """Return what the newest sync of a run says of itself: status, complete, reconciled."""
         sql = """select status || ' ' || complete || ' ' || reconciled from economic.sync_run
             where run_id = :'run' order by sync_id desc limit 1"""
         return self.query(sql, run=run_id)
@@ -223,7 +223,7 @@ class Stack:
         self.wait("a sync to be half done", lambda: int(self.query(sql)) >= pages, 240)
 
     def wait(self, what: str, look: Callable[[], Any], seconds: float) -> Any:
-        """What `look` returns as soon as that is true; refusals of something that is just starting are not the answer yet."""
+        """Return what `look` returns as soon as that is true; refusals of something that is just starting are not the answer yet."""
         until = time.monotonic() + seconds
         last = ""
         while time.monotonic() < until:

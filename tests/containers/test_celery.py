@@ -17,7 +17,7 @@ WORKERS = ("worker", "worker-2")
 
 
 def received(stack: Stack, worker: str) -> int:
-    """How many tasks a worker has been given since its container was made."""
+    """Return how many tasks a worker has been given since its container was made."""
     return stack.compose("logs", "--no-color", worker).count(" received")
 
 

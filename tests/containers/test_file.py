@@ -141,7 +141,7 @@ def test_an_image_by_digest_is_a_setting(tmp_path: Path) -> None:
 
 
 def test_dags_lie_in_folders_of_root() -> None:
-    """Who may write a folder may exchange what is in it: /opt/airflow is Airflow's user's."""
+    """Keep the DAGs out of /opt/airflow: Airflow's user may write it, and so exchange what is in it."""
     text = (ROOT / "Dockerfile").read_text()
     assert "AIRFLOW__CORE__DAGS_FOLDER=/opt/economic/dags" in text
     (last,) = re.findall(r"^COPY .*", text.rpartition("FROM ")[2], re.MULTILINE)

@@ -96,7 +96,7 @@ class Case:
         return [entry["path"] for entry in self.books.requests()]
 
     def stored(self) -> int:
-        """How many invoices the copy holds."""
+        """Return how many invoices the copy holds."""
         return int(self.witness.value("select count(*) from economic.invoice"))
 
     def last_sync(self) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def test_retry_resumes_after_the_last_committed_page(case: Case, runs: ProcessRu
 
 
 def written(case: Case) -> list[dict[str, Any]]:
-    """Which transaction has written each row."""
+    """Return which transaction has written each row."""
     return case.witness.rows("select invoice_number, xmin::text from economic.invoice order by 1")
 
 

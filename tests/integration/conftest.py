@@ -90,7 +90,7 @@ class Company:
         return next(iter(self.rows(query, *parameters)[0].values()))
 
     def xmins(self) -> dict[int, int]:
-        """Which transaction wrote each invoice row last."""
+        """Return which transaction wrote each invoice row last."""
         found = self.rows("select invoice_number, xmin::text::bigint as written from economic.invoice")
         return {row["invoice_number"]: row["written"] for row in found}
 

@@ -89,12 +89,12 @@ class Outcome:
 
     @property
     def xcom(self) -> dict[str, Any]:
-        """What the tasks returned, by task."""
+        """Return what the tasks returned, by task."""
         return {one.task: one.result for one in self.tries if one.error is None}
 
     @property
     def statistics(self) -> dict[str, Any]:
-        """What the last task returned."""
+        """Return what the last task returned."""
         found: dict[str, Any] = self.xcom[QUICK_SYNC if QUICK_SYNC in self.xcom else NAMES]
         return found
 
@@ -108,7 +108,7 @@ class Outcome:
         return self.errors[-1]
 
     def tried(self, task: str) -> int:
-        """How often a task was tried."""
+        """Return how often a task was tried."""
         return sum(one.task == task for one in self.tries)
 
 
@@ -233,7 +233,7 @@ def _dag_of(task_id: str) -> DAG:
 
 
 def retries_of(task_id: str) -> int:
-    """How often a task is tried again, by the DAG file."""
+    """Return how often a task is tried again, by the DAG file."""
     return int(cast("Any", _dag_of(task_id).get_task(task_id)).retries)
 
 

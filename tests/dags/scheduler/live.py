@@ -172,7 +172,7 @@ class Live:
         return found
 
     def holds(self, run_id: str | None = None) -> None:
-        """What must hold whatever has happened, once nothing runs any more: see :mod:`tests.support.invariants`.
+        """Check what must hold whatever has happened, once nothing runs any more: see :mod:`tests.support.invariants`.
 
         :param run_id: of the run that has synced last, whose XCom must then be what the table of syncs says; None when none is known for it.
         """
@@ -189,7 +189,7 @@ class Live:
         return "\n".join(log.read_text(errors="replace") for log in self.parts.logs.parent.rglob("*.log"))
 
     def everything(self) -> Iterator[tuple[str, str | Path]]:
-        """What this Airflow has written and what it answers, by where it is: for whoever looks for secrets there."""
+        """Return what this Airflow has written and what it answers, by where it is: for whoever looks for secrets there."""
         yield "its folder", self.parts.logs.parent
         for database in (self.metadata, self.invoices):
             with psycopg.connect(database) as connection:
