@@ -66,8 +66,8 @@ class Started:
         """Return the sessions of everything it has started so far, the database server's included."""
         self._sessions |= {child.pid for child in psutil.Process(self.process.pid).children()}
         note = self._home / "postgres" / "data" / "postmaster.pid"
-        if note.exists():
-            self._sessions.add(int(note.read_text().splitlines()[0]))
+        with suppress(FileNotFoundError):  # PostgreSQL makes the file before it writes its number
+            self._sessions.update(int(number) for number in note.read_text().split()[:1])
         return self._sessions
 
     def left(self) -> list[str]:
