@@ -596,35 +596,50 @@ inner join economic.invoice as named
         latest.agreement_number = named.agreement_number
         and latest.invoice_number = named.invoice_number;
 
-create view economic.receivables_aging as
+create view economic.receivables as
 select
     overview.agreement_number,
+    overview.invoice_number,
+    overview.invoice_date,
+    overview.due_date,
+    overview.days_overdue,
     overview.customer_number,
-    max(customers.customer_name) as customer_name,
+    overview.customer_name,
+    overview.employee_number,
+    overview.employee_name,
+    overview.external_reference,
     overview.currency,
-    count(*) as invoices,
-    sum(overview.remainder) as remainder,
+    overview.gross_amount,
+    overview.remainder,
+    overview.base_currency,
     coalesce(
-        sum(overview.remainder) filter (where overview.days_overdue is null and overview.remainder > 0), 0
-    ) as not_due,
-    coalesce(sum(overview.remainder) filter (where overview.days_overdue between 1 and 30), 0) as overdue_1_to_30,
-    coalesce(sum(overview.remainder) filter (where overview.days_overdue between 31 and 60), 0) as overdue_31_to_60,
-    coalesce(sum(overview.remainder) filter (where overview.days_overdue between 61 and 90), 0) as overdue_61_to_90,
-    coalesce(sum(overview.remainder) filter (where overview.days_overdue > 90), 0) as overdue_over_90,
-    coalesce(sum(overview.remainder) filter (where overview.remainder < 0), 0) as credit,
-    sum(
-        coalesce(
-            overview.remainder_base,
-            economic.in_base(overview.remainder, overview.currency, overview.base_currency, overview.exchange_rate)
-        )
+        overview.remainder_base,
+        economic.in_base(overview.remainder, overview.currency, overview.base_currency, overview.exchange_rate)
     ) as remainder_base
 from economic.invoice_overview as overview
+where overview.remainder <> 0 and overview.missing_since is null;
+
+create view economic.receivables_aging as
+select
+    owed.agreement_number,
+    owed.customer_number,
+    max(customers.customer_name) as customer_name,
+    owed.currency,
+    count(*) as invoices,
+    sum(owed.remainder) as remainder,
+    coalesce(sum(owed.remainder) filter (where owed.days_overdue is null and owed.remainder > 0), 0) as not_due,
+    coalesce(sum(owed.remainder) filter (where owed.days_overdue between 1 and 30), 0) as overdue_1_to_30,
+    coalesce(sum(owed.remainder) filter (where owed.days_overdue between 31 and 60), 0) as overdue_31_to_60,
+    coalesce(sum(owed.remainder) filter (where owed.days_overdue between 61 and 90), 0) as overdue_61_to_90,
+    coalesce(sum(owed.remainder) filter (where owed.days_overdue > 90), 0) as overdue_over_90,
+    coalesce(sum(owed.remainder) filter (where owed.remainder < 0), 0) as credit,
+    sum(owed.remainder_base) as remainder_base
+from economic.receivables as owed
 left join economic.customers
     on
-        overview.agreement_number = customers.agreement_number
-        and coalesce(overview.customer_number, 0) = coalesce(customers.customer_number, 0)
-where overview.remainder <> 0 and overview.missing_since is null
-group by overview.agreement_number, overview.customer_number, overview.currency;
+        owed.agreement_number = customers.agreement_number
+        and coalesce(owed.customer_number, 0) = coalesce(customers.customer_number, 0)
+group by owed.agreement_number, owed.customer_number, owed.currency;
 
 -- Reads tables with the rights of its owner, so that a reader needs none on them. The plan is made
 -- for each day anew: for a day of last week it is another one than for a day years ago.
@@ -818,17 +833,6 @@ begin atomic
 end;
 
 create view economic.receivables_by_employee as
-with owed as (
-    select
-        overview.*,
-        coalesce(
-            overview.remainder_base,
-            economic.in_base(overview.remainder, overview.currency, overview.base_currency, overview.exchange_rate)
-        ) as owed_base
-    from economic.invoice_overview as overview
-    where overview.remainder <> 0 and overview.missing_since is null
-)
-
 select
     owed.agreement_number,
     owed.employee_number,
@@ -838,24 +842,13 @@ select
     count(*) as invoices,
     count(owed.days_overdue) as overdue_invoices,
     max(owed.days_overdue) as most_days_overdue,
-    coalesce(sum(owed.owed_base), 0) as remainder_base,
-    coalesce(sum(owed.owed_base) filter (where owed.days_overdue > 0), 0) as overdue_base,
-    count(*) filter (where owed.owed_base is null) as without_base
-from owed
+    coalesce(sum(owed.remainder_base), 0) as remainder_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue > 0), 0) as overdue_base,
+    count(*) filter (where owed.remainder_base is null) as without_base
+from economic.receivables as owed
 group by owed.agreement_number, owed.employee_number, owed.base_currency;
 
 create view economic.receivables_by_reference as
-with owed as (
-    select
-        overview.*,
-        coalesce(
-            overview.remainder_base,
-            economic.in_base(overview.remainder, overview.currency, overview.base_currency, overview.exchange_rate)
-        ) as owed_base
-    from economic.invoice_overview as overview
-    where overview.remainder <> 0 and overview.missing_since is null
-)
-
 select
     owed.agreement_number,
     owed.external_reference,
@@ -864,10 +857,10 @@ select
     count(*) as invoices,
     count(owed.days_overdue) as overdue_invoices,
     max(owed.days_overdue) as most_days_overdue,
-    coalesce(sum(owed.owed_base), 0) as remainder_base,
-    coalesce(sum(owed.owed_base) filter (where owed.days_overdue > 0), 0) as overdue_base,
-    count(*) filter (where owed.owed_base is null) as without_base
-from owed
+    coalesce(sum(owed.remainder_base), 0) as remainder_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue > 0), 0) as overdue_base,
+    count(*) filter (where owed.remainder_base is null) as without_base
+from economic.receivables as owed
 group by owed.agreement_number, owed.external_reference, owed.base_currency;
 
 create view economic.revenue_by_month as
@@ -1088,6 +1081,8 @@ comment on view economic.payments is
 'gross minus remainder for every invoice, missing ones too. A payment here may also be a match with a credit note. '
 'On a credit note the amounts are negative when it is used.';
 comment on view economic.customers is 'The name on each customer''s newest invoice.';
+comment on view economic.receivables is
+'Invoices and credit notes that are open now, in the columns of receivables_as_of. Missing ones are left out.';
 comment on view economic.receivables_aging is 'What customers owe, by customer, currency and days overdue.';
 comment on view economic.receivables_by_employee is
 'What is owed now by salesperson (employee of the invoice), in the base currency.';
@@ -1300,6 +1295,10 @@ comment on column economic.payments.amount_base is
 'The same in the base currency; by the exchange rate where e-conomic has no remainder in it; null without either.';
 comment on column economic.payments.remainder_after is
 'Remainder after it, in currency; null where only the gross amount changed.';
+
+comment on column economic.receivables.days_overdue is 'Days since the due date; null unless overdue.';
+comment on column economic.receivables.remainder_base is
+'The remainder in the base currency; by the exchange rate where e-conomic has none in it, null without either.';
 
 comment on column economic.receivables_aging.customer_name is 'The name on the customer''s newest invoice.';
 comment on column economic.receivables_aging.invoices is 'Number of invoices and credit notes with a remainder.';
