@@ -76,6 +76,7 @@ def test_writer_syncs_and_changes_no_table(company: Company, granted: str) -> No
 
 ANSWERS = {
     "customer_statement": ["1003"],
+    "days_sales_outstanding": ["2026-11-01", "1234567"],
     "receivables_as_of": ["2026-11-01", "1234567"],
     "receivables_aging_as_of": ["2026-11-01", "1234567"],
 }

@@ -15,6 +15,7 @@ from tests.integration.conftest import Company
 ASKED = (
     "select * from economic.receivables_as_of(%s, %s)",
     "select * from economic.receivables_aging_as_of(%s, %s)",
+    "select * from economic.days_sales_outstanding(%s, %s)",
 )
 
 
@@ -139,7 +140,7 @@ def test_invoice_gone_for_days_is_left_out_of_them(company: Company, today: date
     assert [number in owed(company, day) for day in days] == [True, True, False, False, True]
 
 
-@pytest.mark.parametrize("query", ASKED, ids=["invoices", "aging"])
+@pytest.mark.parametrize("query", ASKED, ids=["invoices", "aging", "days of sales"])
 def test_days_that_cannot_be_known_are_errors(company: Company, today: date, query: str) -> None:
     def refused(message: str, day: Any, agreement: int | None = None) -> None:
         with pytest.raises(psycopg.errors.InvalidParameterValue, match=message):

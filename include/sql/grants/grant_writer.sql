@@ -28,6 +28,7 @@ to economic_writer;
 
 grant execute on function
 economic.customer_statement(bigint, bigint),
+economic.days_sales_outstanding(date, bigint),
 economic.in_base(numeric, text, text, numeric),
 economic.receivables_as_of(date, bigint),
 economic.receivables_aging_as_of(date, bigint)

@@ -945,6 +945,70 @@ left join economic.customers
 where paid.settled_at is not null
 group by paid.agreement_number, paid.customer_number;
 
+create function economic.days_sales_outstanding(day date, wanted_agreement bigint default null)
+returns table (
+    agreement_number bigint,
+    base_currency text,
+    receivables_base numeric,
+    sales_base numeric,
+    days_sales_outstanding numeric,
+    without_base bigint
+)
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+begin atomic
+    with period as (
+        select
+            day - 364 as first_day,
+            day as last_day,
+            wanted_agreement as agreement_number
+    ),
+
+    -- Both in one list, so that what was owed is always asked for: a day unknown there is an error.
+    amount as (
+        select
+            owed.agreement_number,
+            owed.base_currency,
+            owed.remainder_base as owed_base,
+            0 as sold_base
+        from period
+        cross join lateral economic.receivables_as_of(period.last_day, period.agreement_number) as owed
+        union all
+        select
+            invoice.agreement_number,
+            agreement.base_currency,
+            0 as owed_base,
+            coalesce(
+                invoice.gross_amount_base,
+                economic.in_base(
+                    invoice.gross_amount, invoice.currency, agreement.base_currency, invoice.exchange_rate
+                )
+            ) as sold_base
+        from economic.invoice
+        inner join economic.agreement on invoice.agreement_number = agreement.agreement_number
+        inner join period
+            on
+                invoice.invoice_date between period.first_day and period.last_day
+                and (period.agreement_number is null or invoice.agreement_number = period.agreement_number)
+        where invoice.missing_since is null
+    )
+
+    select
+        amount.agreement_number,
+        amount.base_currency,
+        coalesce(sum(amount.owed_base), 0) as receivables_base,
+        coalesce(sum(amount.sold_base), 0) as sales_base,
+        case
+            when sum(amount.sold_base) > 0
+                then round(365 * coalesce(sum(amount.owed_base), 0) / sum(amount.sold_base), 1)
+        end as days_sales_outstanding,
+        count(*) filter (where amount.owed_base is null or amount.sold_base is null) as without_base
+    from amount
+    group by amount.agreement_number, amount.base_currency;
+end;
+
 create function economic.customer_statement(wanted_customer bigint, wanted_agreement bigint default null)
 returns table (
     agreement_number bigint,
@@ -1034,6 +1098,7 @@ end;
 
 -- Whoever may read the schema need not be allowed to read what is owed.
 revoke execute on function economic.customer_statement(bigint, bigint) from public;
+revoke execute on function economic.days_sales_outstanding(date, bigint) from public;
 revoke execute on function economic.receivables_as_of(date, bigint) from public;
 revoke execute on function economic.receivables_aging_as_of(date, bigint) from public;
 
@@ -1113,6 +1178,14 @@ comment on function economic.customer_statement(bigint, bigint) is
 'one is what is owed now. A payment has the day when a sync saw it; what was already paid when first seen has the day '
 'of its invoice. A match with a credit note shows on both. Missing invoices are left out. The second argument asks '
 'for one agreement: customer numbers are those of a company.';
+comment on function economic.days_sales_outstanding(date, bigint) is
+'Days of sales that were still owed at the end of that day, by agreement: 365 * receivables_base / sales_base. '
+'receivables_base is the sum of receivables_as_of that day. sales_base is the sum of the gross amounts (with VAT, as '
+'in what is owed) of the invoices and credit notes dated in the 365 days that end with that day, as they are now; '
+'credit notes reduce it, missing invoices are left out. Both are in the base currency. days_sales_outstanding is null '
+'when sales_base is not positive; in the first year of a company it is too high. An agreement with neither has no '
+'row. without_base is the number of amounts left out of the sums, with neither a value in the base currency nor an '
+'exchange rate. A day before the first full sync that is proven complete is an error, as in receivables_as_of.';
 comment on function economic.in_base(numeric, text, text, numeric) is
 'An amount in the base currency by the exchange rate (the price of 100 units), rounded to hundredths; null without '
 'a rate.';
