@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from simulator.faults import Hook, Script
 from simulator.journal import Journal
 from simulator.ledger import Ledger
 from simulator.routes import Routes
+from simulator.spoiling import Spoil
 
 
 class Control:
@@ -18,6 +20,7 @@ class Control:
 
     def __init__(self, ledger: Ledger, script: Script, journal: Journal, routes: Routes) -> None:
         self._ledger, self._script, self._journal = ledger, script, journal
+        self._lines = routes.lines.book
         self._actions: dict[str, Callable[..., Any]] = {
             "pay": ledger.pay,
             "unpay": ledger.unpay,
@@ -35,7 +38,10 @@ class Control:
             "add_employee": lambda name, number=None, **how: ledger.add_employee(number, name, **how),
             "remove_employee": ledger.remove_employee,
             "spoil": self._spoil,
-            "heal": ledger.heal,
+            "heal": self._heal,
+            "lines": self._lines.choose,
+            "spoil_line": self._spoil_line,
+            "differ": lambda number, by: self._lines.differ(number, Decimal(str(by))),
             "faults": script.set_faults,
             "when": self._when,
             "agreement": self._agreement,
@@ -65,8 +71,16 @@ class Control:
     def _spoil(
         self, number: int, path: str, value: Any = None, raw: str | None = None, absent: bool = False
     ) -> None:  # fmt: skip
-        text = raw if raw is not None else json.dumps(value, default=str)
-        self._ledger.spoil(number, path, None if absent else text)
+        self._ledger.spoil(number, path, _text(value, raw, absent))
+
+    def _spoil_line(
+        self, number: int, line: int, path: str, value: Any = None, raw: str | None = None, absent: bool = False
+    ) -> None:  # fmt: skip
+        self._lines.spoil(number, line, Spoil(path, _text(value, raw, absent)))
+
+    def _heal(self, number: int) -> None:
+        self._ledger.heal(number)
+        self._lines.heal(number)
 
     def _when(self, clear: bool = False, **hook: Any) -> None:
         if clear:
@@ -88,3 +102,10 @@ class Control:
 
 def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
+
+
+def _text(value: Any, raw: str | None, absent: bool) -> str | None:
+    """Return the JSON text to deliver, None for none."""
+    if absent:
+        return None
+    return raw if raw is not None else json.dumps(value, default=str)

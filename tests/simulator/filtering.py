@@ -14,9 +14,9 @@ from simulator.refusals import bad_query
 LONGEST_LIST = 200
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq, "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le,
-    "in": lambda held, members: held in members,
+    "in": lambda held, members: held in members, "nin": lambda held, members: held not in members,
 }  # fmt: skip
-_COMPARISON = re.compile(r"(?P<field>[A-Za-z.]+)\$(?P<operator>eq|gte|gt|lte|lt|in):(?P<value>[^$]+)")
+_COMPARISON = re.compile(r"(?P<field>[A-Za-z.]+)\$(?P<operator>eq|gte|gt|lte|lt|in|nin):(?P<value>[^$]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def _comparison(text: str, fields: Mapping[str, Field]) -> Comparison:
         if found is None:
             raise ValueError(text)
         field, relation, value = fields[name], found["operator"], found["value"]
-        wanted = _members(value, field) if relation == "in" else field.read(value)
+        wanted = _members(value, field) if relation in {"in", "nin"} else field.read(value)
         return Comparison(name, relation, wanted, field.of)
     except ValueError:
         raise bad_query("filter", f"'{text}' is not a comparison.") from None

@@ -10,11 +10,12 @@ from simulator import resources, totals
 from simulator.budget import Budget
 from simulator.documents import employee_json
 from simulator.ledger import Ledger
+from simulator.lines.service import LinesService
 from simulator.mover import Mover
 from simulator.paging import Request, Window, envelope
-from simulator.refusals import Refusal
+from simulator.refusals import NEWER_SERVICES, Refusal
 
-PARAMETERS = ("skippages", "pagesize", "filter", "sort")
+PARAMETERS = ("skippages", "pagesize", "filter", "sort", "cursor")
 
 
 class Headers(Protocol):
@@ -51,7 +52,7 @@ class Routes:
 
     def __init__(self, ledger: Ledger, tokens: Tokens) -> None:
         self._ledger, self._tokens, self.budget = ledger, tokens, Budget()
-        self.mover = Mover(ledger)
+        self.mover, self.lines = Mover(ledger), LinesService(ledger)
         self._paths: dict[str, Callable[[Request], bytes]] = {
             "/self": lambda request: totals.self_json(ledger),
             "/invoices/totals": lambda request: totals.totals_json(ledger),
@@ -65,10 +66,12 @@ class Routes:
     def answer(self, request: Request, headers: Headers) -> bytes:
         """Return the document, or raise a Refusal."""
         self._tokens.check(headers)
-        if request.path not in self._paths:
+        if request.path not in self._paths and not request.path.startswith(NEWER_SERVICES):
             raise Refusal(404)
         with self._ledger.lock:
             self.mover.catch_up()
+            if request.path.startswith(NEWER_SERVICES):
+                return self.lines.answer(request)
             return self._paths[request.path](request)
 
     def _invoices(self, request: Request, listed: Sequence[int], written: Callable[[int], bytes]) -> bytes:

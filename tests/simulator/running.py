@@ -18,6 +18,7 @@ from urllib.error import HTTPError
 from simulator.books import SOLD_EVERY, Books
 from simulator.faults import Step
 from simulator.ledger import Ledger
+from simulator.lines.book import LineBook
 from simulator.routes import Tokens
 from simulator.server import Server
 
@@ -114,17 +115,30 @@ class Simulator(ABC):
         """Deliver the invoice with a field replaced: value=…, raw="…" or absent=True."""
         self.control("spoil", number=number, path=path, **how)
 
+    def lines(self, **chosen: Any) -> None:
+        """Choose how the service of lines behaves: least=…, most=…, page=… and so on; see :class:`Habits`."""
+        self.control("lines", **chosen)
+
+    def spoil_line(self, number: int, line: int, path: str, **how: Any) -> None:
+        """Deliver a line of an invoice, the first is 0, with a field replaced, as :meth:`spoil` does."""
+        self.control("spoil_line", number=number, line=line, path=path, **how)
+
+    def differ(self, number: int, by: Any) -> None:
+        """Let the lines of an invoice add up to that much more than its net amount."""
+        self.control("differ", number=number, by=by)
+
     def heal(self, number: int) -> None:
         self.control("heal", number=number)
 
 
 class InProcess(Simulator):
-    """A simulator in this process; `ledger` can be read and changed directly."""
+    """A simulator in this process; `ledger` and `line_book` can be read and changed directly."""
 
     def __init__(self, server: Server, app_secret_token: str, agreement_grant_token: str) -> None:
         super().__init__(server.base_url, app_secret_token, agreement_grant_token)
         self._server = server
         self.ledger: Ledger = server.ledger
+        self.line_book: LineBook = server.routes.lines.book
 
     def control(self, action: str, **payload: Any) -> dict[str, Any]:
         return self._server.control.perform(action, payload)

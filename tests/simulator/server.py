@@ -22,7 +22,7 @@ from simulator.faults import Fault, Script
 from simulator.journal import Entry, Journal
 from simulator.ledger import Ledger
 from simulator.paging import Request
-from simulator.refusals import Refusal
+from simulator.refusals import Refusal, error_headers
 from simulator.routes import Routes, Tokens, asked
 
 CONTROL = "/__control__/"
@@ -138,7 +138,8 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refusal(405)
             answer = Answer(200, headers, routes.answer(_otherwise(request, fault), self.headers))
         except Refusal as refusal:
-            answer = Answer(refusal.status, headers, refusal.body())
+            headers |= error_headers(request.path)
+            answer = Answer(refusal.status, headers, refusal.body(request.path))
         self.server.control.after(request.path)
         deliver(self, answer, fault, entry)
 
