@@ -12,7 +12,9 @@
     ├── FatalError                stop; a retry cannot help until a person acts
     │   ├── ConfigurationError    a connection or a setting is missing or wrong
     │   ├── CredentialsRefused    e-conomic rejected the tokens or the role (401, 403)
+    │   │   └── LinesForbidden    the app may not read invoice lines (403); the rest works
     │   ├── RequestRefused        e-conomic rejected the request (other 4xx, redirects)
+    │   │   └── LinesNotFound     there is no service of lines in this version (404)
     │   ├── ContractChanged       the answers no longer look like booked invoices
     │   ├── AgreementMismatch     the connection reaches another company than before
     │   ├── SchemaMismatch        the tables are not the ones that this version needs
@@ -103,8 +105,26 @@ class CredentialsRefused(FatalError):
     )
 
 
+class LinesForbidden(CredentialsRefused):
+    """The app may not read invoice lines. Invoices are not concerned: skip the lines."""
+
+    default_hint = (
+        "Give the app the SuperUser or Sales role, and check that the company has the module that "
+        "e-conomic names, if any. Invoices are synced without their lines meanwhile."
+    )
+
+
 class RequestRefused(FatalError):
     default_hint = "Check the base URL in the connection."
+
+
+class LinesNotFound(RequestRefused):
+    """The service of invoice lines does not exist in the version that the path names."""
+
+    default_hint = (
+        "Check openapi_host in the connection. If it is right, e-conomic has ended this version of the "
+        "service: install a newer version of this package."
+    )
 
 
 class ContractChanged(FatalError):

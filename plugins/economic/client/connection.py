@@ -13,9 +13,12 @@ from urllib.parse import urlsplit
 from requests.utils import select_proxy
 
 from economic.client.tokens import PUBLIC
+from economic.config.settings import SMALLEST_INTERVAL_MS
 from economic.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://restapi.e-conomic.com"
+DEFAULT_OPENAPI_URL = "https://apis.e-conomic.com"
+"""Of the newer services, such as that of invoice lines."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}", re.ASCII)
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
@@ -122,26 +125,57 @@ def read_base_url(connection: Any, extra: dict[str, Any]) -> str:
     host = (connection.host or "").strip() or DEFAULT_BASE_URL
     if "://" not in host:
         host = f"{connection.schema or 'https'}://{host}"
+    return _read_url(host, connection.port, extra, "The connection's host", DEFAULT_BASE_URL)
+
+
+def read_openapi_url(extra: dict[str, Any], base_url: str) -> str:
+    """Return scheme, host and port of the newer services, which have another host.
+
+    :param base_url: the API's; it serves both when it is not e-conomic's own, but a simulator or a
+        proxy.
+    :raises ConfigurationError: as :func:`read_base_url`, for ``openapi_host`` of the extra.
+    """
+    host = extra.get("openapi_host") or ""
+    if host == "":
+        name = urlsplit(base_url).hostname or ""
+        return DEFAULT_OPENAPI_URL if f".{name}".endswith(".e-conomic.com") else base_url
+    host = host.strip() if isinstance(host, str) else "://"
+    if "://" not in host:
+        host = f"https://{host}"
+    return _read_url(host, None, extra, "`openapi_host` in the connection's extra", DEFAULT_OPENAPI_URL)
+
+
+def _read_url(host: str, default_port: int | None, extra: dict[str, Any], where: str, example: str) -> str:
     try:
         parts = urlsplit(host)
-        port = parts.port or connection.port or None
+        port = parts.port or default_port or None
     except ValueError:
         parts, port = urlsplit(""), None
     usable = parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc
     if not usable or parts.path.strip("/") or parts.query or parts.fragment or not 0 < (port or 1) < 65536:
         raise ConfigurationError(
-            "The connection's host is not a base URL.",
-            hint=f"Write it like {DEFAULT_BASE_URL}, without a path.",
+            f"{where} is not a base URL.", hint=f"Write it like {example}, without a path."
         )
     name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     is_default = port in (None, {"http": 80, "https": 443}[parts.scheme])
     url = f"{parts.scheme}://{name}" + ("" if is_default else f":{port}")
     if parts.scheme == "http" and not (_allows_http(extra) or is_loopback(url)):
         raise ConfigurationError(
-            "The connection's host is plain http, which would send the tokens unprotected.",
-            hint=_ALLOW_HTTP_HINT,
+            f"{where} is plain http, which would send the tokens unprotected.", hint=_ALLOW_HTTP_HINT
         )
     return url
+
+
+def check_interval(seconds: float, url: str) -> None:
+    """Check the time between two requests.
+
+    :raises ConfigurationError: it is shorter than allowed, and the server is on another machine.
+    """
+    if seconds * 1000 < SMALLEST_INTERVAL_MS and not is_loopback(url):
+        raise ConfigurationError(
+            f"Less than {SMALLEST_INTERVAL_MS} ms between requests is allowed for this machine only.",
+            hint=f"Set ECONOMIC_REQUEST_INTERVAL_MS to {SMALLEST_INTERVAL_MS} or more.",
+        )
 
 
 def is_loopback(url: str) -> bool:

@@ -14,24 +14,38 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 from requests import Response
 
-from economic import __version__
-from economic.client.connection import is_loopback, read_base_url, read_proxies, read_token, read_verify
+from economic.client.connection import (
+    check_interval,
+    read_base_url,
+    read_openapi_url,
+    read_proxies,
+    read_token,
+    read_verify,
+)
+from economic.client.filters import all_of, not_numbered, numbered
+from economic.client.responses import LINES_PATH
 from economic.client.session import PinnedSession
 from economic.client.tokens import PUBLIC, Tokens
-from economic.client.transport import Limits, Traffic, Transport, check_status
+from economic.client.transport import Limits, Pace, Traffic, Transport, check_status
 from economic.config.extras import read_extra
-from economic.config.settings import LARGEST_PAGE, SMALLEST_INTERVAL_MS
-from economic.errors import ConfigurationError, EconomicError
+from economic.config.settings import LARGEST_PAGE
+from economic.errors import ConfigurationError, ContractChanged, EconomicError
 from economic.outside_text import bounded, listed
 from economic.records.agreement import Agreement, parse_agreement
-from economic.records.decoder import CollectionPage, decode_page
+from economic.records.decoder import (
+    CollectionPage,
+    LinePage,
+    decode_count,
+    decode_line_page,
+    decode_page,
+)
 from economic.records.totals import Totals, parse_totals
 
 CONNECTION_TYPES = frozenset({"economic", "http", "generic", ""})
 """``http`` and ``generic`` serve installs without the provider, where ``economic`` is unknown."""
 
 _TOKEN_KEYS = ("app_secret_token", "agreement_grant_token")
-_KNOWN_EXTRAS = frozenset({*_TOKEN_KEYS, "allow_http", "verify", "proxies"})
+_KNOWN_EXTRAS = frozenset({*_TOKEN_KEYS, "openapi_host", "allow_http", "verify", "proxies"})
 
 
 class EconomicHook(HttpHook):
@@ -56,6 +70,7 @@ class EconomicHook(HttpHook):
         self.limits = limits or Limits()
         self.while_waiting: Callable[[], None] = lambda: None
         self._traffic = Traffic()
+        self._pace = Pace()
         self._where = f"connection {economic_conn_id}"
 
     def __enter__(self) -> EconomicHook:
@@ -66,8 +81,9 @@ class EconomicHook(HttpHook):
 
     def close(self) -> None:
         """Close the session's connections."""
-        if "_transport" in self.__dict__:
-            self._transport.close()
+        for name in ("_transport", "_openapi_transport"):
+            if name in self.__dict__:
+                self.__dict__[name].close()
 
     @property
     def traffic(self) -> Traffic:
@@ -116,7 +132,7 @@ class EconomicHook(HttpHook):
 
         :param numbers: at most 200: e-conomic refuses more.
         """
-        return self._invoices(LARGEST_PAGE, [f"bookedInvoiceNumber$in:[{','.join(map(str, numbers))}]"])
+        return self._invoices(LARGEST_PAGE, [numbered("bookedInvoiceNumber", numbers)])
 
     def _invoices(
         self,
@@ -132,7 +148,7 @@ class EconomicHook(HttpHook):
             conditions.append(f"date$lte:{date_to.isoformat()}")
         params: dict[str, str | int] = {"pagesize": page_size, "sort": "bookedInvoiceNumber"}
         if conditions:
-            params["filter"] = "$and:".join(conditions)
+            params["filter"] = all_of(conditions)
         return self._transport.get(path, params, decode_page)
 
     def totals(self) -> Totals:
@@ -151,10 +167,43 @@ class EconomicHook(HttpHook):
             params["filter"] = f"employeeNumber$gt:{number}"
         return self._transport.get("/employees", params, decode_page, attempts)
 
-    def test_connection(self) -> tuple[bool, str]:
-        """Return whether the connection works, and the agreement or the reason, for the Test
-        button.
+    def lines_page(self, invoices: Sequence[int], cursor: str | None = None) -> LinePage:
+        """Return a page of the lines of booked invoices: up to 1000, in no order.
+
+        A booking may shift what the next cursor returns: sum and count prove what was read.
+        Source: specification of Q2C 5.3.0, ``GET /invoices/booked/lines``.
+
+        :param invoices: their numbers: a ``range``, or a list of at most 200.
+        :param cursor: of the page before; None for the first page.
+        :raises LinesForbidden: the app may not read lines.
+        :raises LinesNotFound: e-conomic has ended this version of the service.
+        :raises ContractChanged: the page names itself as the next one.
         """
+        params: dict[str, str | int] = {"filter": numbered("documentId", invoices)}
+        if cursor is not None:
+            params["cursor"] = cursor
+        page = self._openapi_transport.get(LINES_PATH, params, decode_line_page)
+        if cursor is not None and page.cursor == cursor:
+            raise ContractChanged(
+                "A page of lines names itself as the next one: reading would never end.",
+                hint="If it lasts, a newer version of this package may be needed.",
+            )
+        return page
+
+    def count_lines(self, invoices: range, without: Sequence[int] = ()) -> int:
+        """Return how many lines the booked invoices of a range have: ``.../lines/count``.
+
+        :param without: at most 200 numbers not to count.
+        :raises EconomicError: as :meth:`lines_page`.
+        """
+        conditions = [numbered("documentId", invoices)]
+        if without:
+            conditions.append(not_numbered("documentId", without))
+        params = {"filter": all_of(conditions)}
+        return self._openapi_transport.get(f"{LINES_PATH}/count", params, decode_count)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Return whether the connection works and to what, or why not: for the Test button."""
         self.limits = Limits(attempts=1, page=20.0, read=20.0)
         # Airflow tests a connection that is not stored yet under an id that it makes up.
         self._where = "this connection"
@@ -179,27 +228,17 @@ class EconomicHook(HttpHook):
         connection, extra = self._connection, self._extra
         self.base_url = read_base_url(connection, extra)
         self._base_url_initialized = True
-        if self.limits.interval * 1000 < SMALLEST_INTERVAL_MS and not is_loopback(self.base_url):
-            raise ConfigurationError(
-                f"Less than {SMALLEST_INTERVAL_MS} ms between requests is allowed for this machine only.",
-                hint=f"Set ECONOMIC_REQUEST_INTERVAL_MS to {SMALLEST_INTERVAL_MS} or more.",
-            )
-        session = PinnedSession(self.base_url)
-        session.headers.update(
-            {
-                "User-Agent": f"airflow-provider-economic/{__version__}",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip",
-                "Content-Type": "application/json",
-            }
-            | (headers or {})
-        )
-        session.auth = self._tokens
-        session.trust_env = self.base_url.startswith("https:")
-        session.verify = read_verify(extra.get("verify", True), session.trust_env)
-        session.proxies = read_proxies(extra, self.base_url, self._where)
+        session = self._session(self.base_url, extra)
+        session.headers.update(headers or {})
         if unknown := sorted(set(extra) - _KNOWN_EXTRAS):
             self.log.warning("The extra of %s has unused keys: %s.", self._where, listed(unknown))
+        return session
+
+    def _session(self, url: str, extra: dict[str, Any]) -> PinnedSession:
+        check_interval(self.limits.interval, url)
+        session = PinnedSession(url, self._tokens)
+        session.verify = read_verify(extra.get("verify", True), session.trust_env)
+        session.proxies = read_proxies(extra, url, self._where)
         return session
 
     def check_response(self, response: Response) -> None:
@@ -211,9 +250,18 @@ class EconomicHook(HttpHook):
 
     @cached_property
     def _transport(self) -> Transport:
-        session = self.get_conn()
+        return self._new_transport(self.get_conn(), self.base_url)
+
+    @cached_property
+    def _openapi_transport(self) -> Transport:
+        """The transport to the newer services: the same one when one host serves both."""
+        first, extra = self._transport, self._extra
+        url = read_openapi_url(extra, self.base_url)
+        return first if url == self.base_url else self._new_transport(self._session(url, extra), url)
+
+    def _new_transport(self, session: PinnedSession, url: str) -> Transport:
         return Transport(
-            session, self.base_url, self._tokens, self.limits, self._traffic, lambda: self.while_waiting()
+            session, url, self._tokens, self.limits, self._traffic, self._pace, lambda: self.while_waiting()
         )
 
     @cached_property

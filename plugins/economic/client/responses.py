@@ -1,7 +1,8 @@
 """Turns e-conomic's error responses into typed errors.
 
 Status codes and the error body: e-conomic's REST documentation, "HTTP status codes" and "Errors".
-Recorded answers lack keys, and gateways answer with text or HTML, so only the status is relied on.
+The newer services answer with ``application/problem+json``: specification of Q2C 5.3.0. Recorded
+answers lack keys, and gateways answer with text or HTML, so only the status is relied on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import NamedTuple
 from economic.errors import (
     CredentialsRefused,
     EconomicError,
+    LinesForbidden,
+    LinesNotFound,
     RateLimited,
     RequestRefused,
     RetriableError,
@@ -23,7 +26,11 @@ from economic.errors import (
 )
 from economic.outside_text import LONGEST, bounded, harmless
 
+LINES_VERSION = "5.3.0"
+"""The version of e-conomic's service q2capi, which is part of its path."""
+LINES_PATH = f"/q2capi/v{LINES_VERSION}/invoices/booked/lines"
 _LONGEST_ID = 100
+_MOST_REASONS = 20
 _RATE = re.compile(r"per-([0-9]{1,4})-seconds\s*:\s*([0-9]{1,9})\s*/\s*([0-9]{1,9})\b", re.ASCII)
 _COST = re.compile(r"[0-9]{1,6}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
@@ -47,11 +54,23 @@ def describe_error_body(body: bytes, scrub: Callable[[str], str]) -> str:
         return bounded(scrub(harmless(value)), longest) if isinstance(value, str) else ""
 
     errors = value.get("errors")
-    parts = [part for part in errors if isinstance(part, str)] if isinstance(errors, list) else []
-    message = value.get("message")
-    quote = text(" ".join([message if isinstance(message, str) else "", "; ".join(parts)]), LONGEST)
-    ids = ", ".join(f"{key} {found}" for key in ("errorCode", "logId") if (found := text(value.get(key))))
+    reasons = [_reason(error) for error in errors[:_MOST_REASONS]] if isinstance(errors, list) else []
+    heading = value.get("message") or value.get("title")
+    quote = text(
+        " ".join([heading if isinstance(heading, str) else "", "; ".join(filter(None, reasons))]), LONGEST
+    )
+    ids = ", ".join(
+        f"{key} {found}" for key in ("errorCode", "logId", "traceId") if (found := text(value.get(key)))
+    )
     return " ".join(filter(None, (quote and f'"{quote}"', ids and f"({ids})")))
+
+
+def _reason(error: object) -> str:
+    """Return one member of ``errors`` as text: it is one, or an object that holds several."""
+    if isinstance(error, dict):
+        members = [error.get(key) for key in ("property", "message", "errorCode")]
+        return " ".join(member for member in members if isinstance(member, str))
+    return error if isinstance(error, str) else ""
 
 
 def error_for_status(status: int, path: str, details: str, wait: float | None) -> EconomicError:
@@ -61,13 +80,15 @@ def error_for_status(status: int, path: str, details: str, wait: float | None) -
     :param wait: seconds of the answer's ``Retry-After``, if it had a usable one.
     """
     text = f"e-conomic answered {status} to GET {path}"
-    error = _error_class(status)(f"{text}: {details}." if details else f"{text}.")
+    error = _error_class(status, path)(f"{text}: {details}." if details else f"{text}.")
     if isinstance(error, RetriableError):
         error.retry_after = wait
     return error
 
 
-def _error_class(status: int) -> type[EconomicError]:
+def _error_class(status: int, path: str) -> type[EconomicError]:
+    if path.startswith(LINES_PATH) and status in {403, 404}:
+        return LinesForbidden if status == 403 else LinesNotFound
     if status == 429:
         return RateLimited
     if status >= 500 or status in {408, 425}:

@@ -1,7 +1,8 @@
 """The HTTP session with e-conomic: one host, GET only, no redirects, connections that can be cut.
 
 The tokens are custom headers, which common HTTP clients repeat on a redirect to another host. So
-no redirect is followed, and each request's origin is checked before it is sent.
+no redirect is followed, and each request's origin is checked before it is sent. Each of e-conomic's
+two hosts has its own session.
 """
 
 from __future__ import annotations
@@ -18,17 +19,30 @@ from requests_toolbelt.adapters.socket_options import TCPKeepAliveAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from economic import __version__
+from economic.client.tokens import Tokens
 from economic.errors import ConfigurationError, RequestRefused
 
 log = logging.getLogger(__name__)
 
 
 class PinnedSession(requests.Session):
-    """A session that sends GET to one origin only and follows no redirect."""
+    """A session that sends GET to one origin only, with the tokens, and follows no redirect."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, tokens: Tokens) -> None:
         super().__init__()
         self._origin = origin(base_url)
+        self.auth = tokens
+        self.headers.update(
+            {
+                "User-Agent": f"airflow-provider-economic/{__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+                "Content-Type": "application/json",
+            }
+        )
+        # A proxy of the environment would read the tokens in plain http.
+        self.trust_env = base_url.startswith("https:")
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         if request.method != "GET":

@@ -88,11 +88,24 @@ class Traffic:
     limit: int = 0
 
 
+@dataclass(slots=True)
+class Pace:
+    """When the next request may start, whichever of the hosts it goes to.
+
+    :param last_start: monotonic time at which the newest request started.
+    :param window: seconds of e-conomic's window of calls, when it is nearly spent; else 0.
+    """
+
+    last_start: float = float("-inf")
+    window: int = 0
+
+
 class Transport:
     """Sends GET requests through one session.
 
     :param base_url: scheme, host and port of the API.
     :param traffic: the counters to increase.
+    :param pace: common to all transports with the same tokens.
     :param while_waiting: called before each attempt and every 30 seconds of waiting, to keep a
         lease alive.
     """
@@ -104,6 +117,7 @@ class Transport:
         tokens: Tokens,
         limits: Limits,
         traffic: Traffic,
+        pace: Pace,
         while_waiting: Callable[[], None] = lambda: None,
     ) -> None:
         self.traffic = traffic
@@ -113,8 +127,7 @@ class Transport:
         self._tokens = tokens
         self._limits = limits
         self._adapter = WatchedAdapter()
-        self._last_start = float("-inf")
-        self._window = 0
+        self._pace = pace
         session.mount("https://", self._adapter)
         session.mount("http://", self._adapter)
 
@@ -152,7 +165,7 @@ class Transport:
 
     def _attempt(self, path: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
         self.while_waiting()
-        self._pace()
+        self._wait_for_turn()
         self.traffic.requests += 1
         # Taken before the watchdog starts: an answer that was cut must not seem to end in time.
         deadline = time.monotonic() + self._limits.page
@@ -178,7 +191,7 @@ class Transport:
         finally:
             watchdog.cancel()
             # e-conomic counts from when a request arrives, which is after it was sent.
-            self._last_start = max(self._last_start, self._adapter.sent_at)
+            self._pace.last_start = max(self._pace.last_start, self._adapter.sent_at)
         if time.monotonic() >= deadline:
             # A connection that is cut within the headers seems to end there.
             raise self._too_slow(path)
@@ -191,7 +204,7 @@ class Transport:
         self.traffic.used = max(self.traffic.used, budget.used)
         self.traffic.limit = max(self.traffic.limit, budget.limit)
         if budget.nearly_spent and budget.seconds:
-            self._window = min(budget.seconds, _LONGEST_WINDOW)
+            self._pace.window = min(budget.seconds, _LONGEST_WINDOW)
 
     def _body(self, response: requests.Response, path: str, deadline: float) -> bytes:
         named = response.headers.get("Content-Encoding", "").lower().split(",")
@@ -237,18 +250,18 @@ class Transport:
             f"No complete answer to {path} from {server} ({type(causes[-1]).__name__})."
         ) from None
 
-    def _pace(self) -> None:
-        if self._window:
-            wait = self._window - time.time() % self._window
+    def _wait_for_turn(self) -> None:
+        if self._pace.window:
+            wait = self._pace.window - time.time() % self._pace.window
             log.warning(
                 "e-conomic's window of calls is nearly spent. Waiting for the next one, %.0f s.", wait
             )
-            self._window = 0
+            self._pace.window = 0
             self._sleep(wait)
-        pause = self._last_start + self._limits.interval - time.monotonic()
+        pause = self._pace.last_start + self._limits.interval - time.monotonic()
         if pause > 0:
             time.sleep(pause)
-        self._last_start = time.monotonic()
+        self._pace.last_start = time.monotonic()
 
     def _wait(self, attempt: int, error: RetriableError) -> float:
         first = self._limits.first_wait

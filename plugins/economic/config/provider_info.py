@@ -34,6 +34,11 @@ def get_provider_info() -> dict[str, Any]:
                         "description": "Of the company: made when one of its administrators opens the app's installation link and accepts.",
                         "schema": token,
                     },
+                    "openapi_host": {
+                        "label": "URL of the newer services",
+                        "description": "For invoice lines. Leave it empty: https://apis.e-conomic.com, or the base URL above when that is not e-conomic's.",
+                        "schema": {"type": ["string", "null"]},
+                    },
                     "allow_http": {
                         "label": "Allow plain http",
                         "description": "Only for a test server: the tokens travel unprotected.",

@@ -1,8 +1,8 @@
-"""Decodes e-conomic's JSON: a page of a collection into raw items, or a document with exact
-numbers.
+"""Decodes e-conomic's JSON: a page of raw items, or a document with exact numbers.
 
 A page looks like ``{"collection": [...], "pagination": {...}, "self": "..."}``. Source: e-conomic's
 REST documentation, "Pagination" and "Collections"; recorded answers show which keys may be missing.
+The newer services answer ``{"items": [...], "cursor": "..."}``: specification of Q2C 5.3.0.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ _RAW_BYTE = re.compile("[\udc80-\udcff]")
 _LONGEST_INT = 30
 LARGEST_PAGE = 1000
 """The largest page size that e-conomic documents."""
+_LONGEST_CURSOR = 2000
 MOST_MARKS = 2_000_000
 """Commas and opening brackets in a body. A page of 1,000 invoices has some 70,000."""
 
@@ -101,6 +102,18 @@ class CollectionPage:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class LinePage:
+    """One page of invoice lines. Their order is not promised.
+
+    :param items: the lines, in the order they came.
+    :param cursor: names the next page; None on the last one.
+    """
+
+    items: list[RawItem]
+    cursor: str | None
+
+
 class _Page(Struct):
     """The members of a page that are read. The rest is only checked to be JSON."""
 
@@ -115,7 +128,13 @@ class _Pagination(Struct, rename="camel"):
     next_page: Any = None
 
 
+class _LinePage(Struct):
+    items: list[Raw]
+    cursor: Any = None
+
+
 _page_decoder = Decoder(_Page)
+_line_page_decoder = Decoder(_LinePage)
 
 
 def decode_document(body: bytes) -> dict[str, Any]:
@@ -145,7 +164,8 @@ def decode_page(body: bytes) -> CollectionPage:
         collection: Any = page.collection
         pagination = _exact.decode(bytes(page.pagination).decode())
     except (MsgspecError, ValueError, RecursionError):
-        collection, pagination = _decode_odd_page(body)
+        members = _decode_odd_page(body, "collection")
+        collection, pagination = members.get("collection"), members.get("pagination")
     if type(pagination) is not dict:
         raise BrokenResponse("The page has no pagination.")
     counts, _ = fit(without_broken_text(pagination), _Pagination)
@@ -153,18 +173,58 @@ def decode_page(body: bytes) -> CollectionPage:
         raise BrokenResponse("The page does not say how many results there are.")
     if collection is None and counts.results == 0:
         collection = []
-    if type(collection) is not list:
-        raise BrokenResponse("The page has no collection.")
-    if len(collection) > LARGEST_PAGE:
-        raise BrokenResponse(f"The page holds {len(collection):,} items, more than e-conomic's largest.")
-    _check_counts(counts, len(collection))
+    items = _raw_items(collection)
+    _check_counts(counts, len(items))
     return CollectionPage(
-        [RawItem(bytes(raw)) for raw in collection],
+        items,
         counts.results,
         counts.results_without_filter,
         counts.next_page is not None,
         len(body),
     )
+
+
+def decode_line_page(body: bytes) -> LinePage:
+    """Decode one page of invoice lines. Bytes that are not UTF-8 stay within their item.
+
+    :raises BrokenResponse: it is not JSON, not such a page, or its cursor cannot be sent back.
+    """
+    _check_marks(body)
+    try:
+        page = _line_page_decoder.decode(body.removeprefix(_BOM))
+        lines: Any = page.items
+        cursor = page.cursor
+    except (MsgspecError, ValueError, RecursionError):
+        members = _decode_odd_page(body, "items")
+        lines, cursor = members.get("items"), members.get("cursor")
+    items = _raw_items(lines)
+    if cursor is None or cursor == "":
+        return LinePage(items, None)
+    if type(cursor) is not str or len(cursor) > _LONGEST_CURSOR or not cursor.isprintable():
+        raise BrokenResponse("The page's cursor is not a usable text.")
+    return LinePage(items, cursor)
+
+
+def decode_count(body: bytes) -> int:
+    """Decode an answer that is one whole number.
+
+    :raises BrokenResponse: it is anything else.
+    """
+    try:
+        count = _exact.decode(body.decode("utf-8-sig").strip())
+    except (ValueError, RecursionError) as error:
+        raise BrokenResponse(f"The answer is not readable JSON ({_cause(error)}).") from None
+    if type(count) is not int or count < 0:
+        raise BrokenResponse("The answer is JSON, but not a count.")
+    return count
+
+
+def _raw_items(items: Any) -> list[RawItem]:
+    if type(items) is not list:
+        raise BrokenResponse("The page has no collection.")
+    if len(items) > LARGEST_PAGE:
+        raise BrokenResponse(f"The page holds {len(items):,} items, more than e-conomic's largest.")
+    return [RawItem(bytes(raw)) for raw in items]
 
 
 def _check_counts(counts: _Pagination, items: int) -> None:
@@ -185,20 +245,20 @@ def _check_marks(body: bytes) -> None:
         )
 
 
-def _decode_odd_page(body: bytes) -> tuple[Any, Any]:
-    """Return collection and pagination of a page that is not
-    strict JSON, the items encoded again.
+def _decode_odd_page(body: bytes, name: str) -> dict[str, Any]:
+    """Return the members of a page that is not strict JSON, empty when it is not an object.
+
+    :param name: the member that holds the items, which are encoded again.
     """
     try:
         page = _exact.decode(body.decode("utf-8-sig", errors="surrogateescape").strip())
         if type(page) is not dict:
-            return None, None
-        collection = page.get("collection")
-        if type(collection) is list:
-            collection = [_encode(write_json(value)) for value in collection]
+            return {}
+        if type(page.get(name)) is list:
+            page[name] = [_encode(write_json(value)) for value in page[name]]
     except (ValueError, RecursionError) as error:
         raise BrokenResponse(f"The page is not readable JSON ({_cause(error)}).") from None
-    return collection, page.get("pagination")
+    return page
 
 
 def write_json(value: Any) -> str:
