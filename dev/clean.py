@@ -16,7 +16,7 @@ from pathlib import Path
 from dev import ROOT
 from dev.local import copies, embedded_postgres, ownership
 
-FOLDERS = (".venv", ".airflow", ".tools", ".matrix", "dist", ".ruff_cache", ".mypy_cache")
+FOLDERS = (".venv", ".airflow", ".tools", ".matrix", "dist", "site", ".ruff_cache", ".mypy_cache")
 OF_THE_DATA = ("airflow", "logs", "postgres")
 FILES_OF_THE_DATA = ("airflow-database", "copies.json", "keys.json", "passwords.json", "started.json")
 

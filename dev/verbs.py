@@ -31,6 +31,7 @@ CHECKS: tuple[Step, ...] = (
         ("mypy", "--cache-dir", ".mypy_cache/kit", *KIT.split()),
     ),
     ("sqlfluff", ("sqlfluff", "lint", "--disable-progress-bar", "include/sql", "deploy")),
+    ("documentation site", ("python", "-m", "dev.docs")),
     ("layers", ("lint-imports", "--no-cache")),
     ("ruff", ("ruff", "check", ".", "run")),
     ("format", ("ruff", "format", "--check", ".", "run")),
@@ -180,12 +181,14 @@ VERBS: dict[str, Verb] = {
             ),
         },
     ),
-    "env": Verb("write .env for docker-compose.yaml, with fresh random secrets", write_environment),
+    "docs": Verb(
+        "build the documentation site, and find broken links, anchors and headings", python("dev.docs")
+    ),
     "dist": Verb("build the wheel and the source archive, and try both", python("dev.release.distribution")),
     "install": Verb(
-        "make .venv with everything pinned (the other verbs do it by themselves)",
+        "make .venv with everything pinned (the other verbs do so too), or .env for Docker",
         lambda words: install(),
-        {"--lock": lambda words: lock()},
+        {"--env": write_environment, "--lock": lambda words: lock()},
     ),
     "clean": Verb(
         "remove the environment and the data of demo and start",

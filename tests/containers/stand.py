@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from containers import images, tools
+from containers import images
 from containers.engine import Engine, EngineFailed, output
+from dev import tools
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "economic-compose-test"

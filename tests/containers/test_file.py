@@ -13,7 +13,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 import simulator
-from containers import tools
+from dev import tools
 from dev.release import environment_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ def test_compose_names_a_secret_not_set(name: str, tmp_path: Path) -> None:
     missing = compose(tmp_path, others, "config", "--quiet")
     assert missing.returncode != 0
     assert f"required variable {name} is missing" in missing.stderr
-    assert "./run env" in missing.stderr
+    assert "./run install --env" in missing.stderr
     empty = compose(tmp_path, others | {name: ""}, "config", "--quiet")
     assert (empty.returncode == 0) == (name in TOKENS), empty.stderr
 

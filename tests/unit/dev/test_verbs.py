@@ -47,7 +47,7 @@ def test_unsuitable_python_gets_one_sentence(version: tuple[int, ...]) -> None:
         (["help"], 0, "  demo "),
         (["nosuch"], 2, "'nosuch' is not a verb"),
         (["check", "--nosuch"], 1, "'--nosuch' is not known here: the verb takes --format."),
-        (["env", "nosuch"], 1, "'nosuch' is not known here"),
+        (["docs", "nosuch"], 1, "'nosuch' is not known here"),
     ],
 )
 def test_run_says_what_was_wrong(words: list[str], code: int, said: str) -> None:
