@@ -7,26 +7,28 @@ from collections.abc import Callable
 
 from simulator.answers import Answer, packed
 from simulator.faults import Fault
-from simulator.refusals import Refusal
+from simulator.refusals import Refusal, error_headers
 from simulator.spoiling import Literal, write_json
 
 GATEWAY_PAGE = "<html><head><title>{0} Bad Gateway</title></head><body><h1>{0} Bad Gateway</h1></body></html>"
 NO_GZIP = b"\x1f\x8b\x08\x00" + b"this is no deflated text" * 10
 
 
-def broken(answer: Answer, fault: Fault) -> Answer:
+def broken(answer: Answer, fault: Fault, path: str) -> Answer:
     """Return the answer as the fault changes it."""
     breaks = _BREAKS.get(fault.kind)
-    if breaks:
+    if fault.kind == "status":
+        answer = _status(answer, fault, path)
+    elif breaks:
         answer = breaks(answer, fault)
     headers = {name: value for name, value in (answer.headers | fault.headers).items() if value is not None}
     return Answer(answer.status, headers, answer.body)
 
 
-def _status(answer: Answer, fault: Fault) -> Answer:
+def _status(answer: Answer, fault: Fault, path: str) -> Answer:
     status = fault.status or 500
-    body = fault.body.encode() if fault.body is not None else Refusal(status).body()
-    return Answer(status, answer.headers, body)
+    body = fault.body.encode() if fault.body is not None else Refusal(status).body(path)
+    return Answer(status, answer.headers | error_headers(path), body)
 
 
 def _html(answer: Answer, fault: Fault) -> Answer:
@@ -87,7 +89,6 @@ def _layers(answer: Answer, fault: Fault) -> Answer:
 
 
 _BREAKS: dict[str, Callable[[Answer, Fault], Answer]] = {
-    "status": _status,
     "html": _html,
     "redirect": _redirect,
     "body": _body,

@@ -29,7 +29,7 @@ def deliver(
 ) -> None:
     """Send the answer, or what the fault makes of it, and note the status."""
     if fault:
-        answer = broken(answer, fault)
+        answer = broken(answer, fault, handler.path)
     if entry and not (fault and fault.kind in wire.UNANSWERED):
         entry.status = answer.status
     if (

@@ -106,7 +106,7 @@ class LineBook:
 
     def differ(self, number: int, by: Decimal) -> None:
         """Let the lines of an invoice add up to more than its net amount, by that much."""
-        (total,) = [line["totalNetAmount"] for line in self.items(number)][:1]
+        total = self.items(number)[0]["totalNetAmount"]
         self.spoil(number, 0, Spoil("totalNetAmount", str(total + by)))
 
     def heal(self, number: int) -> None:
