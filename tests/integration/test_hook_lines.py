@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
@@ -12,8 +14,19 @@ import pytest
 import simulator
 from economic.client.hook import EconomicHook
 from economic.client.responses import LINES_PATH
-from economic.client.transport import Limits
-from economic.errors import LinesForbidden, LinesNotFound
+from economic.client.session import PinnedSession
+from economic.client.transport import Limits, Transport
+from economic.errors import (
+    BrokenResponse,
+    ConfigurationError,
+    ContractChanged,
+    CredentialsRefused,
+    LinesForbidden,
+    LinesNotFound,
+    RateLimited,
+    RequestRefused,
+    RetriableError,
+)
 from simulator import InProcess
 from tests.support.faults import hosts
 from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
@@ -74,11 +87,10 @@ def test_chosen_invoices_lines_are_read_in_one_request(hook: EconomicHook, simul
     assert unquote(request["query"]) == f"filter=documentId$in:[{','.join(map(str, numbers))}]"
 
 
-def test_amounts_are_exact_and_add_up(hook: EconomicHook, simulated: InProcess) -> None:
-    for number, invoice in simulated.ledger.items().items():
-        amounts = [line.get("totalNetAmount", 0) for line in simulated.line_book.items(number)]
-        assert sum(amounts) == invoice["netAmount"]
-    assert all(type(line.get("totalNetAmount", Decimal())) is Decimal for line in everything(hook, [10001]))
+def test_amounts_are_exact(hook: EconomicHook, simulated: InProcess) -> None:
+    simulated.spoil_line(10001, 0, "totalNetAmount", raw="12345678901234567.8901")
+    (line,) = [line for line in everything(hook, [10001]) if line["userInterfaceNumber"] == 1]
+    assert line["totalNetAmount"] == Decimal("12345678901234567.8901")
 
 
 def test_lines_come_from_the_second_host(
@@ -94,6 +106,150 @@ def test_lines_come_from_the_second_host(
     assert [entry["path"] for entry in simulated.requests()] == ["/self"]
     assert [entry["path"] for entry in second.requests()] == [LINES_PATH, f"{LINES_PATH}/count"]
     assert simulated.requests()[0]["headers"] == second.requests()[0]["headers"]
+
+
+@pytest.fixture
+def both(simulated: InProcess, second: InProcess, define_connection: Any) -> str:
+    """The connection to both simulators."""
+    extra = TOKENS | {"openapi_host": second.base_url}
+    define_connection(conn_type="economic", host=simulated.base_url, extra=extra)
+    return "economic_default"
+
+
+def test_requests_to_both_hosts_keep_one_pace(both: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # By the clock of the sender: the simulators' threads learn of a request later.
+    starts: list[float] = []
+    send = PinnedSession.send
+
+    def noted(self: PinnedSession, *args: Any, **kwargs: Any) -> Any:
+        starts.append(time.monotonic())
+        return send(self, *args, **kwargs)
+
+    monkeypatch.setattr(PinnedSession, "send", noted)
+    with EconomicHook(both) as hook:
+        for _ in range(3):
+            hook.lines_page([10001])
+            hook.agreement()
+    assert len(starts) == 6
+    assert all(later - earlier >= 0.1 for earlier, later in itertools.pairwise(starts))
+
+
+@pytest.mark.parametrize("lines_first", [True, False])
+def test_a_window_spent_on_one_host_holds_for_both(
+    both: str, simulated: InProcess, second: InProcess, lines_first: bool
+) -> None:
+    (second if lines_first else simulated).budget(limit=100, window=2, used=85)
+    with EconomicHook(both, limits=QUICK) as hook:
+        calls = [lambda: hook.lines_page([10001]), hook.agreement]
+        first, other = calls if lines_first else reversed(calls)
+        first()
+        before, at = time.monotonic(), time.time()
+        other()
+        assert time.monotonic() - before >= 2 - at % 2 - 0.1
+        assert hook.traffic.used >= 86
+
+
+FAILS: list[dict[str, Any]] = [
+    *({"kind": "status", "status": status} for status in (408, 500, 503)),
+    {"kind": "status", "status": 429, "headers": {"Retry-After": "0"}},
+    *({"kind": kind} for kind in ("html", "reset", "half_body", "half_reset", "half_gzip", "bad_gzip")),
+    *({"kind": kind, "seconds": 9} for kind in ("silence", "drip_head")),
+    {"kind": "body", "body": '{"items": {}}'},
+]
+# A count is too short to arrive slowly, and half of one is a count too.
+FAILS_OF_A_PAGE: list[dict[str, Any]] = [{"kind": "drip", "seconds": 9}, {"kind": "half_json"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "fault"),
+    [
+        *((LINES_PATH, fault) for fault in FAILS + FAILS_OF_A_PAGE),
+        *((f"{LINES_PATH}/count", fault) for fault in FAILS),
+    ],
+    ids=lambda value: (
+        value.rpartition("/")[2] if isinstance(value, str) else " ".join(map(str, value.values()))
+    ),
+)
+def test_a_failing_request_for_lines_is_retried(
+    both: str, second: InProcess, path: str, fault: dict[str, Any]
+) -> None:
+    """And only that one."""
+    limits = Limits(interval=0.0, connect=1.0, read=0.6, page=0.8, attempts=2, first_wait=0.01)
+    second.fault(path, times=1, **fault)
+    with EconomicHook(both, limits=limits) as hook:
+        hook.agreement()
+        read = (
+            len(hook.lines_page([10001]).items) if path == LINES_PATH else hook.count_lines(range(1, 10002))
+        )
+        assert read == 3
+        assert (hook.traffic.requests, hook.traffic.retries) == (3, 1)
+
+
+def test_wait_asked_by_the_second_host_is_kept(
+    both: str, second: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(Transport, "_sleep", lambda _, seconds: waits.append(seconds))
+    second.fault(LINES_PATH, "status", at="all", status=429, headers={"Retry-After": "7"})
+    with EconomicHook(both, limits=QUICK) as hook, pytest.raises(RateLimited) as caught:
+        hook.lines_page([10001])
+    assert waits == [7.0, 7.0]
+    assert caught.value.retry_after == 7.0
+
+
+def test_pages_in_a_circle_are_rejected(hook: EconomicHook, simulated: InProcess) -> None:
+    simulated.lines(page=100, cursor="repeats")
+    with pytest.raises(ContractChanged, match="names itself as the next one"):
+        everything(hook, range(1, 99_999))
+    assert len(simulated.requests()) == 2
+
+
+@pytest.mark.parametrize("cursor", ["5", "[1]", r'"\ud800"', r'"a\nb"', f'"{"x" * 2001}"'])
+def test_an_unusable_cursor_is_never_sent(hook: EconomicHook, simulated: InProcess, cursor: str) -> None:
+    simulated.fault(LINES_PATH, "body", at="all", body=f'{{"items": [], "cursor": {cursor}}}')
+    with pytest.raises(BrokenResponse, match="cursor is not a usable text"):
+        hook.lines_page([10001])
+    assert len(simulated.requests()) == QUICK.attempts
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
+def test_a_problem_document_is_quoted(hook: EconomicHook, simulated: InProcess, status: int) -> None:
+    body = (
+        '{"title": "Bad\\u0007 filter", "status": 400, "errorCode": "E1", "traceId": "00-abc-01", '
+        '"errors": [{"message": "is too long", "errorCode": "Length", "property": "filter"}, 5, "also this"]}'
+    )
+    simulated.fault(LINES_PATH, "status", at="all", status=status, body=body)
+    with pytest.raises((RequestRefused, CredentialsRefused, RetriableError)) as caught:
+        hook.lines_page([10001])
+    assert (
+        f'answered {status} to GET {LINES_PATH}: "Bad filter filter is too long Length; also this" '
+        "(errorCode E1, traceId 00-abc-01)." in str(caught.value)
+    )
+
+
+@pytest.mark.parametrize(
+    ("extra", "text"),
+    [
+        *(
+            ({"openapi_host": host}, "`openapi_host` in the connection's extra is not a base URL")
+            for host in ("https://apis.example/v1", "https://me@apis.example", "ftp://apis.example", 5, "::x")
+        ),
+        ({"openapi_host": "http://apis.example"}, "`openapi_host` .* is plain http"),
+        ({"openapi_host": "https://apis.example"}, "100 ms"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_an_unusable_second_host_is_rejected_before_sending(
+    simulated: InProcess, define_connection: Any, extra: dict[str, Any], text: str
+) -> None:
+    """Of requests for lines alone."""
+    define_connection(conn_type="economic", host=simulated.base_url, extra=TOKENS | extra)
+    with EconomicHook(limits=QUICK) as hook:
+        for read in (lambda: hook.lines_page([10001]), lambda: hook.count_lines(range(1, 9))):
+            with pytest.raises(ConfigurationError, match=text):
+                read()
+        assert simulated.requests() == []
+        hook.agreement()
 
 
 def test_without_lines_nothing_is_sent_there(simulated: InProcess, define_connection: Any) -> None:
