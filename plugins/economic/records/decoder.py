@@ -210,6 +210,7 @@ def decode_count(body: bytes) -> int:
 
     :raises BrokenResponse: it is anything else.
     """
+    _check_marks(body)
     try:
         count = _exact.decode(body.decode("utf-8-sig").strip())
     except (ValueError, RecursionError) as error:

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 import pytest
 
 from economic.client.responses import (
+    LINES_PATH,
     Budget,
     describe_error_body,
     error_for_status,
@@ -22,7 +23,14 @@ from economic.client.responses import (
     read_budget,
 )
 from economic.client.tokens import Tokens
-from economic.errors import CredentialsRefused, RateLimited, RequestRefused, ServerFault
+from economic.errors import (
+    CredentialsRefused,
+    LinesForbidden,
+    LinesNotFound,
+    RateLimited,
+    RequestRefused,
+    ServerFault,
+)
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -47,6 +55,54 @@ def test_each_status_is_its_typed_error(status: int, kind: type[Exception]) -> N
         f"e-conomic answered {status} to GET /invoices/booked: "
         '"Could not parse." (errorCode E04810, logId 0123-CPH).'
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "kind"),
+    [
+        (403, LINES_PATH, LinesForbidden),
+        (403, f"{LINES_PATH}/count", LinesForbidden),
+        (404, f"{LINES_PATH}/count", LinesNotFound),
+        (401, LINES_PATH, CredentialsRefused),
+        (400, LINES_PATH, RequestRefused),
+        (503, LINES_PATH, ServerFault),
+    ],
+)
+def test_refused_lines_have_their_own_types(status: int, path: str, kind: type[Exception]) -> None:
+    """So that a caller can skip them and go on with the invoices."""
+    error = error_for_status(status, path, "", None)
+    assert type(error) is kind
+    assert error.message == f"e-conomic answered {status} to GET {path}."
+
+
+def test_a_problem_document_is_described() -> None:
+    errors = [
+        {"message": "must be positive", "errorCode": "Range", "property": "number", "more": "x"},
+        {"message": ["no text"], "property": None},
+        "a text",
+        *({"message": f"reason {n}"} for n in range(100)),
+    ]
+    body = {
+        "title": "Validation failed",
+        "status": 400,
+        "errorCode": "E1",
+        "errors": errors,
+        "traceId": "0-1",
+    }
+    details = describe_error_body(json.dumps(body).encode(), str)
+    assert details.startswith('"Validation failed number must be positive Range; a text; reason 0; reason 1;')
+    assert details.endswith('reason 16" (errorCode E1, traceId 0-1)')
+
+
+@pytest.mark.parametrize("place", ["title", "errorCode", "traceId", "message", "property", "code"])
+def test_a_problem_document_is_scrubbed(place: str) -> None:
+    inner = {"message": "m", "property": "p", "errorCode": "c"} | {place.replace("code", "errorCode"): SECRET}
+    body = {"title": "t", "status": 400, "errorCode": "E", "traceId": "1", "errors": [inner]}
+    if place in body:
+        body |= {place: SECRET, "errors": []}
+    details = describe_error_body(json.dumps(body).encode(), Tokens(SECRET, GRANT).scrub)
+    assert "***" in details
+    assert hidden(details), details
 
 
 def test_readable_parts_of_an_error_body_are_used() -> None:

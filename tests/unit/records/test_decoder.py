@@ -12,7 +12,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from economic.errors import BrokenResponse
-from economic.records.decoder import LARGEST_PAGE, MOST_MARKS, decode_document, decode_page
+from economic.records.decoder import (
+    LARGEST_PAGE,
+    MOST_MARKS,
+    decode_count,
+    decode_document,
+    decode_line_page,
+    decode_page,
+)
 from tests.support import payloads
 
 
@@ -78,7 +85,7 @@ def test_a_page_above_the_largest_is_rejected() -> None:
 def test_very_many_values_are_rejected_before_decoding(value: str, place: str) -> None:
     """64 MiB of them, 0.1 MiB when packed, would be some gigabytes of objects."""
     bomb = (place % ",".join([value] * (MOST_MARKS + 1))).encode()
-    for decode in (decode_page, decode_document):
+    for decode in (decode_page, decode_document, decode_line_page, decode_count):
         tracemalloc.start()
         with pytest.raises(BrokenResponse):
             decode(bomb)
@@ -192,3 +199,62 @@ def test_a_page_holds_what_json_reads(texts: list[str], spoiled: tuple[int, int]
         assert spoiled
         return
     assert [plain(item.decode()) for item in found.items] == plain(expected["collection"])
+
+
+def test_lines_keep_the_text_they_came_as() -> None:
+    first, second = '{"totalNetAmount": 1.500,  "description": "æ"}', '{"vatRate":25.0000}'
+    page = decode_line_page(f'{{"cursor": "abc=", "more": [1], "items": [ {first}, {second} ]}}'.encode())
+    assert [item.raw for item in page.items] == [first, second]
+    assert page.items[0].decode()["totalNetAmount"] == Decimal("1.500")
+    assert page.cursor == "abc="
+
+
+@pytest.mark.parametrize("tail", ["", ', "cursor": null', ', "cursor": ""'])
+def test_the_last_page_of_lines_names_no_cursor(tail: str) -> None:
+    page = decode_line_page(f'{{"items": []{tail}}}'.encode())
+    assert (page.items, page.cursor) == ([], None)
+
+
+def test_odd_lines_stay_within_their_item() -> None:
+    raw = b'{"items": [{"a": "Bj@rn"}, {"a": NaN}, {"a": 0.1}], "cursor": "x"}'.replace(b"@", b"\xf8")
+    for body_of_page in (raw, b"\xef\xbb\xbf" + raw):
+        page = decode_line_page(body_of_page)
+        assert [item.decode()["a"] for item in page.items[1:]] == ["NaN", Decimal("0.1")]
+        with pytest.raises(UnicodeEncodeError):
+            page.items[0].raw.encode()
+        assert page.cursor == "x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "<html>maintenance</html>", "[]", "5", "null", "{}", '{"items": null}', '{"items": {}}'),
+        *('{"items": [{"a": 1}', '{"items": [],}', '{"items": []} {"items": []}', '{"cursor": "x"}'),
+        *(f'{{"items": [], "cursor": {cursor}}}' for cursor in ("5", "true", "{}", '["x"]', r'"\ud800"')),
+        *(f'{{"items": [], "cursor": "{cursor}"}}' for cursor in (r"\n", r"a\u0000", "x" * 2001)),
+        '{"items": [' + ",".join(["{}"] * (LARGEST_PAGE + 1)) + "]}",
+        '{"items": ' + "[" * 100_000 + "}",
+    ],
+    ids=lambda text: text[:40],
+)
+def test_anything_but_a_page_of_lines_is_broken(text: str) -> None:
+    with pytest.raises(BrokenResponse):
+        decode_line_page(text.encode())
+
+
+def test_a_largest_page_of_lines_is_read() -> None:
+    assert len(decode_line_page(f'{{"items": [{",".join(["{}"] * LARGEST_PAGE)}]}}'.encode()).items) == 1000
+
+
+@pytest.mark.parametrize(("text", "count"), [("0", 0), (" 67500\n", 67500), ("\ufeff7", 7)])
+def test_a_bare_whole_number_is_a_count(text: str, count: int) -> None:
+    assert decode_count(text.encode()) == count
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "-1", "1.0", "1e3", '"5"', "true", "null", "[5]", '{"count": 5}', "5 6", "9" * 5000, "NaN", "\xff"],
+)
+def test_anything_else_is_not_a_count(text: str) -> None:
+    with pytest.raises(BrokenResponse):
+        decode_count(text.encode("latin-1"))
