@@ -1,6 +1,7 @@
 """Runs one sync of the real DAG through the real Airflow, on embedded parts, with its progress.
 
 The data stays in `.demo/`, so that a second demo shows an unchanged sync. Nothing is left running.
+With `--history`, the books and their copy first live through a year.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from dev.local import embedded_postgres
+from dev import history
+from dev.local import copies, embedded_postgres
 from dev.local.account import account
 from dev.local.airflow_settings import (
     AIRFLOW,
@@ -30,7 +32,7 @@ from dev.local.embedded_postgres import Server
 from dev.local.interruption import Interrupted, Interruption
 from dev.local.local_airflow import prepare
 from dev.local.parts import PartFailed, Parts
-from dev.local.terminal import add_invoices, say
+from dev.local.terminal import add_invoices, positive, say
 from economic.config.settings import Settings
 from economic.errors import ConfigurationError
 
@@ -67,6 +69,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the demo; 0 when the sync succeeded."""
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
     add_invoices(parser)
+    parser.add_argument(
+        "--history",
+        type=positive,
+        nargs="?",
+        const=history.YEAR,
+        metavar="DAYS",
+        help="first let the books and their copy live through so many days; without a number, a year",
+    )
     given = parser.parse_args(arguments)
     databases, data = [METADATA, INVOICES], HOME / "postgres"
     with Interruption() as interruption:
@@ -74,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
             with embedded_postgres.server(databases, data=data, held_by="./run demo") as server:
                 say(f"PostgreSQL runs on 127.0.0.1:{server.port}.")
                 with Parts(HOME / "logs", interruption) as parts:
-                    return sync_once(server, parts, interruption, given.invoices)
+                    return sync_once(server, parts, interruption, given.invoices, given.history)
         except Interrupted as request:
             say("Stopped.")
             return request.exit_code
@@ -83,20 +93,35 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
 
 
-def sync_once(server: Server, parts: Parts, interruption: Interruption, invoices: int | None) -> int:
-    """Run the DAG once and show what it did; 0 when it succeeded."""
-    read = account(parts, HOME, invoices)
+def sync_once(
+    server: Server,
+    parts: Parts,
+    interruption: Interruption,
+    invoices: int | None,
+    days: int | None = None,
+) -> int:
+    """Run the DAG once and show what it did; 0 when it succeeded.
+
+    :param days: of the history that is written before, if any.
+    """
+    read = account(parts, HOME, invoices, last_day=history.days_ago(days) if days else None)
+    begins = history.first_day(HOME, read, days) if days else None
     say(f"e-conomic is {read.description}.")
     connections = {read.conn_id: read.connection, **invoice_connections(server)}
     environment = configuration(HOME, server, read.conn_id, keys(HOME)) | as_connection_variables(connections)
     # Airflow itself would only report that it does not find the DAG.
     Settings.from_environment(environment)
     prepare(HOME, parts, environment)
+    if begins:
+        moves = history.moves_a_day(copies.note_simulated(HOME, None))
+        history.write(server.dsn(INVOICES), read, begins, moves, environment, interruption)
     with psycopg.connect(server.dsn(INVOICES), autocommit=True, row_factory=dict_row) as connection:
         before = row_versions(connection)
         say(f"Running the DAG {DAG_ID} through Airflow (its own start takes a while) ...")
         sync = run_dag(connection, parts, interruption, environment)
         show(connection, sync, before)
+    if begins:
+        say(history.QUERIES.format(day=begins + (history.days_ago(0) - begins) // 2))
     # `airflow dags test` ends with 0 when the run has failed, too.
     return int(not sync["status"].startswith("completed"))
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,12 +57,19 @@ class Account:
         }
 
 
-def account(parts: Parts, home: Path, invoices: int | None, moves_per_minute: int = 0) -> Account:
+def account(
+    parts: Parts,
+    home: Path,
+    invoices: int | None,
+    moves_per_minute: int = 0,
+    last_day: date | None = None,
+) -> Account:
     """Return the real account if both of its tokens are set; else start a simulator as a part.
 
     :param home: the folder of the copy, where it is noted.
     :param invoices: the simulator's number; None for as many as it had, or the usual number.
     :param moves_per_minute: how often the simulator's books move by themselves.
+    :param last_day: of the simulator's books at its first start; None for the day of that.
     :raises PartFailed: only one token is set.
     :raises RuntimeError: the copy is of a simulated account of another size.
     """
@@ -78,7 +86,7 @@ def account(parts: Parts, home: Path, invoices: int | None, moves_per_minute: in
         secret, grant = (tokens[name] for name in REAL_TOKENS)
         return Account(REAL_CONN_ID, base_url, secret, grant, described)
     number = copies.note_simulated(home, invoices)
-    words = ["--invoices", str(number), "--until", copies.last_simulated_day(home).isoformat()]
+    words = ["--invoices", str(number), "--until", copies.last_simulated_day(home, last_day).isoformat()]
     words += ["--moves-per-minute", str(moves_per_minute), "--moves-kept-in", str(home / "moves.json")]
     return start_simulator(parts, words, _PATIENCE_SECONDS)
 

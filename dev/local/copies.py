@@ -35,9 +35,9 @@ def note_simulated(home: Path, wanted: int | None) -> int:
     return size
 
 
-def last_simulated_day(home: Path) -> date:
-    """Return the day of the simulated account's last invoice: the day of its first start."""
-    day = _noted(home).get(_LAST_DAY) or datetime.now(UTC).date().toordinal()
+def last_simulated_day(home: Path, chosen: date | None = None) -> date:
+    """Return the day of the simulated account's last invoice at first: the chosen day, or that of its first start."""
+    day = _noted(home).get(_LAST_DAY) or (chosen or datetime.now(UTC).date()).toordinal()
     write_private(_note(home), _noted(home) | {_LAST_DAY: day})
     return date.fromordinal(day)
 

@@ -11,6 +11,9 @@ from time import monotonic
 from simulator.dice import Dice
 from simulator.ledger import Ledger, money
 
+_TAKEN_BACK_AMONG = 500
+"""A payment is taken back of one of this many newest invoices: soon, as in a company's books."""
+
 
 class Mover:
     """Makes the moves that are due. It is asked at each request, so that an answer is of one moment.
@@ -64,7 +67,7 @@ class Mover:
         ledger, kind = self._ledger, dice.below(20)
         owing = [number for number in ledger.open if ledger.invoices[number].remainder > 0]
         if kind == 0 and ledger.numbers:
-            number = dice.pick(ledger.numbers)
+            number = dice.pick(ledger.numbers[-_TAKEN_BACK_AMONG:])
             if not ledger.invoices[number].remainder:
                 ledger.unpay(number)
         elif kind < 8 or not owing:
