@@ -56,7 +56,7 @@ def quick_dag(agreement: SyncDag, settings: Settings) -> DAG:
             task(
                 task_id=QUICK_TASK,
                 multiple_outputs=False,
-                outlets=[tasks.CHANGED],
+                outlets=tasks.outlets(agreement),
                 on_success_callback=tasks.confirm_announced,
                 # Long enough for a run that goes on as a full sync.
                 execution_timeout=timedelta(minutes=60),

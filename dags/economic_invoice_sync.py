@@ -138,7 +138,7 @@ def sync_dag(agreement: SyncDag, settings: Settings) -> DAG:
             task(
                 task_id="populate-employee-names",
                 multiple_outputs=False,
-                outlets=[tasks.CHANGED],
+                outlets=tasks.outlets(agreement),
                 on_success_callback=tasks.confirm_announced,
                 execution_timeout=timedelta(minutes=10),
                 doc_md="Writes employees' names and ends the sync. Its XCom is the statistics.",

@@ -13,6 +13,7 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowFailException
 
+from economic.config.dags import SyncDag
 from economic.config.settings import Settings
 from economic.db.connection import connect
 from economic.errors import ConfigurationError, EconomicError, RetriableError
@@ -106,14 +107,35 @@ def quick_sync(conn_id: str) -> dict[str, Any]:
         return statistics
 
 
+def fetch_lines(conn_id: str) -> dict[str, Any]:
+    """Read the lines of invoices that the copy lacks; return the statistics."""
+    from economic.lines.reading import read_lines
+
+    with task_run(conn_id) as work, work.hook() as hook:
+        return read_lines(work.connection, hook, conn_id, f"{work.dag_id} {work.run_id}")
+
+
+def outlets(agreement: SyncDag) -> list[AssetAlias]:
+    """Return the outlets of a sync's last task: :data:`CHANGED`, and the one that wakes the DAG of
+    lines.
+
+    That one is the agreement's own, so that it wakes no other company's.
+    """
+    return [CHANGED, *([AssetAlias(agreement.lines_dag_id)] if agreement.lines else [])]
+
+
 def announce(context: Context, statistics: dict[str, Any]) -> None:
-    """Raise the event of :data:`CHANGED` when there are changes: an unchanged sync triggers
+    """Raise the events of :func:`outlets` when there are changes: an unchanged sync triggers
     nothing.
     """
-    if statistics["announced_syncs"]:
-        number = statistics["agreement_number"]
-        invoices = Asset(name=f"economic_invoices_{number}", uri=f"x-economic://agreement/{number}/invoices")
-        context["outlet_events"][CHANGED].add(invoices, extra=statistics)
+    if not statistics["announced_syncs"]:
+        return
+    number = statistics["agreement_number"]
+    for outlet in context["task"].outlets:
+        # One asset for each: an event of a shared one would reach both.
+        kind = "invoices" if outlet == CHANGED else "lines"
+        asset = Asset(name=f"economic_{kind}_{number}", uri=f"x-economic://agreement/{number}/{kind}")
+        context["outlet_events"][outlet].add(asset, extra=statistics)
 
 
 def confirm_announced(context: Context) -> None:

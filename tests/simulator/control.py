@@ -41,6 +41,7 @@ class Control:
             "heal": self._heal,
             "lines": self._lines.choose,
             "spoil_line": self._spoil_line,
+            "lose": self._lines.lose,
             "differ": lambda number, by: self._lines.differ(number, Decimal(str(by))),
             "faults": script.set_faults,
             "when": self._when,

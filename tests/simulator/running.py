@@ -127,6 +127,10 @@ class Simulator(ABC):
         """Let the lines of an invoice add up to that much more than its net amount."""
         self.control("differ", number=number, by=by)
 
+    def lose(self, number: int) -> None:
+        """Leave out the first line of an invoice that has no amount, and count it."""
+        self.control("lose", number=number)
+
     def heal(self, number: int) -> None:
         self.control("heal", number=number)
 

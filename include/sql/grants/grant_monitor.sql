@@ -16,7 +16,7 @@ revoke all on all tables in schema economic from economic_monitor;
 grant usage on schema economic to economic_monitor;
 
 grant select on
-economic.agreement, economic.schema_version, economic.sync_lease, economic.sync_status
+economic.agreement, economic.line_reading, economic.schema_version, economic.sync_lease, economic.sync_status
 to economic_monitor;
 
 -- all but totals, held and verdict

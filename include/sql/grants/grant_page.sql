@@ -17,7 +17,7 @@ revoke all on all tables in schema economic from economic_page;
 grant usage on schema economic to economic_page;
 
 grant select on
-economic.agreement, economic.degraded_field, economic.schema_version, economic.sync_lease,
+economic.agreement, economic.degraded_field, economic.line_reading, economic.schema_version, economic.sync_lease,
 economic.sync_run, economic.sync_status
 to economic_page;
 
@@ -25,3 +25,8 @@ grant select (
     agreement_number, item_key, invoice_number, field, reason, message, first_seen_at,
     last_seen_at, seen_count, resolved_at
 ) on economic.rejected_invoice to economic_page;
+
+-- all but amounts and the item
+grant select (
+    agreement_number, invoice_number, status, field, reason, message, tries, first_read_at, last_read_at
+) on economic.line_check to economic_page;

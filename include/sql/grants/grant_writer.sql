@@ -21,9 +21,9 @@ grant usage on schema economic to economic_writer;
 -- connection.
 grant select on
 economic.customer_days_to_pay, economic.customers, economic.days_to_pay,
-economic.invoice_overview, economic.invoices, economic.payments, economic.receivables,
+economic.invoice_lines, economic.invoice_overview, economic.invoices, economic.payments, economic.receivables,
 economic.receivables_aging, economic.receivables_by_employee, economic.receivables_by_reference,
-economic.revenue_by_month, economic.schema_version, economic.sync_status
+economic.revenue_by_month, economic.revenue_by_product, economic.schema_version, economic.sync_status
 to economic_writer;
 
 grant execute on function
@@ -36,12 +36,14 @@ to economic_writer;
 
 grant select, insert, update on
 economic.agreement, economic.degraded_field, economic.employee, economic.invoice,
-economic.rejected_invoice, economic.sync_lease, economic.sync_run
+economic.line_reading, economic.rejected_invoice, economic.sync_lease, economic.sync_run
 to economic_writer;
 
 -- what once happened stays as it is written
 grant select, insert on economic.invoice_history to economic_writer;
 
-grant select, insert, delete on economic.staged_invoice to economic_writer;
+grant select, insert, delete on economic.staged_invoice, economic.invoice_line to economic_writer;
+
+grant select, insert, update, delete on economic.line_check to economic_writer;
 
 grant delete on economic.sync_run to economic_writer;

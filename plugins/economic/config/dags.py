@@ -13,12 +13,13 @@ from economic.outside_text import bounded, listed, quoted
 
 DAG_ID = "economic_invoice_sync"
 QUICK_DAG_ID = "economic_invoice_quick_sync"
+LINES_DAG_ID = "economic_invoice_lines"
 
 OFF = "off"
 """As a quick schedule: no quick syncs."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,39}", re.ASCII)
-_ENTRY_KEYS = {"name", "conn_id", "schedule", "quick_schedule"}
+_ENTRY_KEYS = {"name", "conn_id", "schedule", "quick_schedule", "lines"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,19 @@ class SyncDag:
     :param conn_id: Airflow's connection to the agreement.
     :param schedule: cron text or preset; None when it is off.
     :param quick_schedule: of its quick syncs; None when there are none.
+    :param lines: whether the lines of its invoices are read too.
     """
 
     dag_id: str
     conn_id: str
     schedule: str | None
     quick_schedule: str | None = None
+    lines: bool = False
+
+    @property
+    def lines_dag_id(self) -> str:
+        """The id of the DAG that reads its invoices' lines."""
+        return self.dag_id.replace(DAG_ID, LINES_DAG_ID, 1)
 
     @property
     def quick_dag_id(self) -> str:
@@ -43,16 +51,22 @@ class SyncDag:
 
 
 def parse_agreements(
-    text: str, default_conn_id: str | None, schedule: str, quick_schedule: str | None = None
+    text: str,
+    default_conn_id: str | None,
+    schedule: str,
+    quick_schedule: str | None = None,
+    *,
+    lines: bool = False,
 ) -> tuple[list[SyncDag], tuple[str, ...]]:
     """Return the usable entries of ``ECONOMIC_AGREEMENTS``, and a message for each other one.
 
     :param text: a JSON list of objects with ``name``, and optionally ``conn_id`` (default
-        ``economic_NAME``), ``schedule`` and ``quick_schedule`` (``off`` for none).
+        ``economic_NAME``), ``schedule``, ``quick_schedule`` (``off`` for none) and ``lines``.
     :param default_conn_id: the default DAG's connection, which no entry may use; None without a
         default DAG.
     :param schedule: for entries without one, each moved to other minutes.
     :param quick_schedule: likewise.
+    :param lines: for entries that do not say.
     """
     if not text.strip():
         return [], ()
@@ -69,7 +83,7 @@ def parse_agreements(
     for position, entry in enumerate(entries, start=1):
         where = f"ECONOMIC_AGREEMENTS, entry {position}"
         try:
-            dag = _parse_entry(entry, where, schedule, quick_schedule)
+            dag = _parse_entry(entry, where, schedule, quick_schedule, lines=lines)
             if dag.dag_id in dag_ids:
                 raise ConfigurationError(f"{where}: the name {quoted(entry['name'])} is taken.")
             if dag.conn_id in conn_ids:
@@ -82,7 +96,9 @@ def parse_agreements(
     return dags, tuple(rejected)
 
 
-def _parse_entry(entry: Any, where: str, schedule: str, quick_schedule: str | None) -> SyncDag:
+def _parse_entry(
+    entry: Any, where: str, schedule: str, quick_schedule: str | None, *, lines: bool
+) -> SyncDag:
     if not isinstance(entry, dict):
         raise ConfigurationError(f"{where} is not an object.", hint='Write it as {"name": "north"}.')
     unknown = sorted(set(entry) - _ENTRY_KEYS)
@@ -102,11 +118,15 @@ def _parse_entry(entry: Any, where: str, schedule: str, quick_schedule: str | No
         raise ConfigurationError(
             f"{where} has the conn_id {quoted(conn_id)}.", hint="Name an Airflow connection."
         )
+    lines = entry.get("lines", lines)
+    if not isinstance(lines, bool):
+        raise ConfigurationError(f"{where} has the lines {quoted(lines)}.", hint="Write true or false.")
     return SyncDag(
         f"{DAG_ID}__{name}",
         conn_id.strip(),
         _schedule(entry, "schedule", where, name, schedule),
         _schedule(entry, "quick_schedule", where, name, quick_schedule),
+        lines,
     )
 
 

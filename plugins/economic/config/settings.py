@@ -84,12 +84,17 @@ def _agreements(variables: Mapping[str, str]) -> tuple[tuple[SyncDag, ...], tupl
         _text(variables, "ECONOMIC_SYNC_SCHEDULE", schedules.DEFAULT), "ECONOMIC_SYNC_SCHEDULE"
     )
     quick, rejected = _quick_schedule(variables)
+    lines = _switch(variables, "ECONOMIC_LINES", default=False)
     dags = []
     if _switch(variables, "ECONOMIC_DEFAULT_DAG", default=True):
         conn_id = _text(variables, "ECONOMIC_CONN_ID", "economic_default")
-        dags.append(SyncDag(DAG_ID, conn_id, schedule, quick))
+        dags.append(SyncDag(DAG_ID, conn_id, schedule, quick, lines))
     others, unusable = parse_agreements(
-        variables.get("ECONOMIC_AGREEMENTS", ""), dags[0].conn_id if dags else None, schedule, quick
+        variables.get("ECONOMIC_AGREEMENTS", ""),
+        dags[0].conn_id if dags else None,
+        schedule,
+        quick,
+        lines=lines,
     )
     dags += others
     if not _switch(variables, "AUTO_SYNC_ENABLED", default=True):

@@ -1,4 +1,4 @@
-"""A payment shows within a minute and the time of a task, with a quick sync each minute."""
+"""A payment, and the lines of a booking, show within a minute and the time of a task or two, with a quick sync each minute."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from economic.config.dags import QUICK_DAG_ID
+from economic.config.dags import LINES_DAG_ID, QUICK_DAG_ID
 from tests.dags.scheduler.live import Live
 from tests.integration.test_quick_sync import settled_numbers
 
@@ -21,7 +21,8 @@ def chosen(airflow: Live) -> None:
     """A full sync by hand, then a quick one each minute."""
     late = {"ECONOMIC_ON_LATE": "", "ECONOMIC_LATE_AFTER_MINUTES": ""}
     schedules = {"ECONOMIC_SYNC_SCHEDULE": "0 0 1 1 *", "ECONOMIC_QUICK_SCHEDULE": "* * * * *"}
-    airflow.airflow.change({"AUTO_SYNC_ENABLED": "true"} | late | schedules)
+    wanted = {"AUTO_SYNC_ENABLED": "true", "ECONOMIC_LINES": "true"}
+    airflow.airflow.change(wanted | late | schedules)
     run_id = airflow.trigger()
     assert airflow.ended(run_id) == "success"
 
@@ -44,6 +45,14 @@ def test_payment_shows_within_75_seconds(live: Live, times: int) -> None:
         live.until(lambda: live.rows(row, number), "the payment shows", SOON_SECONDS)  # noqa: B023  # called at once
         waited.append(time.monotonic() - paid)
     print(f"\nA payment showed after {', '.join(f'{each:.0f}' for each in waited)} s.")
+
+
+def test_sync_with_changes_wakes_the_lines(live: Live, chosen: None) -> None:
+    (number,) = live.books.book()
+    row = "select status from economic.line_check where invoice_number = %s"
+    live.until(lambda: live.rows(row, number) == [{"status": "proven"}], "the lines show", 2 * SOON_SECONDS)
+    runs = live.api.get(f"dags/{LINES_DAG_ID}/dagRuns")["dag_runs"]
+    assert {run["run_type"] for run in runs} >= {"asset_triggered"}
     live.api.patch(f"dags/{QUICK_DAG_ID}", {"is_paused": True})
     live.until(
         lambda: not live.rows("select 1 from economic.sync_run where status = 'running'"),

@@ -49,6 +49,7 @@ class Dag:
         at: datetime | None = None,
         as_type: str = "manual",
         limit: timedelta | None = None,
+        dag_id: str = DAG_ID,
     ) -> Outcome:
         """Run it once, through every task's real start-up and end.
 
@@ -57,7 +58,7 @@ class Dag:
         from airflow.dag_processing.dagbag import DagBag
         from airflow.models import dagrun
 
-        dag = DagBag().dags[DAG_ID]
+        dag = DagBag().dags[dag_id]
         for task in dag.tasks:
             task.retry_delay = timedelta(0)
             task.retry_exponential_backoff = 0

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk._shared.secrets_masker.secrets_masker import SecretsMasker
 
+from economic.config.dags import LINES_DAG_ID
 from economic.sync import request
 from simulator import InProcess
 from tests.dags.tasks.conftest import DAG_ID, Dag
@@ -76,6 +77,29 @@ def test_two_runs_store_everything_then_write_nothing(
     assert second.xcom["populate-employee-names"]["unchanged"] == 250
     assert dag.xmins() == before
     assert dag.last_sync()["run_type"] == "manual"
+
+
+def test_lines_are_read_where_they_are_wanted(dag: Dag, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("ECONOMIC_LINES", "true")
+    lines = DagBag().dags[LINES_DAG_ID]
+    assert ([task.task_id for task in lines.tasks], lines.max_active_runs) == (["fetch-lines"], 1)
+    early = dag.run(dag_id=LINES_DAG_ID)
+    assert (early.state, early.tasks) == ("success", {"fetch-lines": "skipped"})
+    assert dag.run().state == "success"
+    read = dag.run(dag_id=LINES_DAG_ID).xcom["fetch-lines"]
+    assert (read["proven"], read["differing"], read["rejected"], read["lines"]) == (250, 0, 0, 750)
+    assert dag.run(dag_id=LINES_DAG_ID).xcom["fetch-lines"]["requests"] == 0
+
+
+def test_missing_right_skips_the_lines(dag: Dag, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECONOMIC_LINES", "true")
+    dag.run()
+    dag.books.lines(forbidden=True)
+    outcome = dag.run(dag_id=LINES_DAG_ID)
+    assert outcome.tasks == {"fetch-lines": "skipped"}
+    assert dag.rows("select status from economic.line_reading") == [{"status": "skipped"}]
 
 
 def hold_the_lease(dag: Dag, scope: str = "full") -> None:

@@ -55,6 +55,7 @@ class LineBook:
         self.ledger, self.habits = ledger, Habits()
         self._written: dict[tuple[int, int], list[bytes]] = {}
         self._spoils: dict[int, list[tuple[int, Spoil]]] = {}
+        self._lost: set[tuple[int, int]] = set()
         self._orders: dict[str, tuple[int, list[bytes] | _Order]] = {}
 
     def choose(self, **chosen: Any) -> None:
@@ -89,6 +90,8 @@ class LineBook:
             lines = list(lines)
             for at, spoil in self._spoils[number]:
                 lines[at] = spoiled(lines[at].decode(), [spoil]).encode()
+        if self._lost:
+            lines = [line for at, line in enumerate(lines) if (number, at) not in self._lost]
         return lines
 
     def items(self, number: int) -> list[dict[str, Any]]:
@@ -109,10 +112,18 @@ class LineBook:
         total = self.items(number)[0]["totalNetAmount"]
         self.spoil(number, 0, Spoil("totalNetAmount", str(total + by)))
 
+    def lose(self, number: int) -> None:
+        """Deliver an invoice without its first line that has no amount; the count knows it."""
+        at = next(at for at, line in enumerate(self.items(number)) if "totalNetAmount" not in line)
+        with self.ledger.lock:
+            self._lost.add((number, at))
+            self._forget(written=False)
+
     def heal(self, number: int) -> None:
         """Deliver an invoice's lines as they are again."""
         with self.ledger.lock:
             self._spoils.pop(number, None)
+            self._lost = {(lost, at) for lost, at in self._lost if lost != number}
             self._forget(written=False)
 
     def page(self, key: str, select: Callable[[], Sequence[int]], skip: int, size: int) -> list[bytes]:

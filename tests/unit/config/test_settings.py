@@ -43,7 +43,8 @@ def test_every_setting_can_be_set() -> None:
         "ECONOMIC_PAGE_AMOUNTS": "true",
         "ECONOMIC_KEEP_SYNCS_DAYS": "30",
         "ECONOMIC_QUICK_SCHEDULE": "*/5 * * * *",
-        "ECONOMIC_AGREEMENTS": '[{"name": "b", "conn_id": "company_b", "schedule": "@daily"}]',
+        "ECONOMIC_LINES": "true",
+        "ECONOMIC_AGREEMENTS": '[{"name": "b", "conn_id": "company_b", "schedule": "@daily", "lines": false}]',
     }
     assert Settings.from_environment(given) == Settings(
         postgres_conn_id="warehouse",
@@ -51,7 +52,7 @@ def test_every_setting_can_be_set() -> None:
         request_interval_ms=250,
         employee_cache_seconds=0,
         agreements=(
-            SyncDag("economic_invoice_sync", "company_a", "*/30 * * * *", "*/5 * * * *"),
+            SyncDag("economic_invoice_sync", "company_a", "*/30 * * * *", "*/5 * * * *", lines=True),
             SyncDag("economic_invoice_sync__b", "company_b", "@daily", "1-59/5 * * * *"),
         ),
         rejected=(),
@@ -127,6 +128,7 @@ def test_an_unusable_value_is_rejected_by_name(name: str, value: str) -> None:
         ('[{"name": "a", "shedule": "@daily"}]', "entry 1 has unknown keys: shedule"),
         ('[{"name": "a", "schedule": "@never"}]', "entry 1, schedule is '@never'"),
         ('[{"name": "a", "schedule": 6}]', "entry 1 has the schedule 6"),
+        ('[{"name": "a", "lines": "yes"}]', "entry 1 has the lines 'yes'"),
         ('[{"name": "a"}, {"name": "a", "conn_id": "b"}]', "entry 2: the name 'a' is taken"),
         ('[{"name": "a"}, {"name": "b", "conn_id": "economic_a"}]', "entry 2: the connection 'economic_a'"),
         ('[{"name": "default"}]', "entry 1: the connection 'economic_default' is used already"),

@@ -1,0 +1,1 @@
+"""The lines of invoices: read, stored, and proven to add up. Loaded only where they are wanted."""

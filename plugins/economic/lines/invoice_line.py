@@ -1,0 +1,167 @@
+"""Lines of booked invoices: the row made from an item, and why an item is rejected.
+
+Members and limits: specification of Q2C 5.3.0, ``GET /invoices/booked/lines``. It requires no
+member, and leaves out what is not set.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder
+from msgspec.structs import astuple, fields
+
+from economic.errors import RecordError
+from economic.records.decoder import RawItem, write_json
+from economic.records.fitting import (
+    HIGHEST,
+    LOWEST,
+    MOST_DIGITS,
+    Number,
+    Text,
+    fit,
+    missing,
+    read_amount,
+    storable,
+    text_or_none,
+)
+
+_COPENHAGEN = ZoneInfo("Europe/Copenhagen")
+
+
+class InvoiceLine(NamedTuple):
+    """One line; the fields are columns of ``invoice_line``. Amounts are in the invoice's
+    currency.
+    """
+
+    invoice_number: int
+    line_number: int
+    shown_number: int | None
+    product_number: str | None
+    description: str | None
+    quantity: Decimal | None
+    quantity2: Decimal | None
+    unit_number: int | None
+    unit2_number: int | None
+    unit_net_price: Decimal | None
+    unit_cost_price: Decimal | None
+    recommended_price: Decimal | None
+    discount_percentage: Decimal | None
+    vat_rate: Decimal | None
+    vat_amount: Decimal | None
+    net_amount: Decimal | None
+    department_number: int | None
+    booked_account: int | None
+    project_close_account: int | None
+    accrue: bool | None
+    accrue_start_date: date | None
+    accrue_end_date: date | None
+    raw_data: str
+
+
+class _Line(Struct, rename="camel", gc=False):
+    """The members in the order of the columns. Those of type Any are amounts, or days."""
+
+    document_id: Number | None = None
+    number: Number | None = None
+    user_interface_number: Number | None = None
+    product_number: Text | None = None
+    description: Text | None = None
+    quantity: Any = None
+    quantity2: Any = None
+    unit_number: Number | None = None
+    unit2_number: Number | None = None
+    unit_net_price: Any = None
+    unit_cost_price: Any = None
+    recommended_price: Any = None
+    discount_percentage: Any = None
+    vat_rate: Any = None
+    vat_amount: Any = None
+    total_net_amount: Any = None
+    department_number: Number | None = None
+    booked_account: Number | None = None
+    project_close_account: Number | None = None
+    accrue: bool | None = None
+    accrue_start_date: Text | None = None
+    accrue_end_date: Text | None = None
+
+
+_NAMES = tuple(field.encode_name for field in fields(_Line))
+_AMOUNTS = tuple(place for place, field in enumerate(fields(_Line)) if field.type is Any)
+_TEXTS = (_NAMES.index("productNumber"), _NAMES.index("description"))
+_DAYS = (_NAMES.index("accrueStartDate"), _NAMES.index("accrueEndDate"))
+_decoder = Decoder(_Line, float_hook=Decimal)
+
+
+def invoice_of_line(item: RawItem) -> int | None:
+    """Return the number of the invoice that a line belongs to, or None."""
+    try:
+        value = {"documentId": item.decode_object().get("documentId")}
+        return fit(value, _Line)[0].document_id
+    except RecordError:
+        return None
+
+
+def parse_line(item: RawItem) -> InvoiceLine:
+    """Parse one item.
+
+    :raises RecordError: a member is unusable, or there is no number.
+    """
+    decoded, raw = _decode(item)
+    if decoded.document_id is None or decoded.number is None:
+        raise missing("documentId" if decoded.document_id is None else "number").error()
+    row: list[Any] = list(astuple(decoded))
+    for place in _AMOUNTS:
+        amount = row[place]
+        if amount is not None and (type(amount) is not Decimal or not LOWEST <= amount.adjusted() <= HIGHEST):
+            row[place] = read_amount(_NAMES[place], amount)
+    for place in _TEXTS:
+        row[place] = text_or_none(row[place])
+    for place in _DAYS:
+        if row[place] is not None:
+            row[place] = _day(_NAMES[place], row[place])
+    row.append(raw)
+    return InvoiceLine._make(row)
+
+
+def _decode(item: RawItem) -> tuple[_Line, str]:
+    encoded = item.encoded
+    if len(encoded) <= MOST_DIGITS and b"\\u" not in encoded:
+        try:
+            return _decoder.decode(encoded), encoded.decode()
+        except (MsgspecError, ArithmeticError, UnicodeDecodeError, RecursionError):
+            # Something in the item is unusual: the slower reader names it.
+            pass
+    value = item.decode_object()
+    try:
+        copy = storable(value, "", [])
+        raw = write_json(copy)
+    except RecursionError:
+        raise RecordError("The item is nested too deeply.", field="(item)", reason="not_readable") from None
+    decoded, unfit = fit(copy, _Line)
+    if unfit:
+        raise unfit[0].error()
+    return decoded, raw
+
+
+def _day(name: str, text: str) -> date | None:
+    """Return the day of a date-time.
+
+    e-conomic does not say of which zone it is: midnight is taken as it stands, any other time of a
+    named zone as a moment in Denmark.
+
+    :raises RecordError: it is none.
+    """
+    if text.isspace() or not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None and moment.time() != time():
+            moment = moment.astimezone(_COPENHAGEN)
+    except (ValueError, OverflowError):
+        raise RecordError(f"{name} is not a date.", field=name, reason="not_a_date") from None
+    return moment.date()
