@@ -12,7 +12,6 @@ import json
 import logging
 import re
 import subprocess
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +32,7 @@ from tests.support.secret_scan import (
     WORD,
     CanaryWatch,
     find_canaries,
+    shown,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,12 +45,6 @@ def nowhere(*where: Any) -> None:
     """Check that no token is in any of these texts, values, files."""
     texts = [one if isinstance(one, str | bytes | Path) else json.dumps(one, default=repr) for one in where]
     assert find_canaries(*texts) == []
-
-
-def told(error: BaseException, *, variables: bool = True) -> str:
-    """An error as any log could show it, with the local variables as a developer's log would (Airflow's does not)."""
-    lines = traceback.TracebackException.from_exception(error, capture_locals=variables).format()
-    return "".join(lines) + repr(error) + repr(vars(error))
 
 
 # -- the search itself --------------------------------------------------------------------------------------------------
@@ -143,7 +137,7 @@ def test_no_fault_leaves_a_token(case: Case, fault: dict[str, Any]) -> None:
     outcome = case.run(retries=0)
     assert outcome.state == "failed"
     # a body that repeats them is a local variable of whoever reads it
-    nowhere(told(outcome.error, variables="body" not in fault), case.witness.log(), case.last_sync())
+    nowhere(shown(outcome.error, variables="body" not in fault), case.witness.log(), case.last_sync())
     case.heals()
 
 
@@ -164,7 +158,7 @@ def test_an_unusable_token_is_named_not_shown(case: Case, key: str, spoiled: str
     assert (outcome.state, len(outcome.tries), case.books.requests()) == ("failed", 1, [])
     assert key in str(outcome.error)
     assert key in case.last_sync()["message"]
-    nowhere(told(outcome.error), case.witness.log(), case.last_sync())
+    nowhere(shown(outcome.error), case.witness.log(), case.last_sync())
     case.reach_books_at(case.books.base_url)
     case.heals()
 
@@ -285,7 +279,7 @@ def test_plain_http_elsewhere_is_rejected_before_sending(case: Case) -> None:
         outcome = case.run()
         assert (outcome.state, len(outcome.tries)) == ("failed", 1)
         assert "plain http" in str(outcome.error)
-        nowhere(told(outcome.error))
+        nowhere(shown(outcome.error))
     case.reach_books_at(case.books.base_url)
     case.heals()
 
@@ -329,7 +323,7 @@ def test_without_a_trusted_certificate_nothing_is_sent(
         outcome = case.run()
         assert (outcome.state, len(outcome.tries), case.books.requests()) == ("failed", 1, [])
         assert ("verification" if extra else "certificate") in str(outcome.error)
-        nowhere(told(outcome.error))
+        nowhere(shown(outcome.error))
     case.reach_books_at(case.books.base_url)
     case.heals()
 

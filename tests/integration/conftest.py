@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+import simulator
 from economic.cli import commands
 from economic.client.hook import EconomicHook
 from economic.client.transport import Limits
@@ -20,6 +22,7 @@ from economic.sync import employee_names, fetch, lifecycle, upsert
 from economic.sync.attempt import Attempt
 from economic.sync.request import SyncRequest
 from simulator import InProcess
+from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
 
 QUICK = Limits(interval=0.0, connect=2.0, read=5.0, page=10.0, attempts=2, first_wait=0.01)
 
@@ -115,6 +118,15 @@ def run(*arguments: str, **environment: str) -> Done:
 
 def economic(dsn: str, *arguments: str) -> Done:
     return run(*arguments, "--dsn", dsn)
+
+
+@pytest.fixture
+def second() -> Iterator[InProcess]:
+    """A simulator on another port, as the newer services are on another host."""
+    with simulator.running(
+        invoices=20, app_secret_token=APP_SECRET, agreement_grant_token=AGREEMENT_GRANT
+    ) as running:
+        yield running
 
 
 @pytest.fixture

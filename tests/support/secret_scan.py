@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import traceback
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -44,6 +45,15 @@ def find_canaries(*where: str | bytes | Path, words: Iterable[str] = (WORD,)) ->
         for needle in spelled(word)
         if (at := content.find(needle)) >= 0
     ]
+
+
+def shown(error: BaseException, *, variables: bool = True) -> str:
+    """Return an error as any log could show it.
+
+    :param variables: with the local variables, as a developer's log would show them; Airflow's does not.
+    """
+    lines = traceback.TracebackException.from_exception(error, capture_locals=variables).format()
+    return "".join(lines) + repr(error) + repr(vars(error))
 
 
 def _contents(where: Iterable[str | bytes | Path]) -> Iterator[tuple[str, bytes]]:
