@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import configparser
-import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,12 +12,12 @@ import tomllib
 import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import economic
 from economic.config.provider_info import get_provider_info
+from tests.support.another_python import told
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,15 +63,6 @@ def test_the_wheel_is_announced_to_airflow(wheel: zipfile.ZipFile) -> None:
         "[apache_airflow_provider]\nprovider_info = economic.config.provider_info:get_provider_info" in points
     )
     assert "[airflow.plugins]\neconomic = economic.web.ui_plugin:EconomicPlugin" in points
-
-
-def told(code: str, **environment: str) -> Any:
-    """Run a program in another Python, and return what it prints behind @@, as JSON."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True
-    )
-    assert "@@" in done.stdout, done.stderr[-2000:]
-    return json.loads(done.stdout.split("@@")[1])
 
 
 UNPACKED = """

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+NAME = "Visma e-conomic"
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the entry for Airflow's provider list."""
     token = {"type": ["string", "null"], "format": "password"}
     return {
         "package-name": "airflow-provider-economic",
-        "name": "Visma e-conomic",
+        "name": NAME,
         "description": "Keeps a PostgreSQL copy of a company's booked e-conomic invoices.",
+        "integrations": [
+            {
+                "integration-name": NAME,
+                "external-doc-url": "https://restdocs.e-conomic.com",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": NAME, "python-modules": ["economic.client.hook"]}],
+        # No "plugins": the package's entry point brings the page. Named here too, it would be
+        # reported as registered twice by an Airflow that discovers its providers at once.
         "connection-types": [
             {
                 "connection-type": "economic",
                 "hook-class-name": "economic.client.hook.EconomicHook",
-                "hook-name": "Visma e-conomic",
+                "hook-name": NAME,
                 "ui-field-behaviour": {
                     "hidden-fields": ["login", "password", "schema"],
                     # Airflow's Test button fails on a connection without a stored port.
