@@ -7,4 +7,5 @@ nothing else imported here.
 
 from __future__ import annotations
 
+__all__ = ["__version__"]
 __version__ = "0.1.0"

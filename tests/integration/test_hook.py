@@ -5,7 +5,9 @@ Errors, retries, waits and limits are rows H of the fault catalogue; secrets are
 
 from __future__ import annotations
 
+import doctest
 import itertools
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,6 +30,7 @@ from tests.integration.conftest import Company
 from tests.support.faults import hosts
 from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
 
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = Limits(interval=0.0, connect=2.0, read=2.0, page=3.0, attempts=3, first_wait=0.01)
 COMPANY = "Prøvefirmaet Æble & Ørsted ApS"
 TOKENS = {"app_secret_token": APP_SECRET, "agreement_grant_token": AGREEMENT_GRANT}
@@ -384,3 +388,18 @@ def test_budget_is_in_the_statistics(company: Company) -> None:
     statistics = company.sync()
     assert statistics["call_cost"] == statistics["requests"]
     assert (statistics["rate_limit_used"], statistics["rate_limit"]) == (40 + statistics["requests"], 5000)
+
+
+@pytest.mark.usefixtures("economic_default")
+def test_examples_in_the_hooks_docstring_work() -> None:
+    finder = doctest.DocTestFinder(recurse=False)
+    (examples,) = finder.find(EconomicHook, globs={"EconomicHook": EconomicHook})
+    assert examples.examples
+    assert doctest.DocTestRunner().run(examples).failed == 0
+
+
+@pytest.mark.usefixtures("economic_default")
+def test_the_documents_example_of_the_hook_works(capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "api.md").read_text(), re.S)
+    exec(compile(example, "docs/api.md", "exec"), {})  # noqa: S102  # our own document
+    assert len(capsys.readouterr().out.splitlines()) == 250

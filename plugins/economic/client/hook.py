@@ -41,6 +41,8 @@ from economic.records.decoder import (
 )
 from economic.records.totals import Totals, parse_totals
 
+__all__ = ["EconomicHook"]
+
 CONNECTION_TYPES = frozenset({"economic", "http", "generic", ""})
 """``http`` and ``generic`` serve installs without the provider, where ``economic`` is unknown."""
 
@@ -53,6 +55,18 @@ class EconomicHook(HttpHook):
 
     The constructor uses neither the network nor Airflow's database; the first request does. One
     session serves all requests. Use the hook as a context manager to close it.
+
+    ::
+
+        >>> with EconomicHook("economic_default") as hook:
+        ...     hook.agreement().base_currency
+        ...     numbers, page = [], hook.invoices_above(None, page_size=1000)
+        ...     while page.items:
+        ...         numbers += [item.decode()["bookedInvoiceNumber"] for item in page.items]
+        ...         page = hook.invoices_above(numbers[-1], page_size=1000)
+        ...     len(numbers) == hook.count_invoices()
+        'DKK'
+        True
 
     :param economic_conn_id: connection of type ``economic`` (or ``http``, ``generic``): the base
         URL in host, the tokens in the extra.

@@ -34,6 +34,8 @@ from economic.client.session import PinnedSession, WatchedAdapter
 from economic.client.tokens import Tokens
 from economic.errors import BrokenResponse, ConfigurationError, ConnectionLost, RateLimited, RetriableError
 
+__all__ = ["Limits", "Traffic"]
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")

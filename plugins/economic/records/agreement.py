@@ -11,6 +11,8 @@ from economic.outside_text import bounded
 from economic.records.decoder import decode_document
 from economic.records.fitting import Number, fit
 
+__all__ = ["Agreement"]
+
 _LONGEST_COMPANY = 200
 
 

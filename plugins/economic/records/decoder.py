@@ -19,6 +19,8 @@ from msgspec.json import Decoder
 from economic.errors import BrokenResponse, RecordError
 from economic.records.fitting import Number, fit, without_broken_text
 
+__all__ = ["CollectionPage", "LinePage", "RawItem"]
+
 _BOM = b"\xef\xbb\xbf"
 _RAW_BYTE = re.compile("[\udc80-\udcff]")
 _LONGEST_INT = 30

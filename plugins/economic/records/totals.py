@@ -11,6 +11,8 @@ from economic.errors import BrokenResponse, RecordError
 from economic.records.decoder import decode_document
 from economic.records.fitting import Number, fit, read_amount
 
+__all__ = ["Totals"]
+
 
 class Totals(NamedTuple):
     """e-conomic's count and net sum of all booked invoices, and what is unpaid of them.
