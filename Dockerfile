@@ -17,6 +17,7 @@ RUN /opt/economic/bin/python -m pip install --no-cache-dir --disable-pip-version
 COPY pyproject.toml README.md LICENSE ./
 COPY plugins plugins
 COPY include include
+COPY dags dags
 RUN builder/bin/python -m hatchling build -t wheel \
     && /opt/economic/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps dist/*.whl \
     && /opt/economic/bin/python -m pip check

@@ -14,6 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
+import economic
 from economic.config.provider_info import get_provider_info
 from tests.support.another_python import told
 
@@ -70,6 +71,11 @@ def test_registry_entry_describes_this_package() -> None:
     assert REGISTRY["description"] == PROJECT["description"]
     for entry in (*REGISTRY["hooks"], *REGISTRY["other"]):
         assert resolve_name(entry["module"])
+
+
+def test_changelog_begins_with_this_version() -> None:
+    sections = re.findall(r"(?m)^## (\S+)", (ROOT / "CHANGELOG.md").read_text())
+    assert sections[0] == economic.__version__
 
 
 def requirements(lines: list[str]) -> list[str]:

@@ -43,6 +43,8 @@ def test_wheel_carries_package_sql_and_marks(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     for path in (ROOT / "include" / "sql").rglob("*.sql"):
         assert f"economic/_sql/{path.relative_to(ROOT / 'include' / 'sql').as_posix()}" in names
+    for path in (ROOT / "dags").glob("*.py"):
+        assert f"economic/_dags/{path.name}" in names
     package = ROOT / "plugins" / "economic"
     files = [path for folder in ("templates", "static") for path in (package / "web" / folder).iterdir()]
     assert len(files) > 12

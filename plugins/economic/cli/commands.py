@@ -1,4 +1,4 @@
-"""The commands of `python -m economic`: migrate, check, status, unbind."""
+"""The commands of `python -m economic`: dags, migrate, check, status, unbind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from io import TextIOWrapper
+from pathlib import Path
 from typing import NoReturn
 
 import psycopg
@@ -25,7 +26,8 @@ from economic.errors import ConfigurationError, EconomicError
 FAILED, UNUSABLE = 1, 2
 """Exit codes of commands for people: the command failed, its arguments are not usable."""
 
-_FOR_PEOPLE = {"migrate", "status", "unbind"}
+_PACKAGE = Path(__file__).resolve().parents[1]
+_FOR_PEOPLE = {"dags", "migrate", "status", "unbind"}
 """Commands that report errors to a person. All others, also unknown words, report to monitoring."""
 _AGE = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -104,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=_COMMANDS[name])
         return command
 
+    add("dags", about="print the folder of the DAG files that belong to this version")
     add("migrate", database, about="create or upgrade the tables").add_argument(
         "--print",
         action="store_true",
@@ -147,6 +150,17 @@ def _connected(arguments: argparse.Namespace) -> Iterator[Connection]:
         ) from None
     with translate_errors(), open_connection("connection string", options) as connection:
         yield connection
+
+
+def _dags(arguments: argparse.Namespace) -> int:
+    for folder in (_PACKAGE / "_dags", _PACKAGE.parents[1] / "dags"):
+        if folder.is_dir():
+            sys.stdout.write(f"{folder}\n")
+            return 0
+    raise ConfigurationError(
+        "The DAG files are neither in the package nor beside the plugins folder.",
+        hint="Install the package with pip, or copy them from its source archive.",
+    )
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
@@ -215,4 +229,4 @@ def _unbind(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"migrate": _migrate, "check": _check, "status": _status, "unbind": _unbind}
+_COMMANDS = {"dags": _dags, "migrate": _migrate, "check": _check, "status": _status, "unbind": _unbind}
