@@ -134,22 +134,22 @@ class Bench:
 
     def one_round(self, way: str, costs: dict[str, list[Cost]]) -> None:
         """Load everything, again unchanged, and with one per cent changed; ours also with one bad row, and quickly."""
-        costs.setdefault("first", []).append(self._load(way, created=self.invoices))
-        costs.setdefault("unchanged", []).append(self._load(way, unchanged=self.invoices))
+        costs.setdefault("first", []).append(self.load(way, created=self.invoices))
+        costs.setdefault("unchanged", []).append(self.load(way, unchanged=self.invoices))
         changed = self.change(way)
-        costs.setdefault("1 % changed", []).append(self._load(way, updated=changed))
+        costs.setdefault("1 % changed", []).append(self.load(way, updated=changed))
         if way == "ours":
             number = self._numbers(way)[self.invoices // 2]
             self.books.spoil(number, "date", value="2026-02-30")
-            costs.setdefault("one bad row", []).append(self._load(way, failed=1))
+            costs.setdefault("one bad row", []).append(self.load(way, failed=1))
             self.books.heal(number)
-            self._load(way)
-            self._load("quick", complete=True)
-            costs.setdefault(QUICK[0], []).append(self._load("quick", requests=2, complete=True))
+            self.load(way)
+            self.load("quick", complete=True)
+            costs.setdefault(QUICK[0], []).append(self.load("quick", requests=2, complete=True))
             self.books.pay(next(number for number in self._numbers(way, "remainder > 10")))
             (booked,) = self.books.book()
             self.invoices += 1
-            costs.setdefault(QUICK[1], []).append(self._load("quick", created=1, updated=1, complete=True))
+            costs.setdefault(QUICK[1], []).append(self.load("quick", created=1, updated=1, complete=True))
             self.books.control("remove", number=booked)
 
     def change(self, way: str = "ours") -> int:
@@ -160,7 +160,7 @@ class Bench:
         self._offset += 1
         return len(numbers)
 
-    def _load(self, way: str, **expected: int) -> Cost:
+    def load(self, way: str, **expected: int) -> Cost:
         """Load once in a process.
 
         :raises RuntimeError: it did not do the work it is measured for.

@@ -51,23 +51,35 @@ wanted as (
     from altered
 )
 
+-- Each looks its own number up in the keys: a join was seen to compare each with all.
 select
     wanted.invoice_number,
-    checked.invoice_number is not null as again
+    checked.status is not null as again
 from wanted
-inner join economic.invoice
-    on
-        invoice.agreement_number = %(agreement_number)s
-        and wanted.invoice_number = invoice.invoice_number
-left join economic.line_check as checked
-    on
-        checked.agreement_number = %(agreement_number)s
-        and wanted.invoice_number = checked.invoice_number
+cross join
+    lateral (
+        select
+            invoice.missing_since,
+            invoice.net_amount
+        from economic.invoice
+        where invoice.agreement_number = %(agreement_number)s and invoice.invoice_number = wanted.invoice_number
+        order by invoice.invoice_number
+        limit 1
+    ) as held
+left join lateral (
+    select
+        line_check.status,
+        line_check.invoice_net_amount
+    from economic.line_check
+    where line_check.agreement_number = %(agreement_number)s and line_check.invoice_number = wanted.invoice_number
+    order by line_check.invoice_number
+    limit 1
+) as checked on true
 where
-    invoice.missing_since is null
+    held.missing_since is null
     and (
         checked.status is null
-        or checked.invoice_net_amount <> invoice.net_amount
+        or checked.invoice_net_amount <> held.net_amount
         or wanted.invoice_number in (select unproven.invoice_number from unproven)
     )
 order by wanted.invoice_number;

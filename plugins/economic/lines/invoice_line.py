@@ -6,14 +6,16 @@ member, and leaves out what is not set.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec import MsgspecError, Struct
 from msgspec.json import Decoder
-from msgspec.structs import astuple, fields
+from msgspec.structs import fields
 
 from economic.errors import RecordError
 from economic.records.decoder import RawItem, write_json
@@ -64,7 +66,7 @@ class InvoiceLine(NamedTuple):
 
 
 class _Line(Struct, rename="camel", gc=False):
-    """The members in the order of the columns. Those of type Any are amounts, or days."""
+    """The members that are read. Those of type Any are amounts, in the order of the columns."""
 
     document_id: Number | None = None
     number: Number | None = None
@@ -90,10 +92,8 @@ class _Line(Struct, rename="camel", gc=False):
     accrue_end_date: Text | None = None
 
 
-_NAMES = tuple(field.encode_name for field in fields(_Line))
-_AMOUNTS = tuple(place for place, field in enumerate(fields(_Line)) if field.type is Any)
-_TEXTS = (_NAMES.index("productNumber"), _NAMES.index("description"))
-_DAYS = (_NAMES.index("accrueStartDate"), _NAMES.index("accrueEndDate"))
+_AMOUNTS = {field.name: field.encode_name for field in fields(_Line) if field.type is Any}
+_amounts = attrgetter(*_AMOUNTS)
 _decoder = Decoder(_Line, float_hook=Decimal)
 
 
@@ -114,18 +114,32 @@ def parse_line(item: RawItem) -> InvoiceLine:
     decoded, raw = _decode(item)
     if decoded.document_id is None or decoded.number is None:
         raise missing("documentId" if decoded.document_id is None else "number").error()
-    row: list[Any] = list(astuple(decoded))
-    for place in _AMOUNTS:
-        amount = row[place]
+    amounts: Sequence[Any] = _amounts(decoded)
+    for amount in amounts:
         if amount is not None and (type(amount) is not Decimal or not LOWEST <= amount.adjusted() <= HIGHEST):
-            row[place] = read_amount(_NAMES[place], amount)
-    for place in _TEXTS:
-        row[place] = text_or_none(row[place])
-    for place in _DAYS:
-        if row[place] is not None:
-            row[place] = _day(_NAMES[place], row[place])
-    row.append(raw)
-    return InvoiceLine._make(row)
+            amounts = [read_amount(*one) for one in zip(_AMOUNTS.values(), amounts, strict=True)]
+            break
+    # Positional, in the order of the columns, because this runs for every line.
+    return InvoiceLine._make(
+        (
+            decoded.document_id,
+            decoded.number,
+            decoded.user_interface_number,
+            text_or_none(decoded.product_number),
+            text_or_none(decoded.description),
+            *amounts[:2],
+            decoded.unit_number,
+            decoded.unit2_number,
+            *amounts[2:],
+            decoded.department_number,
+            decoded.booked_account,
+            decoded.project_close_account,
+            decoded.accrue,
+            _day("accrueStartDate", decoded.accrue_start_date),
+            _day("accrueEndDate", decoded.accrue_end_date),
+            raw,
+        )
+    )
 
 
 def _decode(item: RawItem) -> tuple[_Line, str]:
@@ -148,7 +162,7 @@ def _decode(item: RawItem) -> tuple[_Line, str]:
     return decoded, raw
 
 
-def _day(name: str, text: str) -> date | None:
+def _day(name: str, text: str | None) -> date | None:
     """Return the day of a date-time.
 
     e-conomic does not say of which zone it is: midnight is taken as it stands, any other time of a
@@ -156,7 +170,7 @@ def _day(name: str, text: str) -> date | None:
 
     :raises RecordError: it is none.
     """
-    if text.isspace() or not text:
+    if text is None or not text or text.isspace():
         return None
     try:
         moment = datetime.fromisoformat(text)

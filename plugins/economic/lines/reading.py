@@ -89,11 +89,18 @@ class Statistics:
 
 @dataclass(slots=True)
 class _Answer:
-    """What e-conomic returned for a chunk: lines to store, and rejected ones by their invoice."""
+    """What e-conomic returned for a chunk: lines to store, rejected ones by their invoice, and what
+    shows that others came.
+    """
 
-    seen: set[object] = field(default_factory=set)
+    others: set[object] = field(default_factory=set)
     lines: dict[tuple[int, int], InvoiceLine] = field(default_factory=dict)
     rejected: dict[int, Rejected] = field(default_factory=dict)
+
+    @property
+    def distinct(self) -> int:
+        """How many different items came, whether they are wanted or not."""
+        return len(self.lines) + len(self.others)
 
 
 class _TooMany(Exception):
@@ -231,13 +238,13 @@ def _queries(run: _Run, numbers: Sequence[int]) -> list[Sequence[int]]:
 def _pages(run: _Run, query: Sequence[int], answer: _Answer) -> Iterator[LinePage]:
     cursor = None
     while True:
-        before = len(answer.seen)
+        before = answer.distinct
         page = run.client.lines_page(query, cursor)
         yield page
         cursor = page.cursor
         if cursor is None:
             return
-        if len(answer.seen) == before:
+        if answer.distinct == before:
             raise BrokenResponse("A page of lines has brought no new line: reading would never end.")
         run.keep_place()
 
@@ -248,7 +255,7 @@ def _sort(page: LinePage, wanted: frozenset[int], answer: _Answer, statistics: S
         try:
             line = parse_line(item)
         except RecordError as error:
-            answer.seen.add(item.encoded)
+            answer.others.add(item.encoded)
             number = invoice_of_line(item)
             if number is None:
                 # Its invoice does not add up, or the count differs.
@@ -258,9 +265,10 @@ def _sort(page: LinePage, wanted: frozenset[int], answer: _Answer, statistics: S
                 _reject(answer, number, error, item)
             continue
         key = line.invoice_number, line.line_number
-        answer.seen.add(key)
         if line.invoice_number in wanted:
             answer.lines[key] = line
+        else:
+            answer.others.add(key)
 
 
 def _reject(answer: _Answer, number: int, error: RecordError, item: RawItem) -> None:
