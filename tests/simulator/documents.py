@@ -106,9 +106,8 @@ def references_json(invoice: Invoice, dice: Dice) -> str:
     if dice.chance(12):
         parts.append(f'"vendorReference":{{"employeeNumber":1,"self":"{HOST}/employees/1"}}')
     if dice.chance(350):
-        parts.append(
-            f'"other":{quoted(dice.pick(("PO-", "Rekv. ", "Sag ", "ØK-")) + str(dice.below(90000)))}'
-        )
+        kind, number = dice.pick(vocabulary.REFERENCES), dice.below(90000)
+        parts.append(f'"other":{quoted(kind if kind in vocabulary.CHANNELS else f"{kind}{number}")}')
     return f',"references":{{{",".join(parts)}}}' if parts else ""
 
 

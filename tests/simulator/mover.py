@@ -8,11 +8,20 @@ from datetime import date
 from pathlib import Path
 from time import monotonic
 
+from simulator.books import Invoice, iso
 from simulator.dice import Dice
 from simulator.ledger import Ledger, money
 
 _TAKEN_BACK_AMONG = 500
 """A payment is taken back of one of this many newest invoices: soon, as in a company's books."""
+_HABITS = (*range(-8, 32, 2), 120)
+"""How many days after the due date a customer pays, or gets the money of a credit note."""
+
+
+def _is_ready(invoice: Invoice, today: int) -> bool:
+    """Return whether the day has come at which its customer settles it."""
+    late = _HABITS[invoice.customer.number // 3 % len(_HABITS)]
+    return invoice.due is None or invoice.due <= iso(today - late)
 
 
 class Mover:
@@ -63,9 +72,14 @@ class Mover:
                 self._file.write_text(json.dumps(self._kept))
 
     def _move(self, dice: Dice) -> None:
-        """Book, pay wholly or in part, credit and match later, or take a payment back: in 7, 7, 3, 2 and 1 of 20 cases."""
+        """Book, pay wholly or in part, credit and match later, or take a payment back: in 7, 7, 3, 2 and 1 of 20 cases.
+
+        Where nobody is ready to pay, book.
+        """
         ledger, kind = self._ledger, dice.below(20)
-        owing = [number for number in ledger.open if ledger.invoices[number].remainder > 0]
+        today = ledger.today().toordinal()
+        ready = [number for number in ledger.open if _is_ready(ledger.invoices[number], today)]
+        owing = [number for number in ready if ledger.invoices[number].remainder > 0]
         if kind == 0 and ledger.numbers:
             number = dice.pick(ledger.numbers[-_TAKEN_BACK_AMONG:])
             if not ledger.invoices[number].remainder:
@@ -73,7 +87,7 @@ class Mover:
         elif kind < 8 or not owing:
             ledger.book()
         elif kind < 15:
-            ledger.pay(dice.pick(owing))
+            ledger.pay(dice.pick(ready))
         elif kind < 18:
             number = dice.pick(owing)
             ledger.pay(number, money(1 + dice.below(ledger.invoices[number].remainder)))

@@ -38,6 +38,8 @@ HEADINGS = (
     "Levering uge 3", "Serviceaftale, 1. kvartal", "Montage af køkken", "Månedsafregning", "Acontofaktura",
     'Skilte 60x90 "Åbent"', "Løbende rådgivning", "Reparation / udkald", "Café-inventar", "Ordre",
 )  # fmt: skip
+CHANNELS = ("Webshop", "Butik", "Telefon", "Messe")
+REFERENCES = ("PO-", "Rekv. ", "Sag ", "ØK-", *CHANNELS)
 
 
 class Terms(NamedTuple):
