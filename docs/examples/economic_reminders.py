@@ -1,6 +1,6 @@
 """A DAG that runs when the invoice sync has created or changed invoices. Copy and adapt it.
 
-It lists the customers with the oldest debts from the view `receivables_aging`.
+It lists the customers who are later than they usually are: what is overdue, and whose invoices.
 """
 
 from __future__ import annotations
@@ -8,11 +8,22 @@ from __future__ import annotations
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import AssetAlias, dag, get_current_context, task
 
-OWED = """
-select customer_number, customer_name, currency, remainder, overdue_over_90
-from economic.receivables_aging
-where overdue_over_90 > 0
-order by overdue_over_90 desc
+LATE = """
+select
+    owed.customer_number,
+    customers.customer_name,
+    sum(owed.remainder_base) as overdue,
+    owed.base_currency,
+    max(owed.days_overdue) as days_overdue,
+    habit.average_days_late as usually_late,
+    string_agg(distinct owed.employee_name, ', ') as employees
+from economic.receivables as owed
+inner join economic.customers using (agreement_number, customer_number)
+left join economic.customer_days_to_pay as habit using (agreement_number, customer_number)
+where owed.days_overdue > greatest(habit.average_days_late, 0)
+group by
+    owed.agreement_number, owed.customer_number, customers.customer_name, owed.base_currency, habit.average_days_late
+order by overdue desc
 limit 20
 """
 
@@ -28,10 +39,10 @@ def economic_reminders() -> None:
                 print(
                     f"Sync {event.extra['sync_id']}: {event.extra['created']} new, {event.extra['updated']} changed"
                 )
-        late = PostgresHook("economic_postgres").get_records(OWED)
+        late = PostgresHook("economic_postgres").get_records(LATE)
         return [
-            f"{number} {name}: {overdue} of {owed} {currency}"
-            for number, name, currency, owed, overdue in late
+            f"{number} {name}: {overdue:,.2f} {currency}, {days} days late (usually {usual or 'not known'}), {employees or 'nobody'}"
+            for number, name, overdue, currency, days, usual, employees in late
         ]
 
     list_late_payers()

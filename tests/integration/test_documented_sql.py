@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.integration.conftest import Company
@@ -71,9 +70,3 @@ def test_erasing_a_person_leaves_nothing_of_them(company: Company) -> None:
             {"bookedInvoiceNumber"},
         )
     assert company.sync()["updated"] == len(left)
-
-
-def test_example_dag_query_runs_on_the_view(connection: psycopg.Connection) -> None:
-    text = (DOCS / "examples" / "economic_reminders.py").read_text()
-    (query,) = re.findall(r'OWED = """(.*?)"""', text, re.S)
-    assert connection.execute(query.encode()).fetchall() == []
