@@ -106,6 +106,9 @@ def write(
                 # Only here: an interrupted history goes on after its last sync.
                 stop.check()
         control("clock")
+        # One to look at in rejected_invoice: the next start of the simulator has it corrected.
+        ((newest,),) = database.execute("select max(invoice_number) from economic.invoice").fetchall()
+        control("spoil", number=newest, path="date", value="2026-02-30")
         ((syncs, booked, changes),) = database.execute(_SEEN, (begins + timedelta(days=1),)).fetchall()
     logging.disable(logging.NOTSET)
     say(

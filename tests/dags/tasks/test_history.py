@@ -74,6 +74,9 @@ def test_demo_with_history_knows_every_past_day(home: Path) -> None:
             assert dict(owed) == books_at_the_end_of(day, begins, home)
         ((paid_on,),) = copy.execute("select count(distinct seen_at::date) from payments where sync_id > 1")
         assert paid_on > DAYS // 3
+        assert copy.execute("select field from rejected_invoice where resolved_at is null").fetchall() == [
+            ("date",)
+        ]
         assert len(queries) == 2
         for query in queries:
             assert copy.execute(query.encode()).fetchall()
