@@ -176,6 +176,7 @@ VERBS: dict[str, Verb] = {
             "sync": python("dev.bench"),
             "growth": python("dev.bench.growth"),
             "lines": python("dev.bench.lines"),
+            "answers": python("dev.bench.answers"),
             "airflow": python("dev.bench.airflow"),
             "scale": python(
                 *["dev.bench.airflow", "5000", "--agreements", "200", "--workers", "2", "--repetitions", "1"]

@@ -29,7 +29,7 @@ def age(company: Company, days: int) -> None:
     """Make everything that was seen so far older."""
     for table, columns in {
         "invoice": ("first_seen_at", "last_changed_at", "missing_since"),
-        "invoice_history": ("changed_at",),
+        "invoice_history": ("changed_at", "old_values_since"),
         "agreement": ("complete_since",),
     }.items():
         for column in columns:

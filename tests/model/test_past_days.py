@@ -34,7 +34,7 @@ COLUMNS = (
 )  # fmt: skip
 MOMENTS = {
     "invoice": ("first_seen_at", "last_changed_at", "missing_since"),
-    "invoice_history": ("changed_at",),
+    "invoice_history": ("changed_at", "old_values_since"),
     "sync_run": ("started_at", "updated_at", "finished_at", "scan_started_at", "scan_advanced_at"),
     "agreement": ("complete_since",),
 }

@@ -5,6 +5,7 @@
 with gone as (
     select
         invoice.invoice_number,
+        invoice.last_changed_at,
         invoice.missing_since
     from economic.invoice
     where
@@ -32,10 +33,13 @@ returned as (
 ),
 
 noted as (
-    insert into economic.invoice_history (agreement_number, invoice_number, sync_id, old_values, new_values)
+    insert into economic.invoice_history (
+        agreement_number, invoice_number, old_values_since, sync_id, old_values, new_values
+    )
     select
         %(agreement_number)s,
         gone.invoice_number,
+        gone.last_changed_at as old_values_since,
         %(sync_id)s,
         jsonb_build_object('missing_since', gone.missing_since) as old_values,
         jsonb_build_object('missing_since', null) as new_values

@@ -184,11 +184,13 @@ proven as (
 
 noted as (
     insert into economic.invoice_history (
-        agreement_number, invoice_number, happened_after, sync_id, old_values, new_values
+        agreement_number, invoice_number, old_values_since, happened_after, sync_id, old_values,
+        new_values
     )
     select
         %(agreement_number)s,
         differing.invoice_number,
+        min(held.last_changed_at) as old_values_since,
         case
             when differing.was_missing or exists (
                 select true

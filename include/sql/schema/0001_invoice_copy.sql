@@ -232,6 +232,7 @@ create table economic.invoice_history (
     agreement_number bigint not null,
     invoice_number bigint not null,
     changed_at timestamptz not null default now(),
+    old_values_since timestamptz not null default '-infinity',
     happened_after timestamptz,
     sync_id bigint not null,
     old_values jsonb not null,
@@ -240,8 +241,9 @@ create table economic.invoice_history (
 
 create index invoice_history_of_invoice on economic.invoice_history (agreement_number, invoice_number, change_id);
 
--- For what was owed at the end of a day: the changes after it, not those of all the years before.
-create index invoice_history_of_time on economic.invoice_history (agreement_number, changed_at);
+-- For what was owed at the end of a day: of the changes after it only those whose old values were
+-- held that day, at most a few for an invoice. The others are passed over within the index.
+create index invoice_history_of_time on economic.invoice_history (agreement_number, changed_at, old_values_since);
 
 -- The values of several records as one: the last one that has a key wins.
 create aggregate economic.merge_jsonb (jsonb)(
@@ -713,35 +715,35 @@ begin
             hint = 'Ask for a later day, or for one agreement: receivables_as_of(day, agreement_number).';
     end if;
     return query
-    with earlier as (
-        select distinct on (history.agreement_number, history.invoice_number)
+    -- An invoice that was open that day is open now, or its values of that day have changed since.
+    with possible as (
+        select
+            invoice.agreement_number,
+            invoice.invoice_number,
+            false as has_changed
+        from economic.invoice
+        where invoice.agreement_number = any(agreements) and invoice.remainder <> 0
+        union all
+        select
             history.agreement_number,
             history.invoice_number,
-            (history.old_values ->> 'remainder')::numeric as remainder
+            true as has_changed
         from economic.invoice_history as history
         where
             history.agreement_number = any(agreements)
             and history.changed_at >= day_end
-            and history.old_values ? 'remainder'
-        order by history.agreement_number, history.invoice_number, history.change_id
+            and history.old_values_since < day_end
     ),
 
-    -- Open now, or open before the earliest of these changes.
-    candidate as (
-        select invoice as present
-        from economic.invoice
-        where
-            invoice.agreement_number = any(agreements)
-            and invoice.remainder <> 0
-            and invoice.first_seen_at < day_end
-        union all
-        select invoice as present
-        from earlier
-        inner join economic.invoice
-            on
-                earlier.agreement_number = invoice.agreement_number
-                and earlier.invoice_number = invoice.invoice_number
-        where earlier.remainder <> 0 and invoice.remainder = 0 and invoice.first_seen_at < day_end
+    -- In the order of the table, so that neighbours are read from one page.
+    candidate as materialized (
+        select
+            possible.agreement_number,
+            possible.invoice_number,
+            bool_or(possible.has_changed) as has_changed
+        from possible
+        group by possible.agreement_number, possible.invoice_number
+        order by possible.agreement_number, possible.invoice_number
     )
 
     select
@@ -755,7 +757,7 @@ begin
         held.employee_number,
         -- The history has no names.
         case
-            when held.employee_number is distinct from (candidate.present).employee_number then employee.name
+            when held.employee_number is distinct from (found.present).employee_number then employee.name
             else held.employee_name
         end,
         held.external_reference,
@@ -768,16 +770,28 @@ begin
             economic.in_base(held.remainder, held.currency, agreement.base_currency, held.exchange_rate)
         )
     from candidate
+    -- `limit 1` keeps PostgreSQL, which expects far more candidates, from reading every invoice.
     cross join lateral (
-        -- The newest change first: the value before the earliest one wins.
-        select coalesce(economic.merge_jsonb(history.old_values order by history.change_id desc), '{}') as old_values
+        select invoice as present
+        from economic.invoice
+        where
+            invoice.agreement_number = candidate.agreement_number
+            and invoice.invoice_number = candidate.invoice_number
+            and invoice.first_seen_at < day_end
+        limit 1
+    ) as found
+    cross join lateral (
+        -- The newest change first: the value before the earliest one wins. Without one this is null, for which
+        -- jsonb_populate_record returns the present values at once.
+        select economic.merge_jsonb(history.old_values order by history.change_id desc) as old_values
         from economic.invoice_history as history
         where
-            history.agreement_number = (candidate.present).agreement_number
-            and history.invoice_number = (candidate.present).invoice_number
+            candidate.has_changed
+            and history.agreement_number = candidate.agreement_number
+            and history.invoice_number = candidate.invoice_number
             and history.changed_at >= day_end
     ) as undone
-    cross join lateral jsonb_populate_record(candidate.present, undone.old_values) as held
+    cross join lateral jsonb_populate_record(found.present, undone.old_values) as held
     inner join economic.agreement on held.agreement_number = agreement.agreement_number
     left join economic.employee
         on
@@ -1252,6 +1266,8 @@ comment on column economic.employee.fetched_at is 'When the name was last read.'
 
 comment on column economic.invoice_history.change_id is 'Order of the changes.';
 comment on column economic.invoice_history.changed_at is 'When a sync saw it; it happened since the previous sync.';
+comment on column economic.invoice_history.old_values_since is
+'Since when the invoice had these values: its change before, or when it was first seen.';
 comment on column economic.invoice_history.happened_after is
 'Start of the last proven sync before, of a full one where a remainder was negative: the change is younger. Null when '
 'there was none, or it did not read the invoice (missing, rejected).';
