@@ -156,7 +156,7 @@ VERBS: dict[str, Verb] = {
     "check": Verb(
         "lint, types, layers, SQL, unit and integration tests (two minutes)",
         lambda words: steps((*QUICK_TESTS, *CHECKS)),
-        {"--format": reformat},
+        {"--format": reformat, "--dictionary": python("dev.dictionary")},
     ),
     "test": Verb(
         "check, and all tests with real Airflow and a real browser (up to half an hour)",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, timedelta
 from decimal import Decimal
 
-import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
@@ -30,32 +29,6 @@ OLD_COLUMNS = [
     "raw_data",
     "last_synced_at",
 ]
-
-
-def test_every_table_view_and_column_has_a_comment(connection: psycopg.Connection) -> None:
-    silent = connection.execute(
-        """
-        select class.relname, attribute.attname
-        from pg_class as class
-        inner join pg_namespace as namespace on class.relnamespace = namespace.oid
-        left join pg_attribute as attribute
-            on attribute.attrelid = class.oid and attribute.attnum > 0 and not attribute.attisdropped
-        where namespace.nspname = 'economic' and class.relkind in ('r', 'v')
-            and (
-                obj_description(class.oid, 'pg_class') is null
-                or col_description(class.oid, attribute.attnum) is null
-            )
-        """
-    ).fetchall()
-    assert silent == []
-
-
-def test_every_function_has_a_comment(connection: psycopg.Connection) -> None:
-    silent = connection.execute(
-        "select oid::regprocedure from pg_proc where pronamespace = 'economic'::regnamespace"
-        " and obj_description(oid, 'pg_proc') is null"
-    ).fetchall()
-    assert silent == []
 
 
 def test_old_reports_keep_their_names(company: Company) -> None:

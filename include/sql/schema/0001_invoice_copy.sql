@@ -781,8 +781,8 @@ begin
         limit 1
     ) as found
     cross join lateral (
-        -- The newest change first: the value before the earliest one wins. Without one this is null, for which
-        -- jsonb_populate_record returns the present values at once.
+        -- The newest change first: the value before the earliest one wins. Without one this is
+        -- null, for which jsonb_populate_record returns the present values at once.
         select economic.merge_jsonb(history.old_values order by history.change_id desc) as old_values
         from economic.invoice_history as history
         where
@@ -1175,34 +1175,52 @@ comment on view economic.days_to_pay is
 comment on view economic.customer_days_to_pay is
 'How long each customer takes to pay, over the invoices whose settling a sync has seen.';
 comment on view economic.invoices is 'Invoices that are not missing, under the column names of the replaced program.';
+-- A line `name: text` of a function's comment explains a parameter or a returned column. A column
+-- without one means the same as one of that name in a view or in invoice.
 comment on function economic.receivables_as_of(date, bigint) is
-'Invoices and credit notes that were open at the end of that day in Copenhagen, with their values then: the present '
-'ones, from which invoice_history takes back what was seen later. days_overdue is null unless overdue that day. '
-'remainder_base is by the exchange rate where e-conomic has no remainder in the base currency, null without either. '
-'A payment, and an invoice dated earlier, counts from when a sync has seen it; a future invoice date counts too. An '
-'invoice that was missing (missing_since) at the end of that day is left out. Before the first full sync that is '
-'proven complete nothing is known: that is an error with the first day known, also when it is so for one of several '
-'agreements, because the sum would lack it; ask for the others by the second argument (agreement.complete_since, '
-'sync_status.complete_since). A future day is an error.';
+'Invoices and credit notes that were open at the end of a day, with their values then: the present ones, from which '
+'invoice_history takes back what was seen later. A payment, and an invoice dated earlier, counts from when a sync has '
+'seen it; a future invoice date counts too. An invoice that was missing (missing_since) at the end of that day is '
+'left out. Before the first full sync that is proven complete nothing is known: that is an error with the first day '
+'known, also when it is so for one of several agreements, because the sum would lack it; ask for the others by the '
+'second argument (agreement.complete_since, sync_status.complete_since). A future day is an error.
+
+day: The day whose end counts, in Copenhagen.
+wanted_agreement: Only this agreement; null for all.
+days_overdue: Days since the due date that day; null unless overdue then.';
 comment on function economic.receivables_aging_as_of(date, bigint) is
-'What customers owed at the end of that day: receivables_as_of in the columns of receivables_aging. Customers have '
-'the name on their newest invoice now.';
+'What customers owed at the end of a day: receivables_as_of in the columns of receivables_aging. Customers have the '
+'name on their newest invoice now.
+
+day: The day whose end counts, in Copenhagen.
+wanted_agreement: Only this agreement; null for all.';
 comment on function economic.customer_statement(bigint, bigint) is
 'A customer''s invoices, credit notes and payments by date, with the balance in each agreement and currency; the last '
 'one is what is owed now. A payment has the day when a sync saw it; what was already paid when first seen has the day '
-'of its invoice. A match with a credit note shows on both. Missing invoices are left out. The second argument asks '
-'for one agreement: customer numbers are those of a company.';
+'of its invoice. A match with a credit note shows on both. Missing invoices are left out.
+
+wanted_customer: The customer''s number.
+wanted_agreement: Only this agreement; null for all: customer numbers are those of a company.
+entry_date: Invoice date, or when a sync saw the payment, in Copenhagen.
+entry: invoice, credit note, or kind of payments.
+amount: Gross amount of the invoice or credit note; what is paid has the opposite sign.
+balance: Sum of the amounts so far, in this agreement and currency.';
 comment on function economic.days_sales_outstanding(date, bigint) is
-'Days of sales that were still owed at the end of that day, by agreement: 365 * receivables_base / sales_base. '
-'receivables_base is the sum of receivables_as_of that day. sales_base is the sum of the gross amounts (with VAT, as '
-'in what is owed) of the invoices and credit notes dated in the 365 days that end with that day, as they are now; '
-'credit notes reduce it, missing invoices are left out. Both are in the base currency. days_sales_outstanding is null '
-'when sales_base is not positive; in the first year of a company it is too high. An agreement with neither has no '
-'row. without_base is the number of amounts left out of the sums, with neither a value in the base currency nor an '
-'exchange rate. A day before the first full sync that is proven complete is an error, as in receivables_as_of.';
+'How many days of sales were still owed at the end of a day, by agreement: 365 * receivables_base / sales_base, in '
+'the base currency. An agreement with neither has no row. A day before the first full sync that is proven complete is '
+'an error, as in receivables_as_of.
+
+day: The day whose end counts, in Copenhagen.
+wanted_agreement: Only this agreement; null for all.
+receivables_base: Sum of receivables_as_of that day.
+sales_base: Gross amounts (with VAT, as in what is owed) of the invoices dated in the 365 days that end with that day, '
+'as they are now; credit notes reduce it, missing invoices are left out.
+days_sales_outstanding: Days; null unless sales_base is positive; too high in the first year of a company.
+without_base: Amounts left out of the sums: with neither a value in the base currency nor an exchange rate.';
 comment on function economic.in_base(numeric, text, text, numeric) is
-'An amount in the base currency by the exchange rate (the price of 100 units), rounded to hundredths; null without '
-'a rate.';
+'An amount in the base currency by the exchange rate, rounded to hundredths; null without a rate.
+
+amount: In currency.';
 comment on aggregate economic.merge_jsonb (jsonb) is 'Objects as one; of equal keys the last one in order wins.';
 comment on function economic.forget_digest() is 'Clears the digest of an invoice whose values changed without it.';
 

@@ -46,7 +46,7 @@ def test_unsuitable_python_gets_one_sentence(version: tuple[int, ...]) -> None:
         ([], 0, "  demo "),
         (["help"], 0, "  demo "),
         (["nosuch"], 2, "'nosuch' is not a verb"),
-        (["check", "--nosuch"], 1, "'--nosuch' is not known here: the verb takes --format."),
+        (["check", "--nosuch"], 1, "'--nosuch' is not known here: the verb takes --format, --dictionary."),
         (["docs", "nosuch"], 1, "'nosuch' is not known here"),
     ],
 )
