@@ -17,10 +17,14 @@ from economic.config.dags import SyncDag
 from economic.config.settings import Settings
 from economic.db.connection import connect
 from economic.errors import ConfigurationError, EconomicError, RetriableError
-from economic.task_run import task_run
+from economic.task_run import TaskRun, task_run
+from economic.telemetry import lineage
+from economic.telemetry.metrics import Watch, watch
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from economic.client.hook import EconomicHook
 
 
 log = logging.getLogger(__name__)
@@ -54,9 +58,10 @@ def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
     """
     from economic.sync import fetch, lifecycle
 
-    with task_run(conn_id) as work:
+    with watch(conn_id) as watched, task_run(conn_id) as work:
         request = work.request(schedule)
         with work.hook() as hook:
+            watched.traffic = hook.traffic
             work.attempt = lifecycle.begin(hook, work.connection, request, work.reopen, work.begun)
             fetched = fetch.fetch_pages(
                 work.attempt, hook, work.settings.page_size, work.settings.employee_cache_seconds
@@ -68,7 +73,7 @@ def upsert_invoices(conn_id: str) -> dict[str, Any]:
     """Store the staged invoices in the copy."""
     from economic.sync import upsert
 
-    with task_run(conn_id) as work:
+    with watch(conn_id), task_run(conn_id) as work:
         return upsert.upsert_invoices(work.join())
 
 
@@ -77,7 +82,9 @@ def populate_employee_names(conn_id: str) -> dict[str, Any]:
     from economic.sync import employee_names, ending
 
     # A sync is complete without the names: the limits are shorter than for invoices.
-    with task_run(conn_id) as work, work.hook(budget=180.0, longest_wait=30.0) as hook:
+    limits = {"budget": 180.0, "longest_wait": 30.0}
+    with watch(conn_id) as watched, task_run(conn_id) as work, work.hook(**limits) as hook:
+        watched.traffic = hook.traffic
         statistics = work.ended_statistics()
         if statistics is None:
             attempt = work.join(hook)
@@ -85,6 +92,7 @@ def populate_employee_names(conn_id: str) -> dict[str, Any]:
             statistics = employee_names.populate_employee_names(
                 attempt, hook, work.settings.employee_cache_seconds
             ).to_xcom()
+            sync_ended(watched, hook, work, statistics)
         announce(work.context, statistics)
         return statistics
 
@@ -94,7 +102,9 @@ def quick_sync(conn_id: str) -> dict[str, Any]:
     from economic.sync import lifecycle, quick
 
     # The next run comes soon: the limits are shorter than a full sync's.
-    with task_run(conn_id) as work, work.hook(budget=120.0, longest_wait=60.0) as hook:
+    limits = {"budget": 120.0, "longest_wait": 60.0}
+    with watch(conn_id) as watched, task_run(conn_id) as work, work.hook(**limits) as hook:
+        watched.traffic = hook.traffic
         if work.context["dag_run"].conf:
             raise ConfigurationError(
                 "A quick sync takes no conf.", hint="Give it to the DAG of the full sync."
@@ -103,6 +113,7 @@ def quick_sync(conn_id: str) -> dict[str, Any]:
         statistics = quick.sync_quickly(
             work.attempt, hook, work.settings.page_size, work.settings.employee_cache_seconds
         ).to_xcom()
+        sync_ended(watched, hook, work, statistics)
         announce(work.context, statistics)
         return statistics
 
@@ -111,8 +122,24 @@ def fetch_lines(conn_id: str) -> dict[str, Any]:
     """Read the lines of invoices that the copy lacks; return the statistics."""
     from economic.lines.reading import read_lines
 
-    with task_run(conn_id) as work, work.hook() as hook:
-        return read_lines(work.connection, hook, conn_id, f"{work.dag_id} {work.run_id}")
+    with watch(conn_id) as watched, task_run(conn_id) as work, work.hook() as hook:
+        watched.traffic = hook.traffic
+        statistics = read_lines(work.connection, hook, conn_id, f"{work.dag_id} {work.run_id}")
+        watched.lines_read(statistics)
+        written = {"invoice_line": statistics["lines"], "line_check": statistics["invoices"]}
+        lineage.collect(hook, work.connection, statistics["agreement_number"], "lines", written)
+        return statistics
+
+
+def sync_ended(watched: Watch, hook: EconomicHook, work: TaskRun, statistics: dict[str, Any]) -> None:
+    """Tell metrics and lineage what a sync did."""
+    watched.sync_ended(statistics)
+    changed = statistics["updated"]
+    written = {
+        "invoice": statistics["created"] + changed + statistics["raw_changed"],
+        "invoice_history": changed,
+    }
+    lineage.collect(hook, work.connection, statistics["agreement_number"], "invoices", written)
 
 
 def outlets(agreement: SyncDag) -> list[AssetAlias]:

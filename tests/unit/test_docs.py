@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import tomllib
@@ -15,6 +16,7 @@ from economic import errors
 from economic.cli.commands import parser
 from economic.db.sql import sql_folder
 from economic.sync.request import KNOWN_CONF
+from economic.telemetry import metrics
 from economic.web.problems import PROBLEMS
 
 ROOT = Path(__file__).parents[2]
@@ -265,3 +267,23 @@ def test_architecture_names_every_statement_with_the_columns() -> None:
     (row,) = re.findall(r"(?m)^\| a new column of an invoice \|.*$", ARCHITECTURE)
     statements = {path.name for path in SQL_FILES if "rounding_amount" in path.read_text()}
     assert set(re.findall(r"`(\w+\.sql)`", row)) == statements - {"0001_invoice_copy.sql"}
+
+
+def test_every_metric_is_documented_and_on_the_board() -> None:
+    outcomes = {"completed", "completed_with_errors", "skipped", "failed"}
+    sent = {f"runs.{name}" for name in outcomes} | {f"invoices.{name}" for name in metrics.INVOICES}
+    sent |= {f"duration.{name}" for name in (*metrics.PHASES.values(), "total")}
+    sent |= {"copy.synced_at", "copy.age", "rejections.open", "requests", "retries", "rate_limited"}
+    sent |= {"budget.used", "lines.read"} | {f"lines.{name}" for name in metrics.LINES}
+    text = (ROOT / "docs/metrics.md").read_text()
+    assert set(re.findall(r"`economic\.([a-z_.]+)`", text)) == sent
+    board = json.loads((ROOT / "docs/grafana/economic.json").read_text())
+    asked = " ".join(target["expr"] for panel in board["panels"] for target in panel["targets"])
+    patterns = re.findall(r'__name__=~"([^"]+)"', asked)
+    shown = {
+        name
+        for name in sent
+        if any(re.fullmatch(one, f"airflow_economic_{name.replace('.', '_')}") for one in patterns)
+    }
+    # Most invoices are unchanged, the age is counted from synced_at, and lines are read once.
+    assert sent - shown == {"invoices.unchanged", "copy.age", "lines.read"}

@@ -76,7 +76,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Traffic:
-    """Counts of requests, of retries among them, and of body bytes after decompression.
+    """Counts of requests, of retries and 429 among them, and of body bytes after decompression.
 
     ``cost`` is what the calls cost by e-conomic's count; ``used`` is the most that was used of a
     window of ``limit`` calls.
@@ -84,6 +84,7 @@ class Traffic:
 
     requests: int = 0
     retries: int = 0
+    rate_limited: int = 0
     bytes: int = 0
     cost: int = 0
     used: int = 0
@@ -150,17 +151,17 @@ class Transport:
             allowed.
         :raises FatalError: the request was rejected.
         """
-        most = attempts or self._limits.attempts
+        attempts = attempts or self._limits.attempts
         end = time.monotonic() + self._limits.budget
         for attempt in itertools.count(1):
             try:
                 return self._attempt(path, params, parse)
             except RetriableError as error:
                 too_long = (error.retry_after or 0.0) > self._limits.longest_wait
-                if attempt >= most or too_long or time.monotonic() >= end:
+                if attempt >= attempts or too_long or time.monotonic() >= end:
                     raise
                 wait = self._wait(attempt, error)
-                log.warning("%s Trying again in %.2f s (try %d of %d).", error, wait, attempt + 1, most)
+                log.warning("%s Trying again in %.2f s (try %d of %d).", error, wait, attempt + 1, attempts)
             self.traffic.retries += 1
             self._sleep(wait)
         raise AssertionError  # the loop has no end
@@ -182,6 +183,7 @@ class Transport:
                 timeout=(self._limits.connect, self._limits.read),
             ) as response:
                 self._note_budget(read_budget(response.headers))
+                self.traffic.rate_limited += response.status_code == 429
                 body = self._body(response, path, deadline)
         except _UNUSABLE as error:
             raise ConfigurationError(
@@ -221,8 +223,7 @@ class Transport:
             for piece in response.raw.stream(_CHUNK, decode_content=True):
                 size += len(piece)
                 if response.status_code != 200 and size > _LONGEST_ERROR_BODY:
-                    # The status is enough.
-                    return b""
+                    return b""  # The status is enough.
                 if size > self._limits.body:
                     raise BrokenResponse(f"The answer to {path} is larger than {self._limits.body:,} bytes.")
                 if time.monotonic() > deadline:
