@@ -17,6 +17,7 @@ from economic.db.sql import prepare, sql_folder, transaction
 from economic.web import queries
 from tests.conftest import DefineConnection, postgres_connection
 from tests.integration.conftest import Company, economic
+from tests.integration.test_lines import read_lines
 
 PASSWORD = "long enough to be one"
 
@@ -188,6 +189,72 @@ def test_page_role_reads_what_the_page_shows(
         "select raw_data from economic.rejected_invoice",
         "update economic.sync_run set status = 'completed'",
     )
+
+
+@pytest.fixture
+def with_lines(company: Company) -> tuple[int, int]:
+    """Read the lines of all invoices; return one that differs and one with an unusable line."""
+    company.sync()
+    differing, rejected = company.books.ledger.numbers[3:5]
+    company.books.differ(differing, "0.25")
+    company.books.spoil_line(rejected, 1, "totalNetAmount", value="much")
+    read_lines(company)
+    return differing, rejected
+
+
+@pytest.mark.parametrize("granted", ["page"], indirect=True)
+def test_page_role_reads_differences_of_lines_only(
+    company: Company, granted: str, with_lines: tuple[int, int], define_connection: DefineConnection
+) -> None:
+    define_connection("economic_postgres", **postgres_connection(granted))
+    (standing,) = queries.agreement_statuses("economic_postgres", [company.conn_id])
+    lines = standing["lines"]
+    assert (lines["proven"], lines["differing"], lines["rejected"], lines["unread"]) == (248, 1, 1, 0)
+    unproven = queries.unproven_lines("economic_postgres", company.conn_id)
+    assert unproven is not None
+    found = {row["invoice_number"]: (row["status"], row["field"]) for row in unproven}
+    assert found == {with_lines[0]: ("differing", None), with_lines[1]: ("rejected", "totalNetAmount")}
+    assert str(unproven[1]["difference"]) == "0.25"
+    refused(
+        granted,
+        "select 1 from economic.invoice_line",
+        "select lines_net_amount from economic.line_check",
+        "select invoice_net_amount from economic.line_check",
+        "select rejected_item from economic.line_check",
+        "update economic.line_reading set status = 'completed'",
+    )
+
+
+OLDER_GRANT = "revoke all on economic.line_reading, economic.line_check from economic_{0}"
+
+
+@pytest.mark.parametrize("granted", ["page"], indirect=True)
+def test_older_grant_of_the_page_hides_lines_only(
+    company: Company, granted: str, with_lines: tuple[int, int], define_connection: DefineConnection
+) -> None:
+    company.connection.execute(OLDER_GRANT.format("page").encode())
+    define_connection("economic_postgres", **postgres_connection(granted))
+    (standing,) = queries.agreement_statuses("economic_postgres", [company.conn_id])
+    assert (standing["invoices"], standing["lines"], standing["lines_granted"]) == (250, None, False)
+    assert queries.unproven_lines("economic_postgres", company.conn_id) is None
+
+
+@pytest.mark.parametrize("granted", ["monitor"], indirect=True)
+def test_monitor_checks_lines_and_names_the_grant(
+    company: Company, granted: str, with_lines: tuple[int, int]
+) -> None:
+    done = economic(granted, "check", "--lines")
+    assert (done.returncode, "248 of 250 invoices proven, 1 differing, 1 rejected" in done.stdout) == (
+        1,
+        True,
+    )
+    assert "lines        248 of 250 invoices proven" in economic(granted, "status").stdout
+    refused(granted, "select 1 from economic.line_check", "select 1 from economic.invoice_line")
+    company.connection.execute(OLDER_GRANT.format("monitor").encode())
+    for words, code in ((["check"], 0), (["check", "--lines"], 3), (["status"], 0)):
+        done = economic(granted, *words)
+        assert (done.returncode, done.stderr) == (code, "")
+        assert ("run grant_monitor.sql" in done.stdout) == (words != ["check"])
 
 
 def test_airflows_logins_own_nothing_and_change_no_table() -> None:

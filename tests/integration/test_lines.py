@@ -217,6 +217,18 @@ def test_pages_that_never_end_are_left(copied: Company, cursor: str) -> None:
     assert copied.value("select count(*) from economic.line_check") == 0
 
 
+@pytest.mark.parametrize("ending", ["failed", "skipped", "running"])
+def test_retry_with_nothing_left_ends_well(copied: Company, ending: str) -> None:
+    """A run may break off after its last line is stored."""
+    read_lines(copied)
+    copied.connection.execute("update economic.line_reading set status = %s", [ending])
+    assert read_lines(copied)["count_agrees"] is True
+    assert copied.value("select status from economic.line_reading") == "completed"
+    copied.books.reset()
+    read_lines(copied)
+    assert copied.books.requests() == []
+
+
 def test_second_run_is_kept_apart(copied: Company) -> None:
     place = store.take_place(
         copied.connection, copied.value("select agreement_number from economic.agreement"), "a"

@@ -202,9 +202,10 @@ def test_every_problem_of_the_page_is_explained() -> None:
     assert len(PROBLEMS) > 9
     for text, _ in PROBLEMS.values():
         assert re.split(r"[.:]", text)[0] in OPERATIONS, text
-    words = (ROOT / "plugins" / "economic" / "web" / "static" / "words.js").read_text()
+    static = ROOT / "plugins" / "economic" / "web" / "static"
+    words = "".join((static / name).read_text() for name in ("words.js", "line_words.js"))
     short = re.findall(r'add\("(?:bad|warn)", "([^"]+)"', words)
-    assert len(short) > 5
+    assert len(short) > 11
     for text in set(short) - {"Look at it"}:
         assert f"*{text}*" in OPERATIONS, text
 

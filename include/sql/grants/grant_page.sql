@@ -26,7 +26,8 @@ grant select (
     last_seen_at, seen_count, resolved_at
 ) on economic.rejected_invoice to economic_page;
 
--- all but amounts and the item
+-- all but the amounts of each invoice and the item
 grant select (
-    agreement_number, invoice_number, status, field, reason, message, tries, first_read_at, last_read_at
+    agreement_number, invoice_number, status, difference, field, reason, message, tries, first_read_at,
+    last_read_at
 ) on economic.line_check to economic_page;

@@ -37,6 +37,7 @@ create table economic.line_check (
     line_count bigint not null,
     lines_net_amount numeric not null,
     invoice_net_amount numeric not null,
+    difference numeric generated always as (lines_net_amount - invoice_net_amount) stored,
     field text,
     reason text,
     message text,
@@ -179,6 +180,7 @@ comment on column economic.line_check.status is
 comment on column economic.line_check.line_count is 'Lines that e-conomic returned, rejected ones included.';
 comment on column economic.line_check.lines_net_amount is 'Sum of the stored lines.';
 comment on column economic.line_check.invoice_net_amount is 'The invoice''s net amount when its lines were read.';
+comment on column economic.line_check.difference is 'By how much the lines exceed the net amount.';
 comment on column economic.line_check.field is 'Of a rejected line: the unusable field, in e-conomic''s spelling.';
 comment on column economic.line_check.reason is 'Of a rejected line: a short code.';
 comment on column economic.line_check.message is 'Of a rejected line: what is wrong.';

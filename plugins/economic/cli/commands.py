@@ -122,6 +122,15 @@ def parser() -> argparse.ArgumentParser:
         help="maximum age of the last full or proven quick sync, such as 90m, 7h, 2d (default: 7h)",
     )
     check.add_argument("--max-full-age", type=_age, help="maximum age of the last full sync (default: any)")
+    check.add_argument(
+        "--lines",
+        nargs="?",
+        type=_age,
+        const=agreements.LINES_LATE_AFTER,
+        metavar="MAX_AGE",
+        help="judge the lines of invoices too; with a length of time: the maximum age of the latest run "
+        "that ended well (default: 2d)",
+    )
     add("status", database, agreement, about="the state of the copy, and the latest syncs").add_argument(
         "--syncs", type=int, default=10, help="how many syncs to show (default: 10)"
     )
@@ -187,11 +196,10 @@ def _conn_ids(arguments: argparse.Namespace) -> list[str] | None:
 def _check(arguments: argparse.Namespace) -> int:
     with _connected(arguments) as connection, reading(connection):
         statuses = agreements.statuses(connection, _conn_ids(arguments))
-    verdicts = [
-        health.judge(row, arguments.max_age, arguments.max_full_age)
-        for row in statuses
-        if not agreements.is_unbound(row)
-    ]
+    bound = [row for row in statuses if not agreements.is_unbound(row)]
+    verdicts = [health.judge(row, arguments.max_age, arguments.max_full_age) for row in bound]
+    if arguments.lines:
+        verdicts += [health.judge_lines(row, arguments.lines) for row in bound]
     if not verdicts:
         verdicts = [health.Health(health.CRITICAL, "no agreement was ever synced")]
     sys.stdout.write(check_line(verdicts))

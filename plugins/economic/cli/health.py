@@ -13,6 +13,12 @@ OK, WARNING, CRITICAL, UNKNOWN = range(4)
 """Exit codes as monitoring programs understand them."""
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 
+LINES_NOT_GRANTED = "the role may not read line_reading; run grant_monitor.sql of this version"
+_LINES_TROUBLES = {
+    "failed": "the last run FAILED",
+    "skipped": "the last run was SKIPPED",
+    "stalled": "the run has STALLED",
+}
 _LONGEST_LINE = 1000
 
 
@@ -34,14 +40,74 @@ def judge(row: Row, max_age: timedelta, max_full_age: timedelta | None = None) -
 
     :param row: of :func:`economic.db.agreements.statuses`.
     """
-    name = f"agreement {row['agreement_number']} ({row['company_name'] or 'no name'})"
-    if row["agreement_number"] is None:
-        name = f"connection {row['conn_id']}"
     level, facts = (
         _never_synced(row) if row["last_synced_at"] is None else _synced(row, max_age, max_full_age)
     )
     running = f"; running, {row['last_percentage']} %" if row["running"] and not row["stalled"] else ""
-    return Health(level, bounded(f"{name}: {facts}{running}", _LONGEST_LINE))
+    return Health(level, bounded(f"{_name(row)}: {facts}{running}", _LONGEST_LINE))
+
+
+def judge_lines(row: Row, max_age: timedelta) -> Health:
+    """Return the verdict on the lines of one agreement's invoices.
+
+    Critical: a run failed, none has ended well within ``max_age``, or none ever has and none is at
+    work. Warning: differing or rejected lines, another count than e-conomic's, a run that was
+    skipped or has stalled. Unknown: the role may not read it.
+    """
+    if not row["lines_granted"]:
+        return Health(UNKNOWN, f"{_name(row)}, lines: {LINES_NOT_GRANTED}")
+    reading = row["lines"]
+    level, facts = (OK, "off, none was ever read") if reading is None else _lines(reading, max_age)
+    return Health(level, bounded(f"{_name(row)}, lines: {facts}", _LONGEST_LINE))
+
+
+def _lines(reading: Row, max_age: timedelta) -> tuple[int, str]:
+    status, done = reading["status"], reading["completed_age"]
+    age = timedelta(seconds=reading["started_age"] if done is None else done)
+    facts = lines_facts(reading)
+    if done is None:
+        facts.append("not read completely yet")
+    else:
+        facts.append(f"NOT read for {ago(age)}" if age > max_age else f"read {ago(age)} ago")
+    if status == "running":
+        facts.append(f"reading {reading['current']:,} of {reading['total']:,}")
+    facts += lines_trouble(reading)
+    never = done is None and status == "skipped"
+    if age > max_age or status == "failed" or never:
+        return CRITICAL, ", ".join(facts)
+    strange = reading["differing"] or reading["rejected"] or reading["counted"] != reading["held"]
+    return WARNING if strange or status in _LINES_TROUBLES else OK, ", ".join(facts)
+
+
+def lines_facts(reading: Row) -> list[str]:
+    """Return how the lines of an agreement's invoices stand, each fact as text."""
+    facts = [f"{reading['proven']:,} of {reading['invoices'] or 0:,} invoices proven"]
+    facts += [
+        f"{reading[name]:,} {word}"
+        for name, word in (("differing", "differing"), ("rejected", "rejected"), ("unread", "not read yet"))
+        if reading[name]
+    ]
+    counted, held = reading["counted"], reading["held"]
+    if counted is None:
+        facts.append("not counted yet")
+    elif counted == held:
+        facts.append(f"e-conomic counts {held:,} lines too")
+    else:
+        facts.append(f"e-conomic COUNTS {counted:,} lines, the copy holds {held:,}")
+    return facts
+
+
+def lines_trouble(reading: Row) -> list[str]:
+    """Return what is wrong with the latest run that read lines, and why."""
+    trouble = _LINES_TROUBLES.get(reading["status"])
+    why = ": " + bounded(reading["message"]) if reading["message"] else ""
+    return [] if trouble is None else [trouble + why]
+
+
+def _name(row: Row) -> str:
+    if row["agreement_number"] is None:
+        return f"connection {row['conn_id']}"
+    return f"agreement {row['agreement_number']} ({row['company_name'] or 'no name'})"
 
 
 def _never_synced(row: Row) -> tuple[int, str]:

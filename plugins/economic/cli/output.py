@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from economic.cli.health import LEVELS, Health, ago
+from economic.cli.health import LEVELS, LINES_NOT_GRANTED, Health, ago, lines_facts, lines_trouble
 from economic.db.agreements import is_unbound, is_unproven
 from economic.db.sql import Row
 from economic.outside_text import bounded, harmless
@@ -46,6 +46,7 @@ def status_lines(row: Row, syncs: Sequence[Row], requests: int, rejections: Sequ
         yield f"  WARNING: {bounded(row['warning'])}"
     if row["held"]:
         yield from _held(row["held"], row["base_currency"])
+    yield from _lines(row)
     yield from _outcome(row, requests)
     if row["running"]:
         yield from _running(row)
@@ -79,6 +80,22 @@ def _held(held: Row, currency: str | None) -> Iterator[str]:
     )
     if "remainder_base" in held:
         yield f"  owed         {Decimal(held['remainder_base']):,.2f} {currency or ''}".rstrip()
+
+
+def _lines(row: Row) -> Iterator[str]:
+    if not row["lines_granted"]:
+        yield f"  lines        not known: {LINES_NOT_GRANTED}"
+    reading = row["lines"]
+    if reading is None:
+        return
+    done = reading["completed_age"]
+    facts = lines_facts(reading) + ([] if done is None else [f"read {_ago(done)}"])
+    yield f"  lines        {', '.join(facts)}"
+    for trouble in lines_trouble(reading):
+        yield f"  lines        {trouble}"
+    if reading["status"] == "running":
+        so_far = f"{reading['current']:,} of {reading['total']:,} invoices"
+        yield f"  lines        reading for {ago(timedelta(seconds=reading['started_age']))}: {so_far}"
 
 
 def _outcome(row: Row, requests: int) -> Iterator[str]:

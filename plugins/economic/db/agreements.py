@@ -6,12 +6,17 @@ Each function runs inside the caller's transaction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 from economic.db.sql import Connection, Row, one, row, rows, run
 from economic.errors import AgreementMismatch
 from economic.records.agreement import Agreement
 
+LINES_LATE_AFTER = timedelta(days=2)
+"""How old the latest reading of lines may be. Without changes it is up to 44 hours: the net runs
+daily, and compares counts that are older than 20 hours.
+"""
 _UNBOUND = "unbound:"
 """Prefix of an agreement's connection id once ``unbind`` has released it."""
 
@@ -71,12 +76,23 @@ def statuses(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row
     """Return the status of each connection's agreement, with ages in seconds by the database's
     clock.
 
-    A connection that has not reached its agreement yet has a row too, without one.
+    A connection that has not reached its agreement yet has a row too, without one. In each row
+    ``lines`` is how the lines of the invoices stand (None: none was ever read), and
+    ``lines_granted`` whether the role may read that.
 
     :param conn_ids: None: all that have reached one, and those that tried to lately.
     """
     wanted = None if conn_ids is None else list(conn_ids)
-    return rows(connection, "select_sync_status", conn_ids=wanted)
+    found = rows(connection, "select_sync_status", conn_ids=wanted)
+    # Neither is granted by an older grant script, nor there in tables of an older version.
+    granted = one(connection, "select_rights_on_lines")["readings"]
+    numbers = [each["agreement_number"] for each in found if each["agreement_number"] is not None]
+    readings = rows(connection, "select_line_status", agreement_numbers=numbers) if granted else []
+    by_number = {reading["agreement_number"]: reading for reading in readings}
+    for each in found:
+        each["lines"] = by_number.get(each["agreement_number"])
+        each["lines_granted"] = granted is not False
+    return found
 
 
 def is_unbound(found: Row) -> bool:

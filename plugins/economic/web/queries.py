@@ -58,6 +58,15 @@ def rejections(postgres_conn_id: str, conn_id: str) -> list[Row]:
         return [] if number is None else invoices.rejections(connection, number, MOST_ROWS)
 
 
+def unproven_lines(postgres_conn_id: str, conn_id: str) -> list[Row] | None:
+    """Return the invoices of a connection's agreement whose lines are not proven; None: the role
+    may not read them.
+    """
+    with _reading(postgres_conn_id) as connection:
+        number = agreements.bound_agreement(connection, conn_id)
+        return [] if number is None else invoices.unproven_lines(connection, number, MOST_ROWS)
+
+
 @contextmanager
 def _reading(postgres_conn_id: str) -> Iterator[Connection]:
     try:

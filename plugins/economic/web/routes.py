@@ -170,6 +170,20 @@ async def rejections(request: Request, settings: SettingsDep, dag: DagDep) -> Re
     return JSONResponse({"rejections": shown, "most": queries.MOST_ROWS})
 
 
+@routes.get("/api/agreements/{dag_id}/lines")
+async def lines(request: Request, settings: SettingsDep, dag: DagDep) -> Response:
+    """Return up to 200 invoices whose lines are not proven, null when the role may not read
+    them.
+    """
+    rows = await _read(
+        request,
+        ("lines", dag.conn_id),
+        lambda: queries.unproven_lines(settings.postgres_conn_id, dag.conn_id),
+    )
+    shown = rows and [serializers.unproven_to_json(row, amounts=settings.page_amounts) for row in rows]
+    return JSONResponse({"lines": shown, "most": queries.MOST_ROWS})
+
+
 async def _agreements(
     request: Request, user: BaseUser, settings: Settings, dags: Sequence[SyncDag], *, months: bool
 ) -> tuple[list[dict[str, Any]], DatabaseProblem | None]:

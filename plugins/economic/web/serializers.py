@@ -74,6 +74,7 @@ def status_to_json(row: Row, dag: SyncDag, *, amounts: bool, months: bool) -> di
         "held": _held_to_json(row["held"], amounts=amounts, months=months),
         "sync": _last_sync_to_json(row, dag) if row["last_sync_id"] is not None else None,
         "outcome": _outcome_to_json(row, dag) if row["outcome_sync_id"] is not None else None,
+        "lines": lines_to_json(row, dag),
     } | _pick(
         row,
         "age_seconds",
@@ -130,6 +131,17 @@ def rejection_to_json(row: Row, *, amounts: bool) -> dict[str, Any]:
         "seen": row["seen_count"],
         "resolved": _timestamp(row["resolved_at"]),
     } | _pick(row, "field", "degraded")
+
+
+def unproven_to_json(row: Row, *, amounts: bool) -> dict[str, Any]:
+    """Return one invoice whose lines do not add up, or cannot be stored."""
+    return {
+        "invoice": row["invoice_number"],
+        "reason": row["reason"] and reason_text(row["reason"]),
+        "difference": str(row["difference"]) if amounts and row["status"] == "differing" else None,
+        "first_read": _timestamp(row["first_read_at"]),
+        "last_read": _timestamp(row["last_read_at"]),
+    } | _pick(row, "status", "field", "message", "tries")
 
 
 def reason_text(reason: str) -> str:
@@ -199,6 +211,30 @@ def _outcome_to_json(row: Row, dag: SyncDag) -> dict[str, Any]:
         "rejected": row["outcome_rejected"],
         "connection": dag.conn_id if at_connection and row["outcome_status"] == "failed" else None,
     }
+
+
+def lines_to_json(row: Row, dag: SyncDag) -> dict[str, Any] | None:
+    """Return how the lines of an agreement's invoices stand; None where they are off.
+
+    Where this Airflow reads none, another one may: its messages are not shown.
+    """
+    reading = row["lines"]
+    if reading is None:
+        status = "unread" if row["lines_granted"] else "no_right"
+        return {"status": status, "dag_id": dag.lines_dag_id} if dag.lines else None
+    age = reading["completed_age"]
+    return {
+        "dag_id": dag.lines_dag_id if dag.lines else None,
+        "message": reading["message"] if dag.lines else None,
+        "late": age is not None and age > agreements.LINES_LATE_AFTER.total_seconds(),
+        "finished": _timestamp(reading["finished_at"]),
+        "age_seconds": age,
+        "seconds": reading["started_age"],
+    } | _pick(
+        reading,
+        *("status", "current", "total", "invoices", "proven", "differing", "rejected", "unread"),
+        *("counted", "held"),
+    )
 
 
 def _is_ours(row: Row, dag: SyncDag, prefix: str) -> bool:

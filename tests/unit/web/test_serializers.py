@@ -84,6 +84,16 @@ def test_dag_is_named_after_its_agreement() -> None:
 
 
 @pytest.mark.parametrize(
+    ("on", "granted", "expected"),
+    [(False, True, None), (False, False, None), (True, True, "unread"), (True, False, "no_right")],
+)
+def test_lines_never_read_are_shown_where_on(on: bool, granted: bool, expected: str | None) -> None:
+    dag = SyncDag("economic_invoice_sync__north", "economic_north", None, lines=on)
+    told = serializers.lines_to_json({"lines": None, "lines_granted": granted}, dag)
+    assert told == (expected and {"status": expected, "dag_id": "economic_invoice_lines__north"})
+
+
+@pytest.mark.parametrize(
     ("counted", "expected"),
     [
         ({}, []),

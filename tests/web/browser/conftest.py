@@ -185,7 +185,10 @@ def another_company(live: Live, number: int) -> Iterator[psycopg.Connection]:
         connection.execute(move, ("economic_aside", "economic_default"))
         time.sleep(FORGOTTEN_AFTER)
         yield connection
-        for table in ("sync_lease", "sync_run", "rejected_invoice", "degraded_field", "agreement"):
+        for table in (
+            *("sync_lease", "sync_run", "rejected_invoice", "degraded_field"),
+            *("line_reading", "line_check", "agreement"),
+        ):
             delete = psycopg.sql.SQL("delete from economic.{} where agreement_number = %s")
             connection.execute(delete.format(psycopg.sql.Identifier(table)), (number,))
         connection.execute(move, ("economic_default", "economic_aside"))

@@ -191,6 +191,72 @@ def add_rejection(
     )
 
 
+def add_lines(
+    connection: psycopg.Connection,
+    number: int = AGREEMENT,
+    *,
+    ended: timedelta | None = timedelta(hours=3),
+    seconds: float = 40.0,
+    **columns: Any,
+) -> None:
+    """Insert, or replace, how the lines of a company stand: by default all are proven.
+
+    :param ended: how long ago; None for a run that has been at work for ``seconds``.
+    :param columns: of ``line_reading``, instead of the defaults.
+    """
+    now = datetime.now(UTC)
+    finished = None if ended is None else now - ended
+    started = (finished or now) - timedelta(seconds=seconds)
+    values: dict[str, Any] = {
+        "agreement_number": number,
+        "status": "running" if ended is None else "completed",
+        "attempt": "economic_invoice_lines scheduled" if ended is None else None,
+        "expires_at": now + timedelta(minutes=5) if ended is None else None,
+        "proven": 22_540,
+        "started_at": started,
+        "updated_at": finished or now,
+        "finished_at": finished,
+        "completed_at": None if ended is None else started,
+        "counted": 67_620,
+        "held": 67_620,
+        "counted_at": finished,
+    } | columns
+    connection.execute("delete from economic.line_reading where agreement_number = %s", [number])
+    query = psycopg.sql.SQL("insert into economic.line_reading ({}) values ({})").format(
+        psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, values)),
+        psycopg.sql.SQL(", ").join(map(psycopg.sql.Placeholder, values)),
+    )
+    connection.execute(query, values)
+
+
+def add_unproven(
+    connection: psycopg.Connection,
+    invoice: int,
+    *,
+    number: int = AGREEMENT,
+    difference: str | None = None,
+    reason: str = "not_an_amount",
+    message: str = "totalNetAmount is not an amount, but a text.",
+) -> None:
+    """Insert an invoice whose lines are not proven.
+
+    :param difference: by which the lines exceed the net amount; None for a line that cannot be stored.
+    """
+    rejected = ("totalNetAmount", reason, message, '{"secret": "raw line"}')
+    connection.execute(
+        "insert into economic.line_check (agreement_number, invoice_number, status, line_count, lines_net_amount,"
+        " invoice_net_amount, field, reason, message, rejected_item, tries, first_read_at)"
+        " values (%s, %s, %s, 3, 48123.75::numeric + %s, 48123.75, %s, %s, %s, %s, 4, now() - interval '3 days')",
+        (
+            number,
+            invoice,
+            "rejected" if difference is None else "differing",
+            difference or "-100",
+            *(rejected if difference is None else (None,) * 4),
+        ),
+    )
+
+
 def add_past(
     connection: psycopg.Connection,
     number: int = AGREEMENT,

@@ -3,6 +3,7 @@
 import { charts } from "./charts.js";
 import { el, fill, pill, setText, show, announce } from "./elements.js";
 import { ago, amount, moment, number, until } from "./format.js";
+import { linesRow, unprovenTable } from "./lines.js";
 import { progress } from "./progress.js";
 import * as server from "./server.js";
 import { starting } from "./starting.js";
@@ -38,6 +39,7 @@ export function agreementView(dagId, { several, fresh, name }) {
   const look = el("div", { class: "findings" });
   const facts = { synced: fact("Last synced"), next: fact("Next sync"), complete: fact("Complete"), source: fact("Agrees with e\u2011conomic"), full: fact("Last full sync"), requests: fact("Requests, last 24 h") };
   const held = el("dl", { class: "held" });
+  const ofLines = linesRow();
   const working = progress();
   const buttons = starting(dagId, (run) => {
     queued = run;
@@ -48,7 +50,8 @@ export function agreementView(dagId, { several, fresh, name }) {
   const graphs = charts();
   const syncs = syncTable();
   const rejected = rejectionTable();
-  const ready = el("div", { hidden: true }, el("section", { class: "card" }, el("dl", { class: "facts" }, Object.values(facts).map((one) => one.element)), held), graphs.element, syncs.element, rejected.element);
+  const unproven = unprovenTable();
+  const ready = el("div", { hidden: true }, el("section", { class: "card" }, el("dl", { class: "facts" }, Object.values(facts).map((one) => one.element)), held, ofLines.element), graphs.element, syncs.element, rejected.element, unproven.element);
   const element = el(
     "div",
     {},
@@ -67,6 +70,7 @@ export function agreementView(dagId, { several, fresh, name }) {
   let dagRead = 0;
   let queued = null;
   let listedKey = "";
+  let linesKey = "";
   let wasRunning = null;
   const poll = { soon: () => {} };
 
@@ -104,6 +108,14 @@ export function agreementView(dagId, { several, fresh, name }) {
     setText(facts.requests.more, `of ${number(MOST_REQUESTS)} a day${limit ? `; at most ${number(used)} of ${number(limit)} in e\u2011conomic's window` : ""}`);
   }
 
+  async function listLines({ lines }) {
+    const any = lines?.differing || lines?.rejected;
+    const key = any ? JSON.stringify([lines.finished, lines.differing, lines.rejected]) : "";
+    if (key === linesKey) return;
+    unproven.update(any ? await server.page(`agreements/${dagId}/lines`) : { lines: [], most: 0 });
+    linesKey = key;
+  }
+
   // Reads and shows. Resolves to the milliseconds until the next time and the problem, if any.
   async function refresh() {
     if (loaded) askAirflow();
@@ -116,8 +128,11 @@ export function agreementView(dagId, { several, fresh, name }) {
     const standing = agreement.standing;
     await followQueued(standing?.sync);
     draw();
-    if (standing && !answer.problem) await lists(standing);
-    const quick = queued || (standing?.sync?.running && !standing.sync.stalled);
+    if (standing && !answer.problem) {
+      await lists(standing);
+      await listLines(standing);
+    }
+    const quick = queued || (standing?.sync?.running && !standing.sync.stalled) || standing?.lines?.status === "running";
     return { wait: quick ? QUICK : SLOW, problem: answer.problem };
   }
 
@@ -146,6 +161,7 @@ export function agreementView(dagId, { several, fresh, name }) {
     const shown = findings(agreement);
     fill(look, shown, () => shown.map(finding));
     drawHeld(standing);
+    ofLines.update(standing);
     if (standing.held?.months) graphs.updateMonths(standing.held.months);
     for (const [where, words] of [[facts.complete, completeness(standing)], [facts.source, agreementWithSource(standing)]]) {
       setText(where.main, words.text);
@@ -177,6 +193,7 @@ export function agreementView(dagId, { several, fresh, name }) {
   // Updates what changes with the clock.
   function tick() {
     working.tick();
+    ofLines.tick();
     const standing = agreement.standing;
     if (!standing) return;
     const { last_synced: synced } = standing;

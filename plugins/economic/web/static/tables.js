@@ -10,7 +10,7 @@ const COUNTS = [
   ["fetched", "Fetched"], ["created", "Created"], ["updated", "Updated"], ["unchanged", "Unchanged"], ["rejected", "Rejected"], ["missing", "Missing"],
 ];
 
-function table(name, head, body) {
+export function table(name, head, body) {
   return el(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": name },
@@ -18,11 +18,11 @@ function table(name, head, body) {
   );
 }
 
-const head = (text, attributes = {}) => el("th", { scope: "col", ...attributes }, text);
+export const head = (text, attributes = {}) => el("th", { scope: "col", ...attributes }, text);
 const group = (text, columns) => el("th", { colspan: columns, scope: "colgroup", class: "group" }, el("span", {}, text));
-const figure = (value, attributes = {}) => el("td", { class: "figure", ...attributes }, value);
-const when = (text) => time(text, exactMoment(text), shortMoment(text));
-const nothing = (text) => el("p", { class: "muted" }, text);
+export const figure = (value, attributes = {}) => el("td", { class: "figure", ...attributes }, value);
+export const when = (text) => time(text, exactMoment(text), shortMoment(text));
+export const nothing = (text) => el("p", { class: "muted" }, text);
 
 // `quiet` is where the latest sync is named that is in no list, because it changed nothing.
 export function syncTable() {

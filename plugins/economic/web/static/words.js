@@ -1,7 +1,9 @@
 // The texts for an agreement's facts.
 
 import { amount, dates, length, localised, many, moment, number, until } from "./format.js";
+import { lineFindings } from "./line_words.js";
 
+const WORST_FIRST = ["bad", "warn", "quiet"];
 const UNKNOWN = { level: "quiet", text: "Not known" };
 
 // Returns an agreement's name: its company as soon as a sync has read that.
@@ -47,7 +49,7 @@ export function findings(agreement) {
   if (standing.warning) add("warn", "Needs attention", `${localised(standing.warning)}.`);
   if (outcome?.unproven) add("warn", "Not proven", `The last quick sync is ${outcome.warning ? localised(outcome.warning) : "not proven"}.`, "The next one looks again. The facts below are those of the last proven sync.");
   if (standing.degraded) add("quiet", "", `${many(standing.degraded, "invoice")} ${standing.degraded === 1 ? "is" : "are"} stored with a field left out.`, "e-conomic sent a value that it does not document. The list below has the reasons.");
-  return all;
+  return [...all, ...lineFindings(standing.lines)].sort((one, other) => WORST_FIRST.indexOf(one.level) - WORST_FIRST.indexOf(other.level));
 }
 
 // Returns whether the rejected invoices explain a difference from e-conomic's totals.
