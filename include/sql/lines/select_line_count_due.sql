@@ -1,5 +1,5 @@
--- Whether e-conomic's count of an agreement's lines was not compared for most of a day, or the latest
--- run did not end well: a retry that finds nothing else to do then says that all is well again.
+-- Whether e-conomic's count of an agreement's lines was not compared for most of a day, or the
+-- latest run did not end well: a retry with nothing else to do then says that all is well again.
 -- Parameters: agreement_number.
 -- Returns: one row: due.
 select

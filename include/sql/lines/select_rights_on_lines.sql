@@ -1,4 +1,5 @@
--- Whether the role may read how lines stand: by company, and by invoice. An older grant lets it not.
+-- Whether the role may read how lines stand: by company, and by invoice. An older grant lets it
+-- not.
 -- Parameters: none.
 -- Returns: one row: readings, checks (null without the table).
 select
