@@ -53,10 +53,13 @@ def test_stored_markup_stays_text(admin: Browser, live: Live, text: str) -> None
             history.add_sync(connection, 666, status=status, held=held, **said)
         history.add_sync(connection, 666, ended=None, **said)
         history.add_rejection(connection, 1, number=666, field=text, reason=text, message=text)
+        history.add_lines(connection, 666, rejected=1, message=text)
+        history.add_unproven(connection, 1, number=666, reason=text, message=text)
         frame = admin.through_the_menu()
         expect(frame.get_by_role("heading", level=1)).to_contain_text(CORPUS[0])
         expect(frame.locator("tr.explanation").first).to_contain_text(CORPUS[0])
         expect(frame.locator("code").first).to_contain_text(CORPUS[0])
+        expect(frame.get_by_role("table", name="Invoices with unproven lines")).to_contain_text(CORPUS[0])
         expect(frame.locator("canvas").first).to_be_visible()
         made = "main script, main img, main svg, main iframe, main style, main b"
         assert frame.locator(made).count() == 0
