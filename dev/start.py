@@ -103,6 +103,7 @@ def _start(stack: ExitStack, interruption: Interruption, invoices: int | None, p
     environment = configuration(HOME, server, read.conn_id, secrets) | serving(port, secrets)
     if read.is_simulated:
         environment.setdefault("ECONOMIC_QUICK_SCHEDULE", EVERY_MINUTE)
+        environment.setdefault("ECONOMIC_LINES", "true")
     say("Starting Airflow (half a minute, the first time a little more) ...")
     prepare(HOME, parts, environment)
     airflow = LocalAirflow(parts, environment, secrets)

@@ -70,6 +70,7 @@ def test_all_lines_are_read_and_proven(copied: Company) -> None:
         3 * invoices,
         True,
     )
+    assert copied.value("select statistics from economic.line_reading") == statistics
 
 
 def test_nothing_new_makes_no_request(copied: Company) -> None:

@@ -185,7 +185,7 @@ def end(place: Place, status: str, message: str, statistics: Mapping[str, Any]) 
             "update_line_reading_ended",
             status=status,
             message=message,
-            statistics=Jsonb(dict(statistics)),
+            statistics=Jsonb(dict(statistics) | counts),
         )
     return counts["proven"], counts["differing"], counts["rejected"]
 
