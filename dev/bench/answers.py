@@ -19,7 +19,7 @@ import psycopg
 
 from dev.bench import ways
 from dev.bench.__main__ import Bench, simulated
-from dev.bench.measure import circumstances, options, save
+from dev.bench.measure import circumstances, options, process_cpu, save
 from dev.local import embedded_postgres
 from dev.local.terminal import say
 
@@ -98,17 +98,22 @@ def write_years(connection: psycopg.Connection[Any], changes: int) -> None:
 
 
 def asked(connection: psycopg.Connection[Any], back: int, repetitions: int) -> dict[str, Any]:
-    """Return the median milliseconds of each function for a day so long ago, and how many invoices were open."""
+    """Return the milliseconds of each function for a day so long ago (wall: median; PostgreSQL's CPU: mean), and its rows."""
     row = connection.execute("select (now() at time zone 'Europe/Copenhagen')::date - %s", (back,)).fetchone()
     day: date = row[0] if row else date.min
     figures: dict[str, Any] = {"day": day.isoformat(), "days_back": back}
     for name in _FUNCTIONS:
-        taken = []
+        taken, used = [], []
         for _ in range(repetitions):
-            began = time.perf_counter()
+            began, before = time.perf_counter(), process_cpu(connection.info.backend_pid)
             rows = connection.execute(f"select * from economic.{name}(%s)".encode(), (day,)).fetchall()
             taken.append(time.perf_counter() - began)
-        figures |= {name: round(1000 * statistics.median(taken), 1), f"rows of {name}": len(rows)}
+            used.append(process_cpu(connection.info.backend_pid) - before)
+        figures |= {
+            name: round(1000 * statistics.median(taken), 1),
+            f"cpu of {name}": round(1000 * statistics.mean(used)),
+            f"rows of {name}": len(rows),
+        }
     return figures
 
 
@@ -126,10 +131,12 @@ def explained(connection: psycopg.Connection[Any], day: str) -> list[str]:
 
 def table(days: list[dict[str, Any]]) -> str:
     """Return the figures as a table in Markdown."""
-    lines = [f"| days ago | open invoices | {' | '.join(f'`{name}`, ms' for name in _FUNCTIONS)} |"]
+    lines = [
+        f"| days ago | open invoices | {' | '.join(f'`{name}`: wall ms, CPU ms' for name in _FUNCTIONS)} |"
+    ]
     lines.append("|---|---|" + "---|" * len(_FUNCTIONS))
     for day in days:
-        figures = " | ".join(f"{day[name]:.0f}" for name in _FUNCTIONS)
+        figures = " | ".join(f"{day[name]:.0f}, {day[f'cpu of {name}']}" for name in _FUNCTIONS)
         lines.append(f"| {day['days_back']:,} | {day[f'rows of {_FUNCTIONS[0]}']:,} | {figures} |")
     return "\n".join(lines)
 

@@ -84,6 +84,11 @@ def postgres_cpu(postmaster: int) -> float:
     return total / _TICKS
 
 
+def process_cpu(pid: int) -> float:
+    """Return the CPU seconds of one process so far."""
+    return _ticks(pid, ended=False) / _TICKS
+
+
 def _ticks(pid: int, *, ended: bool) -> int:
     # After the name in brackets: state is field 3, utime and stime 14 and 15, of ended children 16 and 17.
     values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -17,7 +17,7 @@ MINIATURES = {
     "dev.bench": (["60", "--repetitions", "1"], r"\| first \| ours \| [\d.]+ \|"),
     "dev.bench.growth": (["60", "--syncs", "1"], r"\| 1 unchanged \| `invoice` \|"),
     "dev.bench.lines": (["60", "--repetitions", "1"], r"\| a booking \| ours \| 2 \|"),
-    "dev.bench.answers": (["60", "--repetitions", "1"], r"\| 365 \| \d+ \| \d+ \| \d+ \|"),
+    "dev.bench.answers": (["60", "--repetitions", "1"], r"\| 365 \| \d+ \| \d+, \d+ \| \d+, \d+ \|"),
     "dev.bench.airflow": (
         ["60", "--agreements", "2", "--repetitions", "1", "--workers", WORKERS, "--concurrency", "2"],
         r"\| `upsert-invoices` \| [\d.]+ to [\d.]+ \|",
