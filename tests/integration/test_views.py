@@ -97,6 +97,18 @@ def test_aging_adds_up_and_never_mixes_currencies(company: Company) -> None:
     assert len(found) > 1
 
 
+def test_aging_in_base_adds_all_currencies(company: Company) -> None:
+    foreign = next(n for n, item in company.books.ledger.items().items() if item["currency"] != "DKK")
+    company.books.unpay(foreign)
+    company.sync()
+    for row in company.rows("select * from economic.receivables_aging_base"):
+        columns = [name for name in row if name.startswith(("not_due", "overdue_", "credit"))]
+        assert len(columns) == 6
+        assert sum(row[name] for name in columns) == row["remainder_base"]
+    by_currency = company.value("select sum(remainder_base) from economic.receivables_aging")
+    assert company.value("select sum(remainder_base) from economic.receivables_aging_base") == by_currency
+
+
 def test_aging_names_a_customer_by_the_newest_invoice(company: Company) -> None:
     """The newest invoice may be paid; the alphabet decides nothing, and neither does an invoice that is missing."""
     company.sync()

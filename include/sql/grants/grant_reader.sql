@@ -19,7 +19,8 @@ grant usage on schema economic to economic_reader;
 grant select on
 economic.customer_days_to_pay, economic.customers, economic.days_to_pay,
 economic.invoice_lines, economic.invoice_overview, economic.invoices, economic.payments, economic.receivables,
-economic.receivables_aging, economic.receivables_by_employee, economic.receivables_by_reference,
+economic.receivables_aging, economic.receivables_aging_base, economic.receivables_by_employee,
+economic.receivables_by_reference,
 economic.revenue_by_month, economic.revenue_by_product, economic.sync_status
 to economic_reader;
 

@@ -428,8 +428,11 @@ select
     invoice.remainder_base,
     invoice.customer_number,
     invoice.customer_name,
+    invoice.recipient_zip,
     invoice.recipient_city,
     invoice.recipient_country,
+    invoice.recipient_ean,
+    invoice.recipient_cvr,
     invoice.subject,
     invoice.external_reference,
     invoice.employee_number,
@@ -642,6 +645,32 @@ left join economic.customers
         owed.agreement_number = customers.agreement_number
         and coalesce(owed.customer_number, 0) = coalesce(customers.customer_number, 0)
 group by owed.agreement_number, owed.customer_number, owed.currency;
+
+create view economic.receivables_aging_base as
+select
+    owed.agreement_number,
+    owed.customer_number,
+    max(customers.customer_name) as customer_name,
+    owed.base_currency,
+    count(*) as invoices,
+    coalesce(sum(owed.remainder_base), 0) as remainder_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue is null and owed.remainder > 0), 0)
+        as not_due_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue between 1 and 30), 0)
+        as overdue_1_to_30_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue between 31 and 60), 0)
+        as overdue_31_to_60_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue between 61 and 90), 0)
+        as overdue_61_to_90_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue > 90), 0) as overdue_over_90_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.remainder < 0), 0) as credit_base,
+    count(*) filter (where owed.remainder_base is null) as without_base
+from economic.receivables as owed
+left join economic.customers
+    on
+        owed.agreement_number = customers.agreement_number
+        and coalesce(owed.customer_number, 0) = coalesce(customers.customer_number, 0)
+group by owed.agreement_number, owed.customer_number, owed.base_currency;
 
 -- Reads tables with the rights of its owner, so that a reader needs none on them. The plan is made
 -- for each day anew: for a day of last week it is another one than for a day years ago. PostgreSQL
@@ -1156,7 +1185,8 @@ comment on table economic.degraded_field is 'Unusable values, stored as null unt
 comment on view economic.sync_status is
 'One row for each agreement: its last sync, its last success, whether one runs or is stalled, and how many invoices '
 'are held.';
-comment on view economic.invoice_overview is 'Invoices with their status as of today in Copenhagen.';
+comment on view economic.invoice_overview is
+'Invoices with their status as of today in Copenhagen, missing ones (missing_since) too.';
 comment on view economic.payments is
 'Changes of remainder between two syncs, and what was paid before an invoice was first seen: the sum of amount is '
 'gross minus remainder for every invoice, missing ones too. A payment here may also be a match with a credit note. '
@@ -1165,6 +1195,8 @@ comment on view economic.customers is 'The name on each customer''s newest invoi
 comment on view economic.receivables is
 'Invoices and credit notes that are open now, in the columns of receivables_as_of. Missing ones are left out.';
 comment on view economic.receivables_aging is 'What customers owe, by customer, currency and days overdue.';
+comment on view economic.receivables_aging_base is
+'What customers owe by days overdue, all currencies together in the base currency.';
 comment on view economic.receivables_by_employee is
 'What is owed now by salesperson (employee of the invoice), in the base currency.';
 comment on view economic.receivables_by_reference is
@@ -1420,6 +1452,20 @@ comment on column economic.receivables_aging.overdue_over_90 is 'Overdue by more
 comment on column economic.receivables_aging.credit is 'Negative remainders: unmatched credit notes, overpayments.';
 comment on column economic.receivables_aging.remainder_base is
 'The same in the base currency; by the exchange rate where e-conomic has no remainder in it.';
+
+comment on column economic.receivables_aging_base.customer_name is 'The name on the customer''s newest invoice.';
+comment on column economic.receivables_aging_base.invoices is 'Number of invoices and credit notes with a remainder.';
+comment on column economic.receivables_aging_base.remainder_base is
+'Sum of the remainders in the base currency, credits subtracted; by the exchange rate where e-conomic has none in it.';
+comment on column economic.receivables_aging_base.not_due_base is 'Owed but not yet due, or without a due date.';
+comment on column economic.receivables_aging_base.overdue_1_to_30_base is 'Overdue by 1 to 30 days.';
+comment on column economic.receivables_aging_base.overdue_31_to_60_base is 'Overdue by 31 to 60 days.';
+comment on column economic.receivables_aging_base.overdue_61_to_90_base is 'Overdue by 61 to 90 days.';
+comment on column economic.receivables_aging_base.overdue_over_90_base is 'Overdue by more than 90 days.';
+comment on column economic.receivables_aging_base.credit_base is
+'Negative remainders: unmatched credit notes, overpayments.';
+comment on column economic.receivables_aging_base.without_base is
+'Invoices left out of the sums: with neither an amount in the base currency nor an exchange rate.';
 
 comment on column economic.receivables_by_employee.customers is 'How many customers owe or have credit.';
 comment on column economic.receivables_by_employee.invoices is 'Number of invoices and credit notes with a remainder.';
