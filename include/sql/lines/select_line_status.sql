@@ -1,8 +1,7 @@
 -- How the lines of agreements stand.
 -- Parameters: agreement_numbers.
 -- Returns: a row for each agreement whose lines were ever read: the columns of line_reading, with
--- the status stalled for a run that has lost its place; invoices (held at the last sync), unread
--- (those of them whose lines were never read); completed_age and started_age in seconds.
+-- the status stalled for a run that has lost its place; completed_age and started_age in seconds.
 select
     reading.agreement_number,
     case
@@ -12,12 +11,9 @@ select
     reading.message,
     reading.current,
     reading.total,
-    -- Missing invoices are forgotten once a day only.
-    least(reading.proven, company.invoices) as proven,
+    reading.proven,
     reading.differing,
     reading.rejected,
-    company.invoices,
-    greatest(company.invoices - reading.proven - reading.differing - reading.rejected, 0) as unread,
     reading.finished_at,
     reading.completed_at,
     reading.counted,
@@ -25,5 +21,4 @@ select
     extract(epoch from clock_timestamp() - reading.completed_at)::float8 as completed_age,
     extract(epoch from clock_timestamp() - reading.started_at)::float8 as started_age
 from economic.line_reading as reading
-inner join economic.sync_status as company on reading.agreement_number = company.agreement_number
 where reading.agreement_number = any(%(agreement_numbers)s::bigint[]);

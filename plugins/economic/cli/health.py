@@ -81,7 +81,7 @@ def _lines(reading: Row, max_age: timedelta) -> tuple[int, str]:
 
 def lines_facts(reading: Row) -> list[str]:
     """Return how the lines of an agreement's invoices stand, each fact as text."""
-    facts = [f"{reading['proven']:,} of {reading['invoices'] or 0:,} invoices proven"]
+    facts = [f"{reading['proven']:,} of {reading['invoices']:,} invoices proven"]
     facts += [
         f"{reading[name]:,} {word}"
         for name, word in (("differing", "differing"), ("rejected", "rejected"), ("unread", "not read yet"))

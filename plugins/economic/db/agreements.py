@@ -90,7 +90,11 @@ def statuses(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row
     readings = rows(connection, "select_line_status", agreement_numbers=numbers) if granted else []
     by_number = {reading["agreement_number"]: reading for reading in readings}
     for each in found:
-        each["lines"] = by_number.get(each["agreement_number"])
+        each["lines"] = lines = by_number.get(each["agreement_number"])
+        if lines is not None:
+            held, read = each["invoices"] or 0, lines["proven"] + lines["differing"] + lines["rejected"]
+            # Missing invoices are forgotten once a day only.
+            lines |= {"invoices": held, "proven": min(lines["proven"], held), "unread": max(held - read, 0)}
         each["lines_granted"] = granted is not False
     return found
 
