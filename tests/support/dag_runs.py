@@ -272,6 +272,7 @@ def try_once(
     context = {
         "dag_run": run,
         "ti": ti,
+        "task": task,
         "params": dag.params.dump() | dict(asked.conf),
         "outlet_events": _Events(events),
         "task_state_store": _StateStore(asked),
