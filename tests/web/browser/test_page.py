@@ -51,7 +51,7 @@ def test_first_sync_is_started_watched_and_listed(admin: Browser, live: Live) ->
     for column, count in ((9, INVOICES), (10, INVOICES), (11, 0), (12, 0), (13, 0), (14, 0)):
         expect(cell(frame, "Latest syncs", 0, column)).to_have_text(str(count))
     expect(frame.locator(".held dd").first).to_have_text(str(INVOICES))
-    expect(frame.get_by_text("Proven")).to_be_visible()
+    expect(frame.get_by_text("Proven", exact=True)).to_be_visible()
     expect(frame.get_by_text("count and net sum are equal")).to_be_visible()
     expect(frame.get_by_role("img", name=re.compile("Working time by phase"))).to_be_visible()
     assert live.rows("select run_type, force from economic.sync_run") == [
@@ -172,7 +172,7 @@ def test_last_status_stays_visible_when_database_is_down(admin: Browser, live: L
         admin.look_again()
         expect(frame.get_by_role("alert").first).to_contain_text("cannot be reached")
         expect(cell(frame, "Latest syncs", 0, 2)).to_be_visible()
-        expect(frame.get_by_text("Proven")).to_be_visible()
+        expect(frame.get_by_text("Proven", exact=True)).to_be_visible()
     finally:
         on_port(stored["port"])
     admin.look_again()
