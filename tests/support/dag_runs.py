@@ -27,8 +27,9 @@ from economic.client.transport import Limits
 
 DAG_FOLDER = Path(__file__).resolve().parents[2] / "dags"
 DAG_ID, QUICK_DAG_ID = "economic_invoice_sync", "economic_invoice_quick_sync"
+LINES_DAG_ID = "economic_invoice_lines"
 TASKS = FETCH, UPSERT, NAMES = "fetch-pages", "upsert-invoices", "populate-employee-names"
-QUICK_SYNC = "quick-sync"
+QUICK_SYNC, FETCH_LINES = "quick-sync", "fetch-lines"
 QUICK = Limits(interval=0.0, connect=1.0, read=1.0, page=3.0, attempts=3, first_wait=0.01)
 Between = Callable[[str, int], object]
 
@@ -95,7 +96,8 @@ class Outcome:
     @property
     def statistics(self) -> dict[str, Any]:
         """Return what the last task returned."""
-        found: dict[str, Any] = self.xcom[QUICK_SYNC if QUICK_SYNC in self.xcom else NAMES]
+        xcom = self.xcom
+        found: dict[str, Any] = xcom[next(task for task in (FETCH_LINES, QUICK_SYNC, NAMES) if task in xcom)]
         return found
 
     @property
@@ -184,6 +186,7 @@ class DagRuns:
         run_id: str | None = None,
         run_type: str = "manual",
         quick: bool = False,
+        lines: bool = False,
         retries: int | None = None,
         between: Between = lambda task, number: None,
     ) -> Outcome:
@@ -191,6 +194,7 @@ class DagRuns:
 
         :param run_id: an earlier run's, to clear that one and run it again.
         :param quick: of the DAG of quick syncs.
+        :param lines: of the DAG of lines.
         :param retries: instead of the DAG file's.
         :param between: called after a try that will be followed by another, with the task and the number of that try.
         """
@@ -207,12 +211,12 @@ class DagRuns:
                 between(one.task, one.number)
             return one.state == "again"
 
-        return run_tasks(outcome, attempt, again, tasks_of(quick=quick))
+        return run_tasks(outcome, attempt, again, tasks_of(quick=quick, lines=lines))
 
 
-def tasks_of(*, quick: bool = False) -> tuple[str, ...]:
+def tasks_of(*, quick: bool = False, lines: bool = False) -> tuple[str, ...]:
     """The tasks of a DAG, in order."""
-    return (QUICK_SYNC,) if quick else TASKS
+    return (FETCH_LINES,) if lines else (QUICK_SYNC,) if quick else TASKS
 
 
 @cache
@@ -220,8 +224,10 @@ def _dag(dag_id: str) -> DAG:
     from airflow.dag_processing.dagbag import DagBag
 
     with pytest.MonkeyPatch.context() as patch:
-        # Without a schedule there is no DAG of quick syncs.
+        # Without a schedule there is no DAG of quick syncs, and without the setting none of lines.
         patch.setenv("ECONOMIC_QUICK_SCHEDULE", "* * * * *")
+        if dag_id == LINES_DAG_ID:
+            patch.setenv("ECONOMIC_LINES", "true")
         bag = DagBag(str(DAG_FOLDER / f"{dag_id}.py"))
     if bag.import_errors:
         raise RuntimeError(f"The DAG file cannot be imported: {bag.import_errors}")
@@ -229,7 +235,7 @@ def _dag(dag_id: str) -> DAG:
 
 
 def _dag_of(task_id: str) -> DAG:
-    return _dag(QUICK_DAG_ID if task_id == QUICK_SYNC else DAG_ID)
+    return _dag({QUICK_SYNC: QUICK_DAG_ID, FETCH_LINES: LINES_DAG_ID}.get(task_id, DAG_ID))
 
 
 def retries_of(task_id: str) -> int:
@@ -271,6 +277,7 @@ def try_once(
     )
     context = {
         "dag_run": run,
+        "task": task,
         "ti": ti,
         "task": task,
         "params": dag.params.dump() | dict(asked.conf),
@@ -294,7 +301,7 @@ def try_once(
     # What Airflow stores is JSON: anything else would not arrive in the next task.
     returned[task_id] = json.loads(json.dumps(result))
     if recorded:
-        for callback in task.on_success_callback:
+        for callback in task.on_success_callback or ():
             callback(context)
     return made(result=returned[task_id], events=tuple(events))
 

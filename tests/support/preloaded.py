@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 
-from tests.support.dag_runs import FETCH, QUICK_SYNC, retries_of
+from tests.support.dag_runs import FETCH, FETCH_LINES, QUICK_SYNC, retries_of
 
 for name in (
     "airflow.providers.postgres.hooks.postgres",
     "economic.client.hook",
+    "economic.lines.reading",
     "economic.sync.employee_names",
     "economic.sync.quick",
     "economic.sync.request",
@@ -17,5 +18,5 @@ for name in (
     "tests.support.task_processes",
 ):
     importlib.import_module(name)
-for task_id in (FETCH, QUICK_SYNC):
+for task_id in (FETCH, QUICK_SYNC, FETCH_LINES):
     retries_of(task_id)

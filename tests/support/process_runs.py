@@ -37,12 +37,14 @@ class ProcessRuns:
         *,
         after: Outcome | None = None,
         quick: bool = False,
+        lines: bool = False,
         again: Callable[[Try], bool] = lambda one: one.state == "again",
         **how: Any,
     ) -> Outcome:
         """Run the DAG to its end: see :func:`tests.support.dag_runs.run_tasks`.
 
         :param quick: of the DAG of quick syncs.
+        :param lines: of the DAG of lines.
         """
         outcome = after or Outcome(asked.run_id)
 
@@ -52,7 +54,7 @@ class ProcessRuns:
             self.processes.forget(process)
             return one
 
-        return run_tasks(outcome, attempt, again, tasks_of(quick=quick))
+        return run_tasks(outcome, attempt, again, tasks_of(quick=quick, lines=lines))
 
     def kill(self) -> None:
         """Kill the process that was started last."""
