@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 FIRST_TASK = "fetch-pages"
 QUICK_TASK = "quick-sync"
+LINES_TASK = "fetch-lines"
 _RUN_KEY = "economic_run_key"
 
 
@@ -86,7 +87,8 @@ class TaskRun:
         Scheduled run ids are equal in every Airflow, and several may share an invoice database.
         """
         if self._run_key is None:
-            self._run_key = self._kept_run_key() if self.is_first else str(self._fetched().get("run_key"))
+            alone = self.is_first or self.context["ti"].task_id == LINES_TASK
+            self._run_key = self._kept_run_key() if alone else str(self._fetched().get("run_key"))
         return self._run_key
 
     def _kept_run_key(self) -> str:

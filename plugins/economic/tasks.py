@@ -124,7 +124,9 @@ def fetch_lines(conn_id: str) -> dict[str, Any]:
 
     with watch(conn_id) as watched, task_run(conn_id) as work, work.hook() as hook:
         watched.traffic = hook.traffic
-        statistics = read_lines(work.connection, hook, conn_id, f"{work.dag_id} {work.run_id}")
+        # With the key, because scheduled run ids are equal in every Airflow.
+        attempt = f"{work.dag_id} {work.run_id} {work.run_key}"
+        statistics = read_lines(work.connection, hook, conn_id, attempt)
         watched.lines_read(statistics)
         written = {"invoice_line": statistics["lines"], "line_check": statistics["invoices"]}
         lineage.collect(hook, work.connection, statistics["agreement_number"], "lines", written)

@@ -279,7 +279,6 @@ def try_once(
         "dag_run": run,
         "task": task,
         "ti": ti,
-        "task": task,
         "params": dag.params.dump() | dict(asked.conf),
         "outlet_events": _Events(events),
         "task_state_store": _StateStore(asked),

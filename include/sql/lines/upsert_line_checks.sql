@@ -57,8 +57,12 @@ on conflict (agreement_number, invoice_number) do update
         message = excluded.message,
         rejected_item = excluded.rejected_item,
         tries = line_check.tries + 1,
+        -- The week of daily readings begins anew when what was proven is not any more.
         first_read_at = case
-            when line_check.invoice_net_amount = excluded.invoice_net_amount then line_check.first_read_at
+            when
+                line_check.invoice_net_amount = excluded.invoice_net_amount
+                and (line_check.status <> 'proven' or excluded.status = 'proven')
+                then line_check.first_read_at
             else excluded.first_read_at
         end,
         last_read_at = excluded.last_read_at

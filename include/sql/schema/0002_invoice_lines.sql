@@ -186,7 +186,8 @@ comment on column economic.line_check.reason is 'Of a rejected line: a short cod
 comment on column economic.line_check.message is 'Of a rejected line: what is wrong.';
 comment on column economic.line_check.rejected_item is 'The first rejected line as e-conomic returned it.';
 comment on column economic.line_check.tries is 'How often the lines were read.';
-comment on column economic.line_check.first_read_at is 'When they were read first.';
+comment on column economic.line_check.first_read_at is
+'When they were read first, or stopped to add up: the week of daily readings begins then.';
 comment on column economic.line_check.last_read_at is
 'When they were read last. Unproven ones are read again daily for a week.';
 

@@ -18,14 +18,16 @@ from typing import Any, Protocol
 import psycopg
 
 from economic.db import agreements, schema
-from economic.db.sql import Connection, transaction
+from economic.db.sql import Connection, transaction, translate_errors
 from economic.errors import (
     AgreementMismatch,
     BrokenResponse,
     EconomicError,
     LeaseLost,
     LinesForbidden,
+    LinesNotFound,
     RecordError,
+    RequestRefused,
     SyncSkipped,
 )
 from economic.lines import store
@@ -151,7 +153,8 @@ def read_lines(connection: Connection, client: LineClient, conn_id: str, attempt
     run = _Run(place, client, statistics)
     client.while_waiting = run.keep_place
     try:
-        _read(run, work, count_due=count_due)
+        with translate_errors():
+            _read(run, work, count_due=count_due)
     except LeaseLost:
         raise
     except LinesForbidden as error:
@@ -194,9 +197,8 @@ def _read_chunks(run: _Run, work: Sequence[Work]) -> list[int]:
     size, at = FIRST_CHUNK, 0
     while at < len(work):
         chunk = work[at : at + size]
-        statuses = _read_chunk(
-            run, [each.invoice_number for each in chunk], unread=not any(each.again for each in chunk)
-        )
+        unread = frozenset(each.invoice_number for each in chunk if not each.again)
+        statuses = _read_chunk(run, [each.invoice_number for each in chunk], unread)
         doubtful += [number for number, status in statuses.items() if status == "differing"]
         at += len(chunk)
         average = max(1.0, run.statistics.lines / at)
@@ -204,25 +206,29 @@ def _read_chunks(run: _Run, work: Sequence[Work]) -> list[int]:
     return doubtful
 
 
-def _read_chunk(run: _Run, numbers: Sequence[int], *, unread: bool = False) -> dict[int, str]:
+def _read_chunk(run: _Run, numbers: Sequence[int], unread: frozenset[int] = frozenset()) -> dict[int, str]:
     """Read and store the lines of some invoices; return each one's status.
 
-    :param unread: whether none was read before. Then some must add up.
+    :param unread: those that were not read before. Of ten some must add up.
     """
     answer = _Answer()
     wanted = frozenset(numbers)
     try:
         for query in _queries(run, numbers):
             for page in _pages(run, query, answer):
-                _sort(page, wanted, answer, run.statistics)
-                if len(answer.lines) > MOST_LINES and len(numbers) > 1:
+                _sort(page, query, wanted, answer, run.statistics)
+                # Lines that are not wanted count too: their keys are held as well.
+                if answer.distinct > MOST_LINES:
                     raise _TooMany
     except _TooMany:
         half = len(numbers) // 2
-        first = _read_chunk(run, numbers[:half], unread=unread)
-        return first | _read_chunk(run, numbers[half:], unread=unread)
+        if half:
+            return _read_chunk(run, numbers[:half], unread) | _read_chunk(run, numbers[half:], unread)
+        message = f"The invoice has more than {MOST_LINES:,} lines."
+        refused = Rejected("(invoice)", "too_many_lines", message, "", answer.distinct)
+        answer = _Answer(rejected={numbers[0]: refused})
     run.note("Reading lines", len(numbers))
-    return _write(run, numbers, answer, unread=unread)
+    return _write(run, numbers, answer, unread)
 
 
 def _queries(run: _Run, numbers: Sequence[int]) -> list[Sequence[int]]:
@@ -239,7 +245,15 @@ def _pages(run: _Run, query: Sequence[int], answer: _Answer) -> Iterator[LinePag
     cursor = None
     while True:
         before = answer.distinct
-        page = run.client.lines_page(query, cursor)
+        try:
+            page = run.client.lines_page(query, cursor)
+        except LinesNotFound:
+            raise
+        except RequestRefused as error:
+            if cursor is None:
+                raise
+            # The first page was answered, so the cursor has expired: a retry reads the chunk again.
+            raise BrokenResponse(f"A cursor is not accepted any more: {error.message}") from None
         yield page
         cursor = page.cursor
         if cursor is None:
@@ -249,8 +263,17 @@ def _pages(run: _Run, query: Sequence[int], answer: _Answer) -> Iterator[LinePag
         run.keep_place()
 
 
-def _sort(page: LinePage, wanted: frozenset[int], answer: _Answer, statistics: Statistics) -> None:
-    """Parse the lines of wanted invoices. Of one with an unusable line nothing is proven."""
+def _sort(
+    page: LinePage,
+    query: Sequence[int],
+    wanted: frozenset[int],
+    answer: _Answer,
+    statistics: Statistics,
+) -> None:
+    """Parse the lines of wanted invoices. Of one with an unusable line nothing is proven.
+
+    :raises BrokenResponse: a line's invoice was not asked for.
+    """
     for item in page.items:
         try:
             line = parse_line(item)
@@ -267,8 +290,11 @@ def _sort(page: LinePage, wanted: frozenset[int], answer: _Answer, statistics: S
         key = line.invoice_number, line.line_number
         if line.invoice_number in wanted:
             answer.lines[key] = line
-        else:
+        elif isinstance(query, range) and line.invoice_number in query:
             answer.others.add(key)
+        else:
+            # With an ignored filter each chunk would read all lines of the company.
+            raise BrokenResponse("A page holds a line of an invoice that was not asked for.")
 
 
 def _reject(answer: _Answer, number: int, error: RecordError, item: RawItem) -> None:
@@ -280,9 +306,12 @@ def _reject(answer: _Answer, number: int, error: RecordError, item: RawItem) -> 
     answer.rejected[number] = Rejected(error.field, error.reason, error.message, text, 1)
 
 
-def _write(run: _Run, numbers: Sequence[int], answer: _Answer, *, unread: bool) -> dict[int, str]:
+def _write(
+    run: _Run, numbers: Sequence[int], answer: _Answer, unread: frozenset[int] = frozenset()
+) -> dict[int, str]:
     """Store the lines of some invoices; when PostgreSQL refuses a value, of each half by itself."""
     chosen = frozenset(numbers)
+    new = unread & chosen
     lines = [line for line in answer.lines.values() if line.invoice_number in chosen]
     rejected = {number: answer.rejected[number] for number in numbers if number in answer.rejected}
     try:
@@ -292,17 +321,16 @@ def _write(run: _Run, numbers: Sequence[int], answer: _Answer, *, unread: bool) 
             numbers,
             lines,
             rejected,
-            must_prove=unread and len(numbers) >= _WHOLE_CHUNK,
+            must_prove=new if len(new) >= _WHOLE_CHUNK else frozenset(),
         )
     except psycopg.DataError:
         if len(numbers) == 1:
             refused = Rejected(
                 "(item)", "refused_by_database", "PostgreSQL rejects a value of the lines.", "", len(lines)
             )
-            return _write(run, numbers, _Answer(rejected={numbers[0]: refused}), unread=False)
+            return _write(run, numbers, _Answer(rejected={numbers[0]: refused}))
         half = len(numbers) // 2
-        first = _write(run, numbers[:half], answer, unread=False)
-        return first | _write(run, numbers[half:], answer, unread=False)
+        return _write(run, numbers[:half], answer, unread) | _write(run, numbers[half:], answer, unread)
     run.statistics.invoices += len(statuses)
     run.statistics.lines += len(lines)
     return statuses
@@ -313,13 +341,16 @@ def _compare_counts(run: _Run) -> None:
     store.forget_missing(run.place, run.progress)
     known, _ = store.held_lines(run.place.connection, run.place.agreement_number, range(1, LARGEST_NUMBER))
     if not known:
+        store.note_count(run.place, run.progress, None, None)
         return
     everything = range(known[0], known[-1] + 1)
     without = store.numbers_without(
         run.place.connection, run.place.agreement_number, known[-1], MOST_NUMBERS + 1
     )
     if len(without) > MOST_NUMBERS:
-        log.warning("More than %d invoices are rejected or missing: lines are not counted.", MOST_NUMBERS)
+        log.warning("More than %d invoices have no lines here: lines are not counted.", MOST_NUMBERS)
+        # Otherwise each run would ask for it again, also one without any work.
+        store.note_count(run.place, run.progress, None, None)
         return
     run.note("Comparing with e-conomic's count")
     counting = _Counting(run, without)

@@ -7,7 +7,7 @@ that no sync ever waits for lines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -95,13 +95,13 @@ def write_lines(
     lines: Iterable[InvoiceLine],
     rejected: Mapping[int, Rejected],
     *,
-    must_prove: bool,
+    must_prove: Collection[int],
 ) -> dict[int, str]:
     """Store all lines of some invoices in one transaction; return each one's status.
 
     :param invoices: their numbers; one that is not held is left out.
     :param rejected: by invoice number.
-    :param must_prove: whether at least one invoice must be proven.
+    :param must_prove: of these at least one must be proven, if there are any.
     :raises ContractChanged: none is; nothing was stored.
     """
     connection, agreement_number = place.connection, place.agreement_number
@@ -125,9 +125,10 @@ def write_lines(
             line_counts=[each.lines for each in rejected.values()],
         )
         statuses = {each["invoice_number"]: each["status"] for each in found}
-        if must_prove and statuses and "proven" not in statuses.values():
+        new = [statuses[number] for number in must_prove if number in statuses]
+        if new and "proven" not in new:
             raise ContractChanged(
-                f"Of {len(statuses)} invoices not one has lines that add up to its net amount: none was stored.",
+                f"Of {len(new)} invoices not one has lines that add up to its net amount: none was stored.",
                 hint="A newer version of this package may be needed.",
             )
     return statuses
@@ -160,8 +161,8 @@ def forget_missing(place: Place, progress: Progress) -> None:
         run(place.connection, "delete_missing_line_checks", agreement_number=place.agreement_number)
 
 
-def note_count(place: Place, progress: Progress, counted: int, held: int) -> None:
-    """Note e-conomic's count of lines beside ours."""
+def note_count(place: Place, progress: Progress, counted: int | None, held: int | None) -> None:
+    """Note e-conomic's count of lines beside ours; None: they cannot be compared today."""
     with transaction(place.connection):
         keep_place(place, progress)
         _own(place, "update_line_reading_counted", counted=counted, held=held)
