@@ -1,0 +1,206 @@
+"""L01 to L03: processes that read lines die, and others go on where they were overtaken."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from tests.faults.conftest import Case, until
+from tests.faults.lines.conftest import (
+    LINES,
+    SMALL,
+    asleep,
+    checks,
+    forget,
+    heals,
+    let_a_day_pass,
+    no_false_proof,
+    proves,
+    reading_row,
+    wrong,
+)
+from tests.support.dag_runs import FETCH_LINES, Asked
+from tests.support.faults.postgres import Fate, PostgresProxy
+from tests.support.process_runs import ProcessRuns
+
+INVOICES = 60
+STEP = 1 if os.environ.get("ECONOMIC_LINES_SWEEP") else 2
+"""Every second moment, begun with another one for each kind of death; all of them when the variable is set."""
+CONSTANTS = {f"economic.lines.reading.{name}": value for name, value in SMALL.items()}
+
+
+@pytest.fixture
+def small_runs(runs: ProcessRuns) -> ProcessRuns:
+    runs.how = {"constants": CONSTANTS}
+    return runs
+
+
+def held(case: Case) -> bool:
+    """Whether a run has the place, by the database."""
+    return bool(case.witness.value("select count(*) from economic.line_reading where attempt is not null"))
+
+
+def killed_at_its_end(case: Case) -> bool:
+    """Whether nothing is left to read or to count."""
+    return bool(
+        case.witness.value(
+            "select (select count(*) from economic.line_check) = (select count(*) from economic.invoice)"
+            " and counted_at is not null from economic.line_reading"
+        )
+    )
+
+
+def kill_each(
+    case: Case,
+    runs: ProcessRuns,
+    proxy: PostgresProxy,
+    fate: Fate | None,
+    prepare: Callable[[int], object],
+    first: int,
+) -> int:
+    """Kill a run at one moment after the other, until one gets by; how many moments there were."""
+    for at in count(first, STEP):
+        proxy.heal()
+        prepare(at)
+        killed: list[int] = []
+
+        def kill(killed: list[int] = killed) -> None:
+            killed.append(1)
+            runs.kill()
+
+        if fate:
+            proxy.trip(b"commit\0", kill, at=at, fate=fate)
+        else:
+            case.books.when(at, kill, match="/")
+        asked = Asked(f"lines__{at}")
+        (one,) = runs.start(asked, FETCH_LINES).wait()
+        proxy.heal()
+        case.books.control("when", clear=True)
+        assert one.state == ("again" if killed else "success"), (at, one)
+        no_false_proof(case)
+        if held(case):
+            # Another run is kept apart, unless all is read; the next try of the same one is not.
+            other = case.run(lines=True)
+            assert other.state == ("success" if killed_at_its_end(case) else "skipped"), (at, other)
+            if at % 4 < 2:
+                let_a_day_pass(case)
+                asked = Asked("another")
+        outcome = case.run(lines=True, run_id=asked.run_id)
+        assert outcome.state == "success", (at, outcome.errors)
+        assert wrong(case) == [], at
+        assert checks(case) == {"proven": len(case.books.ledger.numbers)}, at
+        row = reading_row(case)
+        assert (row["status"], row["attempt"]) == ("completed", None), at
+        if not killed:
+            return at
+    raise AssertionError
+
+
+FATES = pytest.mark.parametrize(
+    ("fate", "first"),
+    [(None, 1), ("held back", 1), ("unanswered", 2)],
+    ids=["request", "commit", "commit unheard"],
+)
+
+
+@FATES
+@pytest.mark.fault("L01")
+def test_first_load_killed_at_each_moment(
+    copied: Case, small_runs: ProcessRuns, proxy: PostgresProxy, fate: Fate | None, first: int
+) -> None:
+    moments = kill_each(copied, small_runs, proxy, fate, lambda at: forget(copied), first)
+    assert moments > (8 if fate is None else 12)
+    heals(copied)
+
+
+@pytest.mark.fault("L01")
+def test_killed_load_keeps_what_is_stored(copied: Case, small_runs: ProcessRuns) -> None:
+    """It goes on at the chunk in which it died, and asks for nothing again."""
+    copied.books.when(6, small_runs.kill, match="/")
+    small_runs.start(Asked("lines"), FETCH_LINES).wait()
+    stored = checks(copied)["proven"]
+    assert 0 < stored < INVOICES
+    before = copied.witness.rows("select invoice_number, xmin::text from economic.line_check order by 1")
+    outcome = copied.run(lines=True, run_id="lines")
+    assert (outcome.state, outcome.statistics["invoices"]) == ("success", INVOICES - stored)
+    after = copied.witness.rows("select invoice_number, xmin::text from economic.line_check order by 1")
+    assert [row for row in after if row in before] == before
+    heals(copied)
+
+
+@FATES
+@pytest.mark.fault("L02")
+def test_small_run_killed_at_each_moment(
+    read: Case, small_runs: ProcessRuns, proxy: PostgresProxy, fate: Fate | None, first: int
+) -> None:
+    def book_some(at: int) -> None:
+        first, *_ = read.books.book(2)
+        read.books.credit(first)
+        assert read.run().state == "success"
+
+    moments = kill_each(read, small_runs, proxy, fate, book_some, first)
+    assert moments > (2 if fate is None else 6)
+    heals(read)
+
+
+@pytest.mark.parametrize("by", ["next try", "another run"])
+@pytest.mark.parametrize("where", ["page of lines", "count", "commit"])
+@pytest.mark.fault("L03")
+def test_overtaken_process_writes_nothing(
+    copied: Case, small_runs: ProcessRuns, proxy: PostgresProxy, where: str, by: str
+) -> None:
+    """Its lines are older than what the other run stores: e-conomic delivered one of them otherwise."""
+    number = copied.books.ledger.numbers[30]
+    copied.books.differ(number, "5")
+    if where == "commit":
+        proxy.trip(b"copy economic.invoice_line", lambda: sleeper.freeze(), fate="held back")
+    else:
+        copied.books.when(
+            4 if where == "page of lines" else 1,
+            lambda: sleeper.freeze(),
+            match=LINES if where == "page of lines" else f"{LINES}/count",
+        )
+    sleeper = small_runs.start(Asked("lines"), FETCH_LINES)
+    until(lambda: held(copied) and asleep(sleeper))
+    if where == "commit":
+        # PostgreSQL ends a transaction that is idle for half a minute; here at once.
+        copied.witness.rows(
+            "select pg_terminate_backend(pid) from pg_stat_activity where state like 'idle in transaction%%'"
+            " or (state = 'active' and wait_event = 'ClientRead')"
+        )
+    copied.books.heal(number)
+    let_a_day_pass(copied)
+    outcome = copied.run(lines=True, run_id="lines" if by == "next try" else "another")
+    assert outcome.state == "success", outcome.errors
+    before = copied.witness.rows("select *, xmin::text from economic.line_reading")
+    written = copied.witness.rows("select invoice_number, xmin::text from economic.line_check order by 1")
+    sleeper.wake()
+    (one,) = sleeper.wait()
+    expected = "failed" if where != "commit" else "again"
+    assert one.state == expected, one
+    if where != "commit":
+        assert "Another run reads the lines now" in str(one.error)
+    assert copied.witness.rows("select *, xmin::text from economic.line_reading") == before
+    after = copied.witness.rows("select invoice_number, xmin::text from economic.line_check order by 1")
+    assert after == written
+    assert wrong(copied) == []
+    heals(copied)
+
+
+@pytest.mark.fault("L03")
+def test_runs_of_two_airflows_are_kept_apart(copied: Case, small_runs: ProcessRuns) -> None:
+    """Their scheduled runs have equal ids: one must not take the other for its own earlier try."""
+    copied.books.when(3, lambda: sleeper.freeze(), match=LINES)
+    sleeper = small_runs.start(Asked("scheduled__1", airflow="the other one"), FETCH_LINES)
+    until(lambda: held(copied) and asleep(sleeper))
+    outcome = copied.run(lines=True, run_id="scheduled__1")
+    assert (outcome.state, "Another run" in str(outcome.error)) == ("skipped", True)
+    sleeper.wake()
+    (one,) = sleeper.wait()
+    assert one.state == "success", one
+    assert reading_row(copied)["status"] == "completed"
+    proves(copied)
+    heals(copied)
