@@ -25,6 +25,7 @@ from tests.faults.lines.conftest import (
 from tests.support.dag_runs import FETCH_LINES, Asked
 from tests.support.faults.postgres import Fate, PostgresProxy
 from tests.support.process_runs import ProcessRuns
+from tests.support.task_processes import TaskProcess
 
 INVOICES = 60
 STEP = 1 if os.environ.get("ECONOMIC_LINES_SWEEP") else 2
@@ -204,3 +205,27 @@ def test_runs_of_two_airflows_are_kept_apart(copied: Case, small_runs: ProcessRu
     assert reading_row(copied)["status"] == "completed"
     proves(copied)
     heals(copied)
+
+
+@pytest.mark.fault("L03")
+def test_sleeper_does_not_write_in_its_successors_place(copied: Case, small_runs: ProcessRuns) -> None:
+    """It wakes while the next try of its own run is at work: only the token tells them apart."""
+    first = _stopped(copied, small_runs, 3)
+    second = _stopped(copied, small_runs, 3)
+    before = reading_row(copied)
+    first.wake()
+    (one,) = first.wait()
+    assert (one.state, "Another run reads the lines now" in str(one.error)) == ("failed", True), one
+    assert reading_row(copied) == before
+    second.wake()
+    (one,) = second.wait()
+    assert one.state == "success", one
+    heals(copied)
+
+
+def _stopped(case: Case, runs: ProcessRuns, at: int) -> TaskProcess:
+    """Start a try of one run that stops at a page of lines."""
+    case.books.when(at, lambda: process.freeze(), match=LINES)
+    process = runs.start(Asked("lines"), FETCH_LINES)
+    until(lambda: asleep(process))
+    return process
