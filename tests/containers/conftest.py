@@ -19,8 +19,10 @@ QUICK = {
     "DEMO_INVOICES": "2500",
     "ECONOMIC_PAGE_SIZE": "100",
     "ECONOMIC_SYNC_SCHEDULE": "@yearly",
+    "ECONOMIC_QUICK_SCHEDULE": "* * * * *",
+    "ECONOMIC_LINES": "true",
 }
-"""Not the defaults, so that a killed task is missed sooner and a sync has many pages; nothing falls due by itself."""
+"""Not the defaults, so that a killed task is missed sooner and a sync has many pages; no full sync falls due by itself."""
 
 
 def say(text: str) -> None:

@@ -21,6 +21,16 @@ RECIPES = Path(__file__).resolve().parent / "standins"
 BASE = "standin/base:bookworm"
 AIRFLOW, POSTGRES, REDIS = "standin/airflow:latest", "standin/postgres:latest", "standin/redis:latest"
 PROJECT = "economic-airflow:latest"
+PLANTED = "canary-in-a-file-of-the-checkout-0123456789"
+"""Lies in each file of the checkout that must not get into the image."""
+_PLANTS = (
+    ".env",
+    "dags/.env",
+    "deploy/container/.env.local",
+    "include/sql/.env",
+    "plugins/economic/.env",
+    "tests/key.pem",
+)
 INCLUDED = "ca-certificates,curl,dumb-init,netcat-openbsd,procps,python3,python3-venv,redis-server"
 _BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT")
 
@@ -35,7 +45,17 @@ def make(engine: Engine) -> None:
             if name == "postgres":
                 _server(context)
             _build(engine, context, tag)
-    _build(engine, ROOT, PROJECT, "--build-arg", f"AIRFLOW_IMAGE={AIRFLOW}")
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Path(folder, "checkout")
+        shutil.copytree(ROOT, checkout, ignore=_is_no_source)
+        for name in _PLANTS:
+            (checkout / name).write_text(f"ECONOMIC_APP_SECRET_TOKEN={PLANTED}\n")
+        _build(engine, checkout, PROJECT, "--build-arg", f"AIRFLOW_IMAGE={AIRFLOW}")
+
+
+def _is_no_source(folder: str, names: list[str]) -> set[str]:
+    """What a copy of the checkout leaves out: environments and data, which lie in hidden folders, and a .env with secrets that are used."""
+    return {name for name in names if name.startswith(".") and name != ".dockerignore"}
 
 
 def _build(engine: Engine, context: Path, tag: str, *options: str) -> None:

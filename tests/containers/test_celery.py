@@ -10,6 +10,7 @@ import pytest
 
 from containers.canaries import assert_nothing_shows
 from containers.conftest import say
+from containers.freshness import assert_all_lines_are_proven, assert_moves_show
 from containers.stand import SLOW, Model, Stack
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -53,12 +54,16 @@ def test_both_workers_run_forced_syncs(celery: Stack) -> None:
     assert all(received(celery, worker) for worker in WORKERS)
 
 
+def test_moves_show_within_about_a_minute(celery: Stack) -> None:
+    assert_all_lines_are_proven(celery)
+    assert_moves_show(celery)
+
+
 def test_a_sync_outlives_the_worker_that_ran_it(celery: Stack) -> None:
     celery.simulator("faults", faults=[SLOW])
-    before = {worker: received(celery, worker) for worker in WORKERS}
     run = celery.trigger()
     celery.in_mid_sync()
-    (victim,) = [worker for worker in WORKERS if received(celery, worker) > before[worker]]
+    (victim,) = [worker for worker in WORKERS if run in celery.compose("logs", "--no-color", worker)]
     state = celery.inspect(victim)["State"]
     # not `docker kill`, which counts as a wish of the user's: then the engine would not start it again
     os.kill(state["Pid"], signal.SIGKILL)

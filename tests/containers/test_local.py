@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from containers import images
 from containers.canaries import assert_nothing_shows
 from containers.conftest import say
-from containers.engine import EngineFailed
+from containers.engine import Engine, EngineFailed
+from containers.freshness import (
+    assert_all_lines_are_proven,
+    assert_moves_show,
+    assert_quick_sync_proves,
+    assert_roles_see_their_share,
+)
 from containers.stand import SLOW, Stack
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 COPY = "select count(*), sum(net_amount), md5(string_agg(invoice_number || ' ' || gross_amount, ',' order by invoice_number)) from economic.invoice"
+ROOT = Path(__file__).resolve().parents[2]
 DUMP = "/var/lib/postgresql/dump"
 
 
@@ -26,7 +35,15 @@ def test_the_first_up_syncs_the_simulator(local: Stack) -> None:
     assert local.query("select count(*) from economic.invoice") == "2500"
     local.wait("every run to end", lambda: local.run_states() <= {"success", "failed"}, 120)
     assert local.run_states() == {"success"}
-    assert local.query("select count(*) from economic.sync_run where status not like 'completed%'") == "0"
+    unended = "select count(*) from economic.sync_run where scope = 'full' and status not like 'completed%'"
+    assert local.query(unended) == "0"
+
+
+def test_first_up_proves_lines_and_looks_quickly(local: Stack) -> None:
+    assert_all_lines_are_proven(local)
+    assert_quick_sync_proves(local)
+    writer = local.rest("GET", "/api/v2/connections/economic_postgres")
+    assert writer["login"] == "economic_sync"
 
 
 def test_a_forced_run_over_rest_goes_through(local: Stack) -> None:
@@ -88,6 +105,25 @@ def test_sync_outlives_a_restart_of_everything(local: Stack) -> None:
     assert local.verdict(run) == "completed true true"
 
 
+def test_a_database_that_comes_up_last_is_awaited(local: Stack) -> None:
+    """After a power cut the engine starts containers in any order; here the copy's database is minutes late."""
+    local.start_without("invoice-db")
+    began, run = time.monotonic(), local.trigger()
+    with pytest.raises(EngineFailed, match="503"):
+        local.rest("GET", "/economic/api/agreements/economic_invoice_sync")
+    local.wait("the first try to give up", lambda: local.tries(run)["fetch-pages"][0] == "up_for_retry", 300)
+    say(f"first try without a database ended after {time.monotonic() - began:.0f} s")
+    local.engine.docker("start", local.container("invoice-db"))
+    began = time.monotonic()
+    assert local.ended(run, 600) == "success"
+    say(f"database up last: {local.tries(run)}, all well {time.monotonic() - began:.0f} s later")
+    assert local.verdict(run) == "completed true true"
+    finished = local.query("select max(sync_id) from economic.sync_run")
+    assert_quick_sync_proves(local, after=finished)
+    held = "select count(*) from economic.sync_lease where holder is not null"
+    local.wait("the lease to be free", lambda: local.query(held) == "0", 60)
+
+
 def test_down_and_up_keep_the_data(local: Stack) -> None:
     last = "select max(sync_id) from economic.sync_run where status <> 'running'"
     before = local.query(COPY), local.query(last)
@@ -98,7 +134,8 @@ def test_down_and_up_keep_the_data(local: Stack) -> None:
     assert local.query("select 1 from economic.sync_run where sync_id = :'last'", last=before[1]) == "1"
     local.wait("the demo to end again", lambda: local.inspect("demo")["State"]["Status"] == "exited", 300)
     assert local.rest("GET", "/api/v2/dags/economic_invoice_sync/dagRuns")["total_entries"] > runs
-    newest = "select status, statistics->>'unchanged' from economic.sync_run order by sync_id desc limit 1"
+    newest = """select status, statistics->>'unchanged' from economic.sync_run
+        where scope = 'full' order by sync_id desc limit 1"""
     assert local.query(newest) == "completed|2500"
 
 
@@ -111,7 +148,7 @@ def test_a_dump_can_be_restored_and_synced_again(local: Stack) -> None:
     for statement in ("drop database economic with (force)", "create database economic"):
         local.execute("invoice-db", *psql, "postgres", "-c", statement)
     local.execute("invoice-db", "pg_restore", "-U", "economic", "-d", "economic", "--exit-on-error", DUMP)
-    script = (Path(__file__).resolve().parents[2] / "deploy" / "after_restore.sql").read_text()
+    script = (ROOT / "deploy" / "after_restore.sql").read_text()
     local.execute("invoice-db", *psql, "economic", stdin=script)
     local.compose("start", "scheduler")
     local.wait("every service to be well", local.is_well, 300)
@@ -120,6 +157,31 @@ def test_a_dump_can_be_restored_and_synced_again(local: Stack) -> None:
     assert local.verdict(run) == "completed true true"
     assert local.query(COPY) == before[0]
     assert int(local.query("select max(sync_id) from economic.sync_run")) > before[1] + 1_000_000
+
+
+def test_moves_show_within_about_a_minute(local: Stack) -> None:
+    assert_moves_show(local)
+
+
+def test_each_role_sees_its_share_of_lines(local: Stack) -> None:
+    assert_roles_see_their_share(local)
+
+
+def test_image_holds_what_is_needed_only(engine: Engine) -> None:
+    def inside(program: str, *words: str) -> str:
+        options = ("--rm", "--network", "none", "--entrypoint", program)
+        return engine.docker("run", *options, images.PROJECT, *words)
+
+    dags = {file.name for file in (ROOT / "dags").glob("*.py")}
+    brought = inside("python", "-m", "economic", "dags").strip()
+    assert set(inside("ls", "/opt/economic/dags").split()) == dags
+    inside("diff", "-r", "--exclude=__pycache__", brought, "/opt/economic/dags")
+    assert "create table economic.invoice_line" in inside("python", "-m", "economic", "migrate", "--print")
+    strange = "-name .env* -o -name .git -o -path *simulator*"
+    assert inside("find", "/opt", "/home", *strange.split()) == ""
+    keys = "grep -rlE 'BEGIN [A-Z ]*PRIVATE KEY' /opt --exclude='*.py' --exclude='*.pyc'"
+    (key,) = inside("bash", "-c", keys).split()
+    assert key.endswith("/tornado/test/test.key"), "a library's own, which everybody has"
 
 
 def test_no_secret_shows(local: Stack) -> None:
