@@ -51,7 +51,7 @@ def refused(dsn: str, *statements: str) -> None:
 
 
 @pytest.mark.parametrize("granted", ["writer"], indirect=True)
-def test_writer_syncs_and_changes_no_table(company: Company, granted: str) -> None:
+def test_writer_syncs_reads_lines_changes_no_table(company: Company, granted: str) -> None:
     company.connection.execute("create table economic.invoice_backup as select * from economic.invoice")
     with prepare(psycopg.connect(granted)) as connection:
         writer = replace(company, connection=connection)
@@ -60,8 +60,11 @@ def test_writer_syncs_and_changes_no_table(company: Company, granted: str) -> No
         assert writer.sync()["created"] == 249
         company.books.heal(number)
         assert writer.sync(force=True)["created"] == 1
+        assert read_lines(writer)["proven"] == 250
         company.books.control("remove", number=number)
         assert writer.sync()["missing"] == 1
+        company.connection.execute("update economic.line_reading set counted_at = now() - interval '1 day'")
+        assert read_lines(writer)["proven"] == 249
     refused(
         granted,
         "delete from economic.invoice",
