@@ -207,7 +207,7 @@ comment on column economic.line_reading.rejected is 'Invoices with a line that c
 comment on column economic.line_reading.started_at is 'When the latest run that had something to do began.';
 comment on column economic.line_reading.updated_at is 'Its last commit.';
 comment on column economic.line_reading.finished_at is 'When it ended; null while it runs.';
-comment on column economic.line_reading.completed_at is 'When a run last ended without failing.';
+comment on column economic.line_reading.completed_at is 'When the newest run began that ended well.';
 comment on column economic.line_reading.counted is 'Lines that e-conomic counted, of the invoices that are held.';
 comment on column economic.line_reading.held is 'Lines that were held then; the copy is complete when both are equal.';
 comment on column economic.line_reading.counted_at is 'When they were compared.';
