@@ -144,7 +144,8 @@ def one_round(bench: Bench, way: str, costs: dict[str, dict[str, list[Cost]]]) -
         figures = json.loads(done.stdout.splitlines()[-1])
         statistics = figures.pop("statistics")
         costs.setdefault(name, {}).setdefault(way, []).append(Cost(**figures))
-        asked[name] = statistics.get("requests", 0)
+        if way == "ours":
+            asked[name] = statistics["requests"]
         if statistics and statistics["differing"] + statistics["rejected"]:
             raise RuntimeError(f"Lines are not proven: {statistics}.")
     if way == "ours":
