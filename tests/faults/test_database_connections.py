@@ -200,7 +200,8 @@ def test_the_connection_breaks_at_any_commit(case: Case, proxy: PostgresProxy, f
     # Three pages are staged and stored; the rest begins, proves, reconciles, names and ends, or only reads.
     assert commits >= 20
     proxy.heal()
-    case.heals()
+    # More than twenty syncs, each with a broken connection.
+    case.heals(bounds=Bounds(seconds=120))
 
 
 @pytest.mark.fault("D05")
