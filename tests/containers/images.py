@@ -54,7 +54,7 @@ def make(engine: Engine) -> None:
 
 
 def _is_no_source(folder: str, names: list[str]) -> set[str]:
-    """What a copy of the checkout leaves out: environments and data, which lie in hidden folders, and a .env with secrets that are used."""
+    """Name what a copy of the checkout leaves out: environments and data in hidden folders, and a .env with secrets that are used."""
     return {name for name in names if name.startswith(".") and name != ".dockerignore"}
 
 

@@ -32,7 +32,7 @@ def test_columns_of_the_sources_hold_what_they_promise(company: Company) -> None
     tested = 0
     for table, columns in TABLES.items():
         for column in columns:
-            values = company.rows(f"select {column['name']} as value from economic.{table}")  # noqa: S608
+            values = company.rows(f"select {column['name']} as value from economic.{table}")  # noqa: S608  # names of our own file
             for test in column["data_tests"]:
                 tested += 1
                 if test == "not_null":

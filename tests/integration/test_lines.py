@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from economic.errors import AgreementMismatch, BrokenResponse, ContractChanged, LeaseLost, SyncSkipped
-from economic.lines import reading, store
+from economic.lines import chunk, reading, store
 from economic.lines.invoice_line import parse_line
 from economic.records.decoder import RawItem
 from simulator import InProcess
@@ -112,7 +112,7 @@ def test_order_and_size_of_pages_do_not_matter(copied: Company, habits: dict[str
 
 
 def test_more_lines_than_fit_are_read_in_halves(copied: Company, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "MOST_LINES", 50)
+    monkeypatch.setattr(chunk, "MOST_LINES", 50)
     read_lines(copied)
     assert set(statuses(copied)) == {"proven"}
     assert wrong_invoices(copied) == []
@@ -287,7 +287,7 @@ def test_lost_text_line_is_found_by_the_count(copied: Company, monkeypatch: pyte
     assert copied.rows("select held - counted as lost from economic.line_reading") == [{"lost": -1}]
     copied.books.heal(number)
     copied.connection.execute("update economic.line_reading set counted_at = now() - interval '1 day'")
-    monkeypatch.setattr(reading, "MOST_NUMBERS", 20)
+    monkeypatch.setattr(chunk, "MOST_NUMBERS", 20)
     statistics = read_lines(copied)
     assert statistics["count_agrees"] is True
     assert statistics["invoices"] <= 20

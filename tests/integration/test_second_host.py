@@ -208,9 +208,7 @@ def test_a_proxy_for_plain_lines_is_rejected(
     assert second.requests() == []
 
 
-def test_lines_of_e_conomic_itself_come_from_its_newer_host(
-    reach: Reach, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_e_conomics_lines_come_from_its_newer_host(reach: Reach, monkeypatch: pytest.MonkeyPatch) -> None:
     with hosts.foreign_host() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)

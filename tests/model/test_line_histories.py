@@ -22,6 +22,12 @@ from tests.conftest import DefineConnection
 from tests.integration.conftest import QUICK, Company
 from tests.support.expected_lines import QUERY, wrong_lines
 
+SMALL = {
+    "reading.FIRST_CHUNK": 20,
+    "reading.CHUNK_LINES": 60,
+    "chunk.MOST_NUMBERS": 12,
+    "chunk.MOST_LINES": 150,
+}
 RUNS = int(os.environ.get("ECONOMIC_LINE_HISTORIES", "60"))
 
 
@@ -176,8 +182,8 @@ def test_random_histories_end_proven(
     monkeypatch: pytest.MonkeyPatch,
     seed: int,
 ) -> None:
-    for name, value in {"FIRST_CHUNK": 20, "CHUNK_LINES": 60, "MOST_NUMBERS": 12, "MOST_LINES": 150}.items():
-        monkeypatch.setattr(reading, name, value)
+    for name, value in SMALL.items():
+        monkeypatch.setattr(f"economic.lines.{name}", value)
     dice = random.Random(f"{RUNS} {seed}")
     with simulator.running(invoices=50, employees=4) as books:
         extra = {

@@ -96,7 +96,7 @@ def _spoiled(text: str, spoils: dict[str, str]) -> str:
 
 
 def _alike(value: Any) -> st.SearchStrategy[str]:
-    """What could well be where this is."""
+    """Return values that could well be where this is."""
     if isinstance(value, str):
         return _texts | st.dates().map(lambda day: f'"{day}"')
     return _numbers if isinstance(value, int | float) else json_texts

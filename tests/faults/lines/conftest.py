@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from economic.client.responses import LINES_PATH
-from economic.lines import reading
 from tests.faults.conftest import Case
 from tests.support import invariants as oracle
 from tests.support.expected_lines import QUERY, wrong_lines
 from tests.support.task_processes import TaskProcess
 
 LINES, COUNT = LINES_PATH, f"{LINES_PATH}/count"
-SMALL = {"FIRST_CHUNK": 20, "CHUNK_LINES": 90, "MOST_NUMBERS": 15, "MOST_LINES": 200}
+SMALL = {
+    "reading.FIRST_CHUNK": 20,
+    "reading.CHUNK_LINES": 90,
+    "chunk.MOST_NUMBERS": 15,
+    "chunk.MOST_LINES": 200,
+}
 """Of the product's constants, so that sixty invoices are several chunks of several pages, by ranges and by numbers."""
 PAGE = 40
 
@@ -63,7 +67,7 @@ def let_a_day_pass(case: Case) -> None:
 
 
 def no_false_proof(case: Case) -> None:
-    """What is called proven is so, but for what only the count can show."""
+    """Check that what is called proven is so, but for what only the count can show."""
     differing = wrong(case)
     proven = case.witness.rows(
         "select invoice_number from economic.line_check where status = 'proven' and invoice_number = any(%s)",
@@ -96,7 +100,7 @@ def heals(case: Case) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SMALL.items():
-        monkeypatch.setattr(reading, name, value)
+        monkeypatch.setattr(f"economic.lines.{name}", value)
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_passing_fault_costs_a_retry_only(copied: Case) -> None:
 @pytest.mark.parametrize("trouble", ["down", "reset", "blackhole", "cut short"])
 @pytest.mark.fault("L04")
 def test_unreachable_second_host_stops_no_sync(copied: Case, way: Proxy, trouble: str) -> None:
-    """What was stored before stays; a sync beside it does not notice."""
+    """Nothing that was stored goes; a sync beside it does not notice."""
     copied.runs.limit(connect=0.3, read=0.3, page=0.6, attempts=2)
     act: dict[str, Callable[[], object]] = {
         "down": way.down,

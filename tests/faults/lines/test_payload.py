@@ -132,7 +132,7 @@ def test_changed_net_amount_is_compared_again(read: Case) -> None:
 
 
 @pytest.mark.fault("L09")
-def test_proven_invoice_that_stops_to_add_up_is_due_daily(read: Case) -> None:
+def test_proven_invoice_that_differs_later_is_due_daily(read: Case) -> None:
     """Long after it was first read: the count has it read again when e-conomic has lost a line."""
     with read.witness.connect() as connection:
         connection.execute("update economic.line_check set first_read_at = now() - interval '1 year'")

@@ -30,7 +30,7 @@ from tests.support.task_processes import TaskProcess
 INVOICES = 60
 STEP = 1 if os.environ.get("ECONOMIC_LINES_SWEEP") else 2
 """Every second moment, begun with another one for each kind of death; all of them when the variable is set."""
-CONSTANTS = {f"economic.lines.reading.{name}": value for name, value in SMALL.items()}
+CONSTANTS = {f"economic.lines.{name}": value for name, value in SMALL.items()}
 
 
 @pytest.fixture

@@ -100,11 +100,11 @@ class Proxy:
     # -- for proxies that know what they carry -----------------------------------------------------------------
 
     def _from_client(self, link: Link, piece: bytes) -> bytes:
-        """What is to be passed on of what the client sent."""
+        """Return what is to be passed on of what the client sent."""
         return piece
 
     def _from_server(self, link: Link, piece: bytes) -> bytes:
-        """What is to be passed on of what the server sent."""
+        """Return what is to be passed on of what the server sent."""
         return piece
 
     # -- at work -----------------------------------------------------------------------------------------------
