@@ -17,7 +17,7 @@ SHOWN_SECONDS = 90
 """A quick sync begins each minute, and takes seconds."""
 ALL_PROVEN = """select proven = (select count(*) from economic.invoice where missing_since is null)
     and proven > 0 and counted = held and status = 'completed' from economic.line_reading"""
-CHECKER = "postgresql://checker:checks@invoice-db/economic"
+CHECKER = "host=invoice-db dbname=economic user=checker password=checks"
 
 
 def assert_all_lines_are_proven(stack: Stack, seconds: float = 240) -> None:
