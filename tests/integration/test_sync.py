@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from dataclasses import replace
@@ -95,6 +96,23 @@ def tamper(company: Company, number: int, *, quietly: bool) -> None:
         (number,),
     )
     company.connection.execute("reset session_replication_role")
+
+
+def test_amounts_show_cents_and_lose_nothing(company: Company) -> None:
+    """However e-conomic spells them; a sum of them shows cents too."""
+    first, second, third = sorted(company.books.ledger.items())[:3]
+    for number, spelled in ((first, "70"), (second, "25.00000000"), (third, "12.345600")):
+        company.books.spoil(number, "vatAmount", raw=spelled)
+    company.sync()
+    shown = company.rows(
+        "select vat_amount::text as vat, net_amount::text as net from economic.invoice_overview "
+        "order by invoice_number limit 3"
+    )
+    assert [row["vat"] for row in shown] == ["70.00", "25.00", "12.3456"]
+    amounts = company.value(
+        "select string_agg(t, ' ') from (select unnest(array[remainder, not_due, credit])::text as t from economic.receivables_aging) as shown"
+    )
+    assert all(re.fullmatch(r"-?\d+\.\d\d", amount) for amount in amounts.split())
 
 
 def test_change_by_hand_is_undone_by_a_sync(company: Company) -> None:

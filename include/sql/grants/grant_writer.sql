@@ -32,7 +32,8 @@ economic.customer_statement(bigint, bigint),
 economic.days_sales_outstanding(date, bigint),
 economic.in_base(numeric, text, text, numeric),
 economic.receivables_as_of(date, bigint),
-economic.receivables_aging_as_of(date, bigint)
+economic.receivables_aging_as_of(date, bigint),
+economic.with_cents(numeric)
 to economic_writer;
 
 grant select, insert, update on

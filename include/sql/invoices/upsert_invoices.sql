@@ -10,9 +10,16 @@
 -- item differed), returned (missing until now) and named (with a name that they did not have).
 with incoming as (
     select  -- noqa: LT09
-        invoice_number, order_number, invoice_date, due_date, currency, exchange_rate, net_amount,
-        vat_amount, gross_amount, remainder, net_amount_base, gross_amount_base, remainder_base,
-        rounding_amount, customer_number, customer_name, recipient_address, recipient_zip,
+        invoice_number, order_number, invoice_date, due_date, currency, exchange_rate,
+        economic.with_cents(net_amount) as net_amount,
+        economic.with_cents(vat_amount) as vat_amount,
+        economic.with_cents(gross_amount) as gross_amount,
+        economic.with_cents(remainder) as remainder,
+        economic.with_cents(net_amount_base) as net_amount_base,
+        economic.with_cents(gross_amount_base) as gross_amount_base,
+        economic.with_cents(remainder_base) as remainder_base,
+        economic.with_cents(rounding_amount) as rounding_amount,
+        customer_number, customer_name, recipient_address, recipient_zip,
         recipient_city, recipient_country, recipient_ean, recipient_cvr, vat_zone_number, subject,
         external_reference, employee_number, vendor_employee_number, payment_terms_number,
         payment_terms_name, payment_terms_type, days_of_credit, project_number, layout_number,

@@ -256,6 +256,10 @@ returns numeric
 language sql immutable parallel safe
 return round(amount * case when currency = base_currency then 100 else exchange_rate end / 100, 2);
 
+create function economic.with_cents(amount numeric) returns numeric
+language sql immutable parallel safe
+return round(amount, greatest(min_scale(amount), 2));
+
 -- Clears the digest when a value changes without it, so that the next sync reads the invoice again
 -- and corrects it. A change of the columns that no item holds leaves it.
 create function economic.forget_digest() returns trigger
@@ -632,12 +636,12 @@ select
     owed.currency,
     count(*) as invoices,
     sum(owed.remainder) as remainder,
-    coalesce(sum(owed.remainder) filter (where owed.days_overdue is null and owed.remainder > 0), 0) as not_due,
-    coalesce(sum(owed.remainder) filter (where owed.days_overdue between 1 and 30), 0) as overdue_1_to_30,
-    coalesce(sum(owed.remainder) filter (where owed.days_overdue between 31 and 60), 0) as overdue_31_to_60,
-    coalesce(sum(owed.remainder) filter (where owed.days_overdue between 61 and 90), 0) as overdue_61_to_90,
-    coalesce(sum(owed.remainder) filter (where owed.days_overdue > 90), 0) as overdue_over_90,
-    coalesce(sum(owed.remainder) filter (where owed.remainder < 0), 0) as credit,
+    coalesce(sum(owed.remainder) filter (where owed.days_overdue is null and owed.remainder > 0), 0.00) as not_due,
+    coalesce(sum(owed.remainder) filter (where owed.days_overdue between 1 and 30), 0.00) as overdue_1_to_30,
+    coalesce(sum(owed.remainder) filter (where owed.days_overdue between 31 and 60), 0.00) as overdue_31_to_60,
+    coalesce(sum(owed.remainder) filter (where owed.days_overdue between 61 and 90), 0.00) as overdue_61_to_90,
+    coalesce(sum(owed.remainder) filter (where owed.days_overdue > 90), 0.00) as overdue_over_90,
+    coalesce(sum(owed.remainder) filter (where owed.remainder < 0), 0.00) as credit,
     sum(owed.remainder_base) as remainder_base
 from economic.receivables as owed
 left join economic.customers
@@ -653,17 +657,17 @@ select
     max(customers.customer_name) as customer_name,
     owed.base_currency,
     count(*) as invoices,
-    coalesce(sum(owed.remainder_base), 0) as remainder_base,
-    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue is null and owed.remainder > 0), 0)
+    coalesce(sum(owed.remainder_base), 0.00) as remainder_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue is null and owed.remainder > 0), 0.00)
         as not_due_base,
-    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue between 1 and 30), 0)
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue between 1 and 30), 0.00)
         as overdue_1_to_30_base,
-    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue between 31 and 60), 0)
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue between 31 and 60), 0.00)
         as overdue_31_to_60_base,
-    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue between 61 and 90), 0)
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue between 61 and 90), 0.00)
         as overdue_61_to_90_base,
-    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue > 90), 0) as overdue_over_90_base,
-    coalesce(sum(owed.remainder_base) filter (where owed.remainder < 0), 0) as credit_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue > 90), 0.00) as overdue_over_90_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.remainder < 0), 0.00) as credit_base,
     count(*) filter (where owed.remainder_base is null) as without_base
 from economic.receivables as owed
 left join economic.customers
@@ -862,12 +866,12 @@ begin atomic
         owed.currency,
         count(*) as invoices,
         sum(owed.remainder) as remainder,
-        coalesce(sum(owed.remainder) filter (where owed.days_overdue is null and owed.remainder > 0), 0) as not_due,
-        coalesce(sum(owed.remainder) filter (where owed.days_overdue between 1 and 30), 0) as overdue_1_to_30,
-        coalesce(sum(owed.remainder) filter (where owed.days_overdue between 31 and 60), 0) as overdue_31_to_60,
-        coalesce(sum(owed.remainder) filter (where owed.days_overdue between 61 and 90), 0) as overdue_61_to_90,
-        coalesce(sum(owed.remainder) filter (where owed.days_overdue > 90), 0) as overdue_over_90,
-        coalesce(sum(owed.remainder) filter (where owed.remainder < 0), 0) as credit,
+        coalesce(sum(owed.remainder) filter (where owed.days_overdue is null and owed.remainder > 0), 0.00) as not_due,
+        coalesce(sum(owed.remainder) filter (where owed.days_overdue between 1 and 30), 0.00) as overdue_1_to_30,
+        coalesce(sum(owed.remainder) filter (where owed.days_overdue between 31 and 60), 0.00) as overdue_31_to_60,
+        coalesce(sum(owed.remainder) filter (where owed.days_overdue between 61 and 90), 0.00) as overdue_61_to_90,
+        coalesce(sum(owed.remainder) filter (where owed.days_overdue > 90), 0.00) as overdue_over_90,
+        coalesce(sum(owed.remainder) filter (where owed.remainder < 0), 0.00) as credit,
         sum(owed.remainder_base) as remainder_base
     from economic.receivables_as_of(day, wanted_agreement) as owed
     left join economic.customers
@@ -887,8 +891,8 @@ select
     count(*) as invoices,
     count(owed.days_overdue) as overdue_invoices,
     max(owed.days_overdue) as most_days_overdue,
-    coalesce(sum(owed.remainder_base), 0) as remainder_base,
-    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue > 0), 0) as overdue_base,
+    coalesce(sum(owed.remainder_base), 0.00) as remainder_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue > 0), 0.00) as overdue_base,
     count(*) filter (where owed.remainder_base is null) as without_base
 from economic.receivables as owed
 group by owed.agreement_number, owed.employee_number, owed.base_currency;
@@ -902,8 +906,8 @@ select
     count(*) as invoices,
     count(owed.days_overdue) as overdue_invoices,
     max(owed.days_overdue) as most_days_overdue,
-    coalesce(sum(owed.remainder_base), 0) as remainder_base,
-    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue > 0), 0) as overdue_base,
+    coalesce(sum(owed.remainder_base), 0.00) as remainder_base,
+    coalesce(sum(owed.remainder_base) filter (where owed.days_overdue > 0), 0.00) as overdue_base,
     count(*) filter (where owed.remainder_base is null) as without_base
 from economic.receivables as owed
 group by owed.agreement_number, owed.external_reference, owed.base_currency;
@@ -932,9 +936,9 @@ select
     booked.base_currency,
     count(*) filter (where not booked.is_credit_note) as invoices,
     count(*) filter (where booked.is_credit_note) as credit_notes,
-    coalesce(sum(booked.net_base) filter (where not booked.is_credit_note), 0) as invoiced_base,
-    coalesce(sum(booked.net_base) filter (where booked.is_credit_note), 0) as credited_base,
-    coalesce(sum(booked.net_base), 0) as revenue_base,
+    coalesce(sum(booked.net_base) filter (where not booked.is_credit_note), 0.00) as invoiced_base,
+    coalesce(sum(booked.net_base) filter (where booked.is_credit_note), 0.00) as credited_base,
+    coalesce(sum(booked.net_base), 0.00) as revenue_base,
     count(*) filter (where booked.net_base is null) as without_base
 from booked
 group by booked.agreement_number, booked.month, booked.base_currency;
@@ -1043,11 +1047,11 @@ begin atomic
     select
         amount.agreement_number,
         amount.base_currency,
-        coalesce(sum(amount.owed_base), 0) as receivables_base,
-        coalesce(sum(amount.sold_base), 0) as sales_base,
+        coalesce(sum(amount.owed_base), 0.00) as receivables_base,
+        coalesce(sum(amount.sold_base), 0.00) as sales_base,
         case
             when sum(amount.sold_base) > 0
-                then round(365 * coalesce(sum(amount.owed_base), 0) / sum(amount.sold_base), 1)
+                then round(365 * coalesce(sum(amount.owed_base), 0.00) / sum(amount.sold_base), 1)
         end as days_sales_outstanding,
         count(*) filter (where amount.owed_base is null or amount.sold_base is null) as without_base
     from amount
@@ -1255,6 +1259,8 @@ comment on function economic.in_base(numeric, text, text, numeric) is
 'An amount in the base currency by the exchange rate, rounded to hundredths; null without a rate.
 
 amount: In currency.';
+comment on function economic.with_cents(numeric) is
+'The same amount with two decimals, or with as many more as it needs.';
 comment on aggregate economic.merge_jsonb (jsonb) is 'Objects as one; of equal keys the last one in order wins.';
 comment on function economic.forget_digest() is 'Clears the digest of an invoice whose values changed without it.';
 
