@@ -1260,7 +1260,9 @@ comment on function economic.in_base(numeric, text, text, numeric) is
 
 amount: In currency.';
 comment on function economic.with_cents(numeric) is
-'The same amount with two decimals, or with as many more as it needs.';
+'The same amount with two decimals, or with as many more as it needs.
+
+amount: In any currency.';
 comment on aggregate economic.merge_jsonb (jsonb) is 'Objects as one; of equal keys the last one in order wins.';
 comment on function economic.forget_digest() is 'Clears the digest of an invoice whose values changed without it.';
 
