@@ -19,17 +19,14 @@ from dev.release import environment_file
 Step = tuple[str, Sequence[str]]
 AT_ONCE = 3
 PYTEST = ("python", "-m", "pytest", "-q")
-KIT = """
-    -p tests.support.faults -p tests.model -p tests.faults -p tests.dags.scheduler -p tests.web.page
-    -p tests.web.browser -p tests.soak -m tests.dags.backfill.test_backfill -m tests.support.invariants
+TYPED = """
+    -p economic -p dev -p deploy -p simulator -p containers -p tests.support.faults -p tests.model -p tests.faults
+    -p tests.dags.scheduler -p tests.web.page -p tests.web.browser -p tests.soak -m tests.dags.backfill.test_backfill
+    -m tests.support.invariants
 """
 CHECKS: tuple[Step, ...] = (
     ("container files", (*PYTEST, "tests/containers/test_file.py")),
-    ("mypy", ("mypy", "plugins/economic", "dev", "deploy", "tests/simulator", "tests/containers")),
-    (
-        "mypy of the tests' kit",
-        ("mypy", "--cache-dir", ".mypy_cache/kit", *KIT.split()),
-    ),
+    ("mypy", ("mypy", *TYPED.split())),
     ("sqlfluff", ("sqlfluff", "lint", "--disable-progress-bar", "include/sql", "deploy")),
     ("documentation site", ("python", "-m", "dev.docs")),
     ("layers", ("lint-imports", "--no-cache")),
