@@ -6,6 +6,7 @@ a lost event or a killed run loses nothing.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from economic.lines import chunk, store
 from economic.lines.chunk import LineClient, LineRun, Statistics, read_chunk
 from economic.lines.counting import compare_counts
 from economic.lines.store import Progress, Work
+from economic.records.collector import collector_paused
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +82,9 @@ def _read(run: LineRun, work: Sequence[Work], *, count_due: bool) -> None:
             hint="Put the right tokens into the connection.",
         )
     run.progress = Progress(total=len(work), message="Reading lines")
-    for number in _read_chunks(run, work)[:MOST_ALONE]:
+    with collector_paused():
+        doubtful = _read_chunks(run, work)
+    for number in doubtful[:MOST_ALONE]:
         read_chunk(run, [number])
     if count_due or len(work) > chunk.MOST_NUMBERS:
         compare_counts(run)
@@ -100,6 +104,8 @@ def _read_chunks(run: LineRun, work: Sequence[Work]) -> list[int]:
     doubtful: list[int] = []
     size, at = FIRST_CHUNK, 0
     while at < len(work):
+        # The previous chunk is freed by now, so little is searched.
+        gc.collect(1)
         part = work[at : at + size]
         unread = frozenset(each.invoice_number for each in part if not each.again)
         statuses = read_chunk(run, [each.invoice_number for each in part], unread)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -13,6 +11,7 @@ from psycopg.types.json import Jsonb
 from economic.db import runs
 from economic.db.runs import Counts
 from economic.db.sql import run
+from economic.records.collector import collector_paused
 from economic.records.decoder import CollectionPage
 from economic.records.totals import Totals
 from economic.sync.attempt import ENDS_A_SYNC, Attempt, Client, in_words, stored_counts
@@ -112,7 +111,7 @@ def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
     now = attempt.run
 
     def get(cursor: int | None) -> CollectionPage:
-        # The previous page is freed by now, so little is searched; see _collector_paused.
+        # The previous page is freed by now, so little is searched; see collector_paused.
         gc.collect(1)
         log.info("Fetching page %d from E-conomic", len(attempt.run.staged_rows) + 1)
         return client.invoices_above(
@@ -120,7 +119,7 @@ def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
         )
 
     start = ScanPosition(now.scan_cursor, len(now.staged_rows), now.scan_seen)
-    with _collector_paused():
+    with collector_paused():
         for page in scan_pages(get, page_size=page_size, start=start, whole=now.scope == "full"):
             if page.items or page.duplicates:
                 stage(attempt, page)
@@ -129,20 +128,6 @@ def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
                     attempt.counts + attempt.usage_since_commit("fetch_seconds"), scan_drifted=True
                 )
             del page
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause garbage collection: a page's many objects hold no cycles, and a full run searches them
-    all.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def start_again(attempt: Attempt, message: str, *, scope: str, scan_number: int) -> None:
