@@ -23,10 +23,11 @@ from economic.client.connection import (
     read_verify,
 )
 from economic.client.filters import all_of, not_numbered, numbered
+from economic.client.pace import Pace
 from economic.client.responses import LINES_PATH
 from economic.client.session import PinnedSession
 from economic.client.tokens import PUBLIC, Tokens
-from economic.client.transport import Limits, Pace, Traffic, Transport, check_status
+from economic.client.transport import Limits, Traffic, Transport, check_status
 from economic.config.extras import read_extra
 from economic.config.settings import LARGEST_PAGE
 from economic.errors import ConfigurationError, ContractChanged, EconomicError

@@ -23,6 +23,7 @@ from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema
 from urllib3.exceptions import LocationValueError
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from economic.client.pace import Pace
 from economic.client.responses import (
     Budget,
     describe_error_body,
@@ -44,7 +45,6 @@ _LONGEST_ERROR_BODY = 256 * 1024
 _LONGEST_BACKOFF = 60.0
 _UNUSABLE = (InvalidURL, InvalidSchema, MissingSchema, LocationValueError)
 _HEARTBEAT_SECONDS = 30.0
-_LONGEST_WINDOW = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +89,6 @@ class Traffic:
     cost: int = 0
     used: int = 0
     limit: int = 0
-
-
-@dataclass(slots=True)
-class Pace:
-    """When the next request may start, whichever of the hosts it goes to.
-
-    :param last_start: monotonic time at which the newest request started.
-    :param window: seconds of e-conomic's window of calls, when it is nearly spent; else 0.
-    """
-
-    last_start: float = float("-inf")
-    window: int = 0
 
 
 class Transport:
@@ -168,7 +156,7 @@ class Transport:
 
     def _attempt(self, path: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
         self.while_waiting()
-        self._wait_for_turn()
+        self._pace.wait_for_turn(self._limits.interval, self._sleep)
         self.traffic.requests += 1
         # Taken before the watchdog starts: an answer that was cut must not seem to end in time.
         deadline = time.monotonic() + self._limits.page
@@ -194,8 +182,7 @@ class Transport:
             self._raise_lost(path, deadline, error)
         finally:
             watchdog.cancel()
-            # e-conomic counts from when a request arrives, which is after it was sent.
-            self._pace.last_start = max(self._pace.last_start, self._adapter.sent_at)
+            self._pace.note_sent(self._adapter.sent_at)
         if time.monotonic() >= deadline:
             # A connection that is cut within the headers seems to end there.
             raise self._too_slow(path)
@@ -207,8 +194,7 @@ class Transport:
         self.traffic.cost += budget.cost
         self.traffic.used = max(self.traffic.used, budget.used)
         self.traffic.limit = max(self.traffic.limit, budget.limit)
-        if budget.nearly_spent and budget.seconds:
-            self._pace.window = min(budget.seconds, _LONGEST_WINDOW)
+        self._pace.note_budget(budget)
 
     def _body(self, response: requests.Response, path: str, deadline: float) -> bytes:
         named = response.headers.get("Content-Encoding", "").lower().split(",")
@@ -252,19 +238,6 @@ class Transport:
         raise ConnectionLost(
             f"No complete answer to {path} from {server} ({type(causes[-1]).__name__})."
         ) from None
-
-    def _wait_for_turn(self) -> None:
-        if self._pace.window:
-            wait = self._pace.window - time.time() % self._pace.window
-            log.warning(
-                "e-conomic's window of calls is nearly spent. Waiting for the next one, %.0f s.", wait
-            )
-            self._pace.window = 0
-            self._sleep(wait)
-        pause = self._pace.last_start + self._limits.interval - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
-        self._pace.last_start = time.monotonic()
 
     def _wait(self, attempt: int, error: RetriableError) -> float:
         first = self._limits.first_wait
