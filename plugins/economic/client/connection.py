@@ -15,14 +15,29 @@ from requests.utils import select_proxy
 from economic.client.tokens import PUBLIC
 from economic.config.settings import SMALLEST_INTERVAL_MS
 from economic.errors import ConfigurationError
+from economic.outside_text import bounded
 
 DEFAULT_BASE_URL = "https://restapi.e-conomic.com"
 DEFAULT_OPENAPI_URL = "https://apis.e-conomic.com"
 """Of the newer services, such as that of invoice lines."""
 
+_TYPES = frozenset({"economic", "http", "generic", ""})
+"""``http`` and ``generic`` serve installs without the provider, where ``economic`` is unknown."""
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,512}", re.ASCII)
 _PROXY_SCHEMES = frozenset({"http", "https", "socks4", "socks4a", "socks5", "socks5h"})
 _ALLOW_HTTP_HINT = 'Use https, or set "allow_http": true in its extra if that is meant.'
+
+
+def check_type(conn_type: str | None, where: str) -> None:
+    """Check the type of a connection.
+
+    :raises ConfigurationError: it is one of another system.
+    """
+    if (conn_type or "") not in _TYPES:
+        raise ConfigurationError(
+            f"{where.capitalize()} is of type {bounded(str(conn_type), 60)}.",
+            hint="e-conomic needs one of type economic (or http, generic).",
+        )
 
 
 def read_token(where: str, extra: dict[str, Any], key: str) -> str:

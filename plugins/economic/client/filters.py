@@ -6,11 +6,23 @@ Source: e-conomic's REST documentation, "Filtering".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 
 def all_of(conditions: Sequence[str]) -> str:
     """Join conditions that must all hold."""
     return "$and:".join(conditions)
+
+
+def above(name: str, number: int | None) -> list[str]:
+    """Return the condition that a property is above a number; none without a number."""
+    return [] if number is None else [f"{name}$gt:{number}"]
+
+
+def dated(first: date | None, last: date | None) -> list[str]:
+    """Return the conditions that an invoice is dated between two days; None: open on that side."""
+    limits = (("gte", first), ("lte", last))
+    return [f"date${operator}:{day.isoformat()}" for operator, day in limits if day is not None]
 
 
 def numbered(name: str, numbers: Sequence[int]) -> str:

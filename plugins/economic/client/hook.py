@@ -16,13 +16,14 @@ from requests import Response
 
 from economic.client.connection import (
     check_interval,
+    check_type,
     read_base_url,
     read_openapi_url,
     read_proxies,
     read_token,
     read_verify,
 )
-from economic.client.filters import all_of, not_numbered, numbered
+from economic.client.filters import above, all_of, dated, not_numbered, numbered
 from economic.client.pace import Pace
 from economic.client.responses import LINES_PATH
 from economic.client.session import PinnedSession
@@ -31,22 +32,14 @@ from economic.client.transport import Limits, Traffic, Transport, check_status
 from economic.config.extras import read_extra
 from economic.config.settings import LARGEST_PAGE
 from economic.errors import ConfigurationError, ContractChanged, EconomicError
-from economic.outside_text import bounded, listed
+from economic.outside_text import listed
 from economic.records.agreement import Agreement, parse_agreement
-from economic.records.decoder import (
-    CollectionPage,
-    LinePage,
-    decode_count,
-    decode_line_page,
-    decode_page,
-)
+from economic.records.decoder import CollectionPage, LinePage, decode_count, decode_line_page, decode_page
 from economic.records.totals import Totals, parse_totals
 
 __all__ = ["EconomicHook"]
 
-CONNECTION_TYPES = frozenset({"economic", "http", "generic", ""})
-"""``http`` and ``generic`` serve installs without the provider, where ``economic`` is unknown."""
-
+_NUMBER = "bookedInvoiceNumber"
 _TOKEN_KEYS = ("app_secret_token", "agreement_grant_token")
 _KNOWN_EXTRAS = frozenset({*_TOKEN_KEYS, "openapi_host", "allow_http", "verify", "proxies"})
 
@@ -128,43 +121,25 @@ class EconomicHook(HttpHook):
         :param date_from: only invoices of this day or later.
         :param date_to: only invoices of this day or earlier.
         """
-        conditions = [] if number is None else [f"bookedInvoiceNumber$gt:{number}"]
-        return self._invoices(page_size, conditions, date_from, date_to)
+        conditions = above(_NUMBER, number) + dated(date_from, date_to)
+        return self._page("/invoices/booked", page_size, conditions)
 
     def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int:
         """Return how many booked invoices e-conomic has, in all or dated in a range."""
-        return self._invoices(1, [], date_from, date_to).results
+        return self._page("/invoices/booked", 1, dated(date_from, date_to)).results
 
     def unpaid_above(self, number: int | None, *, page_size: int) -> CollectionPage:
         """Return a page of ``GET /invoices/unpaid``, as :meth:`invoices_above` does of all booked
         ones.
         """
-        conditions = [] if number is None else [f"bookedInvoiceNumber$gt:{number}"]
-        return self._invoices(page_size, conditions, path="/invoices/unpaid")
+        return self._page("/invoices/unpaid", page_size, above(_NUMBER, number))
 
     def invoices_numbered(self, numbers: Sequence[int]) -> CollectionPage:
         """Return the booked invoices with these numbers, those that there are, ascending.
 
         :param numbers: at most 200: e-conomic refuses more.
         """
-        return self._invoices(LARGEST_PAGE, [numbered("bookedInvoiceNumber", numbers)])
-
-    def _invoices(
-        self,
-        page_size: int,
-        conditions: list[str],
-        date_from: date | None = None,
-        date_to: date | None = None,
-        path: str = "/invoices/booked",
-    ) -> CollectionPage:
-        if date_from is not None:
-            conditions.append(f"date$gte:{date_from.isoformat()}")
-        if date_to is not None:
-            conditions.append(f"date$lte:{date_to.isoformat()}")
-        params: dict[str, str | int] = {"pagesize": page_size, "sort": "bookedInvoiceNumber"}
-        if conditions:
-            params["filter"] = all_of(conditions)
-        return self._transport.get(path, params, decode_page)
+        return self._page("/invoices/booked", LARGEST_PAGE, [numbered(_NUMBER, numbers)])
 
     def totals(self) -> Totals:
         """Return e-conomic's count and sum of the booked invoices: ``GET /invoices/totals``."""
@@ -177,10 +152,22 @@ class EconomicHook(HttpHook):
 
         :param attempts: attempts of the request, when fewer than the limits allow.
         """
-        params: dict[str, str | int] = {"pagesize": page_size, "sort": "employeeNumber"}
-        if number is not None:
-            params["filter"] = f"employeeNumber$gt:{number}"
-        return self._transport.get("/employees", params, decode_page, attempts)
+        key = "employeeNumber"
+        return self._page("/employees", page_size, above(key, number), sort=key, attempts=attempts)
+
+    def _page(
+        self,
+        path: str,
+        page_size: int,
+        conditions: Sequence[str],
+        *,
+        sort: str = _NUMBER,
+        attempts: int | None = None,
+    ) -> CollectionPage:
+        params: dict[str, str | int] = {"pagesize": page_size, "sort": sort}
+        if conditions:
+            params["filter"] = all_of(conditions)
+        return self._transport.get(path, params, decode_page, attempts)
 
     def lines_page(self, invoices: Sequence[int], cursor: str | None = None) -> LinePage:
         """Return a page of the lines of booked invoices: up to 1000, in no order.
@@ -288,11 +275,11 @@ class EconomicHook(HttpHook):
                 mask_secret(quote(token, safe=""))
         return Tokens(*tokens)
 
-    @property
+    @cached_property
     def _extra(self) -> dict[str, Any]:
         return read_extra(self._connection.extra, self._where)
 
-    @property
+    @cached_property
     def _connection(self) -> Any:
         try:
             connection = self.get_connection(self.economic_conn_id)
@@ -301,11 +288,7 @@ class EconomicHook(HttpHook):
                 f"The connection {self.economic_conn_id} is not defined in Airflow, or cannot be read.",
                 hint=f"Add it under Admin, Connections, or {_setting_to_change(self.economic_conn_id)}.",
             ) from None
-        if (connection.conn_type or "") not in CONNECTION_TYPES:
-            raise ConfigurationError(
-                f"{self._where.capitalize()} is of type {bounded(str(connection.conn_type), 60)}.",
-                hint="e-conomic needs one of type economic (or http, generic).",
-            )
+        check_type(connection.conn_type, self._where)
         return connection
 
 

@@ -109,7 +109,7 @@ class Transport:
         limits: Limits,
         traffic: Traffic,
         pace: Pace,
-        while_waiting: Callable[[], None] = lambda: None,
+        while_waiting: Callable[[], None],
     ) -> None:
         self.traffic = traffic
         self.while_waiting = while_waiting
