@@ -1,7 +1,7 @@
 -- Closes rows that a crash left open: they hold no lease and were not updated for long. Rows locked
 -- by another session are skipped, because sessions that lock several rows crosswise would deadlock.
 -- Parameters: conn_id, sync_id (the one that stays), idle_seconds.
--- Returns: the closed sync ids.
+-- Returns: nothing; the row count is that of the rows closed.
 with orphan as (
     select silent.sync_id
     from economic.sync_run as silent
@@ -26,5 +26,4 @@ set
     updated_at = clock_timestamp(),
     finished_at = clock_timestamp()
 from orphan
-where sync_run.sync_id = orphan.sync_id
-returning sync_run.sync_id;
+where sync_run.sync_id = orphan.sync_id;

@@ -1,6 +1,5 @@
 -- Closes the row of a running sync; a closed one stays as it is.
 -- Parameters: sync_id, status, message, percentage, warning, statistics (each null: as it stands).
--- Returns: the sync id when it was open.
 update economic.sync_run
 set
     status = %(status)s,
@@ -11,5 +10,4 @@ set
     statistics = coalesce(%(statistics)s::jsonb, statistics),
     updated_at = clock_timestamp(),
     finished_at = clock_timestamp()
-where sync_id = %(sync_id)s and status = 'running'
-returning sync_id;
+where sync_id = %(sync_id)s and status = 'running';

@@ -17,6 +17,7 @@ from datetime import datetime
 
 import psycopg
 
+from economic.db import runs
 from economic.db.sql import Connection, Row, one, row, rows, run, transaction
 from economic.errors import LeaseBusy, LeaseLost
 from economic.outside_text import bounded
@@ -158,16 +159,7 @@ def _take(
             message = (
                 f"Superseded by sync {sync_id}." if live else "Abandoned: its process ended without a word."
             )
-            run(
-                connection,
-                "update_sync_run_ended",
-                sync_id=holder,
-                status=status,
-                message=message,
-                warning=None,
-                percentage=None,
-                statistics=None,
-            )
+            runs.close_sync_run(connection, holder, status, message)
         return Lease(agreement_number, sync_id, taken["token"])
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from economic.db.sql import Connection, Row, one, row
+from economic.db.sql import Connection, Row, one, row, run
 from economic.records.totals import Totals
 
 
@@ -257,13 +257,11 @@ def close_sync_run(
     message: str,
     *,
     warning: str | None = None,
-    counts: Counts | None = None,
     percentage: float | None = None,
     statistics: dict[str, Any] | None = None,
-) -> bool:
-    """Close a running sync's row; return whether it was open."""
-    stored = statistics if statistics is not None else counts and counts.to_json()
-    closed = row(
+) -> None:
+    """Close a running sync's row; what is None stays as it is there."""
+    run(
         connection,
         "update_sync_run_ended",
         sync_id=sync_id,
@@ -271,9 +269,8 @@ def close_sync_run(
         message=message,
         warning=warning,
         percentage=percentage,
-        statistics=None if stored is None else Jsonb(stored),
+        statistics=None if statistics is None else Jsonb(statistics),
     )
-    return closed is not None
 
 
 def age_seconds(connection: Connection, sync_id: int) -> float:

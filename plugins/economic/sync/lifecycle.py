@@ -283,6 +283,7 @@ def close(
         if lease is None and found.agreement_number is not None:
             # The lease's row before the sync's, as everywhere, to avoid deadlocks.
             leases.lock(connection, found.agreement_number)
-        runs.close_sync_run(connection, found.sync_id, status, message, counts=counts)
+        statistics = None if counts is None else counts.to_json()
+        runs.close_sync_run(connection, found.sync_id, status, message, statistics=statistics)
         if found.agreement_number is not None:
             leases.release(connection, lease or Lease(found.agreement_number, found.sync_id, 0))
