@@ -15,7 +15,6 @@ select
     reading.differing,
     reading.rejected,
     reading.finished_at,
-    reading.completed_at,
     reading.counted,
     reading.held,
     extract(epoch from clock_timestamp() - reading.completed_at)::float8 as completed_age,

@@ -32,8 +32,6 @@ select
     standing.base_currency,
     standing.last_synced_at,
     standing.last_full_scan_at,
-    standing.success_sync_id,
-    standing.success_status,
     standing.complete,
     standing.reconciled,
     standing.verdict,
@@ -56,8 +54,6 @@ select
     last_sync.total as last_total,
     last_sync.message as last_message,
     last_sync.started_at as last_started_at,
-    last_sync.updated_at as last_updated_at,
-    last_sync.finished_at as last_finished_at,
     coalesce(last_sync.status = 'running', false) as running,
     coalesce(choice.stalled, false) as stalled,
     (
@@ -75,7 +71,6 @@ select
     outcome.status as outcome_status,
     outcome.message as outcome_message,
     outcome.warning as outcome_warning,
-    outcome.finished_at as outcome_finished_at,
     outcome.scope as outcome_scope,
     outcome.complete as outcome_complete,
     outcome.quiet as outcome_quiet,
@@ -83,7 +78,6 @@ select
     (outcome.statistics ->> 'failed')::bigint as outcome_rejected,
     standing.held,
     standing.invoices,
-    standing.missing,
     coalesce(standing.rejected, 0) as rejected,
     coalesce(standing.degraded, 0) as degraded,
     extract(epoch from clock_timestamp() - standing.last_synced_at)::float8 as age_seconds,
@@ -138,18 +132,7 @@ left join lateral (
 left join economic.sync_run as last_sync on choice.sync_id = last_sync.sync_id
 left join lateral (
     (
-        select
-            ended.sync_id,
-            ended.conn_id,
-            ended.dag_id,
-            ended.status,
-            ended.message,
-            ended.warning,
-            ended.finished_at,
-            ended.scope,
-            ended.complete,
-            ended.quiet,
-            ended.statistics
+        select ended.sync_id
         from economic.sync_run as ended
         where
             ended.agreement_number = standing.agreement_number
@@ -159,18 +142,7 @@ left join lateral (
     )
     union all
     (
-        select
-            ended.sync_id,
-            ended.conn_id,
-            ended.dag_id,
-            ended.status,
-            ended.message,
-            ended.warning,
-            ended.finished_at,
-            ended.scope,
-            ended.complete,
-            ended.quiet,
-            ended.statistics
+        select ended.sync_id
         from economic.sync_run as ended
         where
             ended.agreement_number is null
@@ -182,5 +154,6 @@ left join lateral (
     )
     order by sync_id desc
     limit 1
-) as outcome on true
+) as newest on true
+left join economic.sync_run as outcome on newest.sync_id = outcome.sync_id
 order by standing.agreement_number, wanted.conn_id;
