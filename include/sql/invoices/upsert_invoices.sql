@@ -6,7 +6,7 @@
 -- table for every page. The employee's name comes from the stored list; without one there, an
 -- invoice keeps its name while its employee's number stays.
 -- Parameters: agreement_number, sync_id, page, first_position, last_position.
--- Returns: one row: counts of written, noted, created, updated, raw_changed (only the raw
+-- Returns: one row: counts of written, created, updated, raw_changed (only the raw
 -- item differed), returned (missing until now) and named (with a name that they did not have).
 with incoming as (
     select  -- noqa: LT09
@@ -231,12 +231,10 @@ noted as (
         and before.key not in ('raw_data', 'digest', 'employee_name')
         and before.value is distinct from after.value
     group by differing.invoice_number, differing.was_missing, differing.was_below_zero
-    returning invoice_number
 )
 
 select
     (select count(*) from written) as written,
-    (select count(*) from noted) as noted,
     count(*) filter (where differing.is_new) as created,
     count(*) filter (where differing.is_changed) as updated,
     count(*) filter (

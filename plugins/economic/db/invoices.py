@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from economic.db.runs import Counts
 from economic.db.sql import Connection, Row, one, rows, run
 from economic.errors import RecordError
 from economic.records.fitting import DegradedField
@@ -29,17 +30,6 @@ class Rejection:
         if self.invoice_number is not None:
             return f"invoice:{self.invoice_number}"
         return "sha256:" + hashlib.sha256(self.raw.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Upserted:
-    """What an upsert did with a range of staged invoices."""
-
-    created: int
-    updated: int
-    raw_changed: int
-    returned: int
-    named: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,28 +110,30 @@ def rejected_numbers(connection: Connection, agreement_number: int) -> dict[int,
 
 def upsert(
     connection: Connection, agreement_number: int, sync_id: int, page: int, first: int, last: int
-) -> Upserted:
-    """Store the staged invoices from position ``first`` to ``last`` of a page.
+) -> Counts:
+    """Store the staged invoices from position ``first`` to ``last`` of a page; return what changed.
 
     :raises psycopg.DataError: PostgreSQL rejects a value of one of them.
     :raises psycopg.IntegrityError: PostgreSQL rejects one of the rows.
     """
-    stretch = {
-        "agreement_number": agreement_number,
-        "sync_id": sync_id,
-        "page": page,
-        "first_position": first,
-        "last_position": last,
-    }
-    done = one(connection, "upsert_invoices", **stretch)
+    done = one(
+        connection,
+        "upsert_invoices",
+        agreement_number=agreement_number,
+        sync_id=sync_id,
+        page=page,
+        first_position=first,
+        last_position=last,
+    )
     if done["written"] < done["created"] + done["updated"] + done["raw_changed"]:
         raise LookupError(f"Page {page}: {done['written']} rows were written of those that differ: {done}.")
-    return Upserted(
+    return Counts(
         created=done["created"],
         updated=done["updated"],
+        unchanged=1 + last - first - done["created"] - done["updated"],
         raw_changed=done["raw_changed"],
         returned=done["returned"],
-        named=done["named"],
+        invoices_named=done["named"],
     )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
 from economic.db import invoices, staging
-from economic.db.invoices import Rejection, Upserted
+from economic.db.invoices import Rejection
 from economic.db.runs import Counts
 from economic.db.sql import run
 from economic.errors import ContractChanged, RecordError
@@ -22,25 +21,6 @@ log = logging.getLogger(__name__)
 _MOST_PARSED = 1000
 _MOST_PAGES = 100
 _WRONG_TABLE = "Look for a constraint or trigger on economic.invoice that is not this package's."
-
-
-@dataclass(slots=True)
-class _PageResult:
-    done: list[Upserted] = field(default_factory=list)
-    rejected: list[Rejection] = field(default_factory=list)
-
-    def counts(self, rows: int) -> Counts:
-        """Return what became of a page's rows."""
-        created, updated = (sum(getattr(one, name) for one in self.done) for name in ("created", "updated"))
-        return Counts(
-            created=created,
-            updated=updated,
-            unchanged=rows - created - updated - len(self.rejected),
-            raw_changed=sum(one.raw_changed for one in self.done),
-            returned=sum(one.returned for one in self.done),
-            failed=len(self.rejected),
-            invoices_named=sum(one.named for one in self.done),
-        )
 
 
 def upsert_invoices(attempt: Attempt) -> dict[str, Any]:
@@ -101,12 +81,13 @@ def _write_pages(attempt: Attempt, first: int, last: int) -> tuple[Counts, list[
     attempt.check_scan_age()
     stored, rejected = Counts(), []
     for page, staged in attempt.check_staging(first, last).items():
-        result = _PageResult()
-        if staged.parsed:
-            _store_stretch(attempt, page, 1, staged.rows, result)
-            _stop_if_nothing_usable(result.rejected, staged.rows)
-        rejected += result.rejected
-        stored += result.counts(staged.rows)
+        if not staged.parsed:
+            stored += Counts(unchanged=staged.rows)
+            continue
+        of_page: list[Rejection] = []
+        stored += _store_stretch(attempt, page, 1, staged.rows, of_page)
+        _stop_if_nothing_usable(of_page, staged.rows)
+        rejected += of_page
     agreement = attempt.lease.agreement_number
     invoices.reject(attempt.connection, agreement, now.sync_id, rejected)
     numbers = [r.invoice_number for r in rejected if r.invoice_number is not None]
@@ -140,39 +121,37 @@ def _note_stored(attempt: Attempt, page: int, stored: Counts) -> Counts:
     return counts
 
 
-def _store_stretch(attempt: Attempt, page: int, first: int, last: int, result: _PageResult) -> None:
+def _store_stretch(attempt: Attempt, page: int, first: int, last: int, rejected: list[Rejection]) -> Counts:
     """Store a range of a page in one statement; bisect it when PostgreSQL rejects a row.
 
     A whole page that takes too long is halved once, so that each half has the whole time limit.
+
+    :param rejected: gets the rows that PostgreSQL rejects.
+    :return: what became of the rows.
     """
     try:
         with attempt.connection.transaction():
-            done = invoices.upsert(
+            return invoices.upsert(
                 attempt.connection, attempt.lease.agreement_number, attempt.run.sync_id, page, first, last
             )
     except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.StatementTooComplex) as error:
         if first == last:
-            _reject_row(attempt, page, first, error, result)
-            return
+            rejected.append(_rejection(attempt, page, first, error))
+            return Counts(failed=1)
     except psycopg.errors.QueryCanceled:
         if first == last or (first, last) != (1, attempt.run.staged_rows[page - 1]):
             raise
         log.warning("Page %d took too long; storing it in two halves.", page)
-    else:
-        result.done.append(done)
-        return
     middle = (first + last) // 2
-    _store_stretch(attempt, page, first, middle, result)
-    _store_stretch(attempt, page, middle + 1, last, result)
+    stored = _store_stretch(attempt, page, first, middle, rejected)
+    return stored + _store_stretch(attempt, page, middle + 1, last, rejected)
 
 
-def _reject_row(
-    attempt: Attempt, page: int, position: int, error: psycopg.Error, result: _PageResult
-) -> None:
+def _rejection(attempt: Attempt, page: int, position: int, error: psycopg.Error) -> Rejection:
     number, raw = staging.invoice(attempt.connection, attempt.run.sync_id, page, position)
     text = error.diag.message_primary or type(error).__name__
     column = error.diag.column_name or error.diag.constraint_name or "(item)"
     reason = RecordError(
         f"PostgreSQL rejected it: {text}.", field=column, reason=f"sqlstate_{error.sqlstate}"
     )
-    result.rejected.append(Rejection(number, raw, reason))
+    return Rejection(number, raw, reason)
