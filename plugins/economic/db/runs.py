@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, fields
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -200,19 +202,13 @@ def _sync_run(found: Row | None) -> SyncRun | None:
     return SyncRun(totals=totals and read_totals(totals), counts=counts, staged_rows=staged, **found)
 
 
-def totals_json(totals: Totals) -> dict[str, int | str | None]:
-    """Return e-conomic's totals for the sync's row: amounts as text."""
-    remainder = None if totals.remainder_base is None else str(totals.remainder_base)
-    return {
-        "invoice_count": totals.invoice_count,
-        "net_amount_base": str(totals.net_amount_base),
-        "remainder_base": remainder,
-        "unpaid_count": totals.unpaid_count,
-    }
+def as_json(values: dict[str, Any]) -> Jsonb:
+    """Return values for the sync's row, amounts as text."""
+    return Jsonb(values, dumps=partial(json.dumps, default=str))
 
 
 def read_totals(kept: dict[str, Any]) -> Totals:
-    """Read what :func:`totals_json` wrote."""
+    """Read the totals of a sync's row."""
     remainder = kept.get("remainder_base")
     return Totals(
         kept["invoice_count"],

@@ -6,10 +6,7 @@ import gc
 import logging
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
-from economic.db import runs
-from economic.db.runs import Counts
+from economic.db.runs import Counts, as_json
 from economic.db.sql import run
 from economic.records.collector import collector_paused
 from economic.records.decoder import CollectionPage
@@ -50,7 +47,7 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
             "update_sync_run_scanned",
             sync_id=attempt.run.sync_id,
             booked_count=count,
-            totals=totals and Jsonb(runs.totals_json(totals)),
+            totals=totals and as_json(totals._asdict()),
             complete=complete,
             statistics=stored_counts(counts),
             message=f"Fetched {attempt.run.scan_seen:,} invoices, {words}",

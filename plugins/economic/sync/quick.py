@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
-from psycopg.types.json import Jsonb
-
 from economic.db import invoices, runs
 from economic.db.invoices import StoredTotals
-from economic.db.runs import SyncStatistics
+from economic.db.runs import SyncStatistics, as_json
 from economic.db.sql import run
 from economic.errors import BrokenResponse, ContractChanged, RecordError, RequestRefused, SyncSkipped
 from economic.records.decoder import CollectionPage
@@ -32,7 +30,7 @@ from economic.sync.employee_names import populate_employee_names
 from economic.sync.ending import end
 from economic.sync.fetch import fetch_pages, start_again
 from economic.sync.pagination import Page, ScanPosition, scan_pages
-from economic.sync.reconcile import Changes, Proof, compare, holdings_json, prove
+from economic.sync.reconcile import Changes, Proof, compare, prove
 from economic.sync.stage import stage
 from economic.sync.upsert import store_staged, upsert_invoices
 
@@ -209,7 +207,7 @@ def _note(
             "update_sync_run_scanned",
             sync_id=attempt.run.sync_id,
             booked_count=totals.invoice_count,
-            totals=Jsonb(runs.totals_json(totals)),
+            totals=as_json(totals._asdict()),
             complete=proof.problem is None,
             statistics=stored_counts(counts),
             message="Compared with e-conomic's totals",
@@ -221,7 +219,7 @@ def _note(
             reconciled=reconciled,
             verdict=verdict,
             warning=warning,
-            held=held and Jsonb(holdings_json(held)),
+            held=held and as_json(asdict(held)),
             statistics=stored_counts(counts),
         )
 

@@ -6,11 +6,9 @@ import logging
 from dataclasses import asdict, dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 
-from psycopg.types.json import Jsonb
-
 from economic.db import invoices
 from economic.db.invoices import MissingCandidates, StoredTotals
-from economic.db.runs import Counts
+from economic.db.runs import Counts, as_json
 from economic.db.sql import run
 from economic.records.totals import Totals
 from economic.records.unpaid_invoice import UnpaidInvoice
@@ -82,7 +80,7 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
         reconciled=reconciled,
         verdict=verdict,
         warning=warning,
-        held=Jsonb(holdings_json(held)),
+        held=as_json(asdict(held)),
         statistics=stored_counts(counts),
     )
     return counts, reconciled, verdict, warning
@@ -96,11 +94,6 @@ def too_many_rejected(rejected: int, of: int) -> bool:
 def _holds_what_was_shown(attempt: Attempt, held: StoredTotals) -> bool:
     """Return whether the counts alone prove that nothing is gone."""
     return not attempt.counts.failed and held.invoice_count == sum(attempt.run.staged_rows)
-
-
-def holdings_json(held: StoredTotals) -> dict[str, int | str | dict[str, int] | None]:
-    """Return the stored totals for the sync's row: amounts as text."""
-    return {key: str(value) if isinstance(value, Decimal) else value for key, value in asdict(held).items()}
 
 
 def _mark_missing(attempt: Attempt, held: StoredTotals) -> tuple[int, str | None]:
@@ -165,8 +158,7 @@ def compare(theirs: Totals, ours: StoredTotals, *, complete: bool, unmarked: boo
     :param unmarked: whether invoices are gone from the list and not marked missing: nothing agrees
         then.
     """
-    count = theirs.invoice_count - ours.invoice_count - ours.unheld_count
-    net = in_cents(theirs.net_amount_base) - in_cents(ours.net_amount_base)
+    count, net = _beyond(theirs, ours)
     if not (count or net or ours.rejected_count or unmarked):
         agreed = f"Agrees with e-conomic: {counted(ours.invoice_count, 'invoice')}, net {_money(ours.net_amount_base, ours)}."
         return True, agreed + _unpaid(theirs, ours)
@@ -179,6 +171,12 @@ def compare(theirs: Totals, ours: StoredTotals, *, complete: bool, unmarked: boo
     if ours.rejected_count:
         parts.append(f"{counted(ours.rejected_count, 'invoice')} rejected")
     return False, f"Differs from e-conomic: {'; '.join(parts)}." + _unpaid(theirs, ours)
+
+
+def _beyond(theirs: Totals, ours: StoredTotals) -> tuple[int, Decimal]:
+    """Return by how many invoices, and by what net sum, e-conomic exceeds the copy."""
+    count = theirs.invoice_count - ours.invoice_count - ours.unheld_count
+    return count, in_cents(theirs.net_amount_base) - in_cents(ours.net_amount_base)
 
 
 def _difference(count: int, net: Decimal, ours: StoredTotals) -> str:
@@ -264,8 +262,7 @@ def prove(attempt: Attempt, totals: Totals, read: Changes) -> Proof:
     if read.absent:
         gone = counted(len(read.absent), "invoice")
         return Proof(f"e-conomic no longer returns {gone}", held, needs_full=True)
-    count = totals.invoice_count - held.invoice_count - held.unheld_count
-    net = in_cents(totals.net_amount_base) - in_cents(held.net_amount_base)
+    count, net = _beyond(totals, held)
     explained = held.unheld_count or held.without_base
     if count or (net and not explained):
         return Proof("the count or sum differs from e-conomic's totals", held, needs_full=True)
