@@ -133,7 +133,7 @@ def _queries(run: LineRun, numbers: Sequence[int]) -> list[Sequence[int]]:
     """Return what to ask for: a range when most lines in it are wanted, else lists of numbers."""
     if len(numbers) > MOST_NUMBERS:
         between = range(numbers[0], numbers[-1] + 1)
-        known, _ = store.held_lines(run.place.connection, run.place.agreement_number, between)
+        known, _ = store.held_lines(run.place, between)
         if len(known) < len(numbers):
             return [between]
     return [numbers[at : at + MOST_NUMBERS] for at in range(0, len(numbers), MOST_NUMBERS)]

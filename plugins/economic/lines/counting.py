@@ -19,14 +19,12 @@ MOST_COUNTS = 60
 def compare_counts(run: LineRun) -> None:
     """Compare e-conomic's count of all lines with ours; read again where they differ."""
     store.forget_missing(run.place, run.progress)
-    known, _ = store.held_lines(run.place.connection, run.place.agreement_number, range(1, LARGEST_NUMBER))
+    known, _ = store.held_lines(run.place, range(1, LARGEST_NUMBER))
     if not known:
         store.note_count(run.place, run.progress, None, None)
         return
     everything = range(known[0], known[-1] + 1)
-    without = store.numbers_without(
-        run.place.connection, run.place.agreement_number, known[-1], chunk.MOST_NUMBERS + 1
-    )
+    without = store.numbers_without(run.place, known[-1], chunk.MOST_NUMBERS + 1)
     if len(without) > chunk.MOST_NUMBERS:
         log.warning("More than %d invoices have no lines here: lines are not counted.", chunk.MOST_NUMBERS)
         # Otherwise each run would ask for it again, also one without any work.
@@ -59,7 +57,7 @@ class _Counting:
     def compare(self, invoices: range) -> tuple[int, int, list[int]]:
         """Return e-conomic's count and ours, and the invoices that ours is of."""
         self.asked += 1
-        known, held = store.held_lines(self.run.place.connection, self.run.place.agreement_number, invoices)
+        known, held = store.held_lines(self.run.place, invoices)
         return self.run.client.count_lines(invoices, self.without), held, known
 
     def differing(self, invoices: range) -> list[int]:

@@ -7,7 +7,8 @@ that no sync ever waits for lines.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -80,12 +81,15 @@ def take_place(connection: Connection, agreement_number: int, attempt: str) -> P
     return None if taken is None else Place(connection, agreement_number, taken["token"])
 
 
-def keep_place(place: Place, progress: Progress) -> None:
-    """Renew the place and note the progress, as the first statement of each transaction.
+@contextmanager
+def writing(place: Place, progress: Progress) -> Iterator[None]:
+    """Open a transaction that first renews the place and notes the progress.
 
-    :raises LeaseLost: another run has taken it.
+    :raises LeaseLost: another run has taken the place.
     """
-    _own(place, "update_line_reading", ttl_seconds=TTL_SECONDS, **progress._asdict())
+    with transaction(place.connection):
+        _own(place, "update_line_reading", ttl_seconds=TTL_SECONDS, **progress._asdict())
+        yield
 
 
 def write_lines(
@@ -106,8 +110,7 @@ def write_lines(
     """
     connection, agreement_number = place.connection, place.agreement_number
     numbers = list(invoices)
-    with transaction(connection):
-        keep_place(place, progress)
+    with writing(place, progress):
         run(connection, "delete_invoice_lines", agreement_number=agreement_number, numbers=numbers)
         with connection.cursor() as cursor, cursor.copy(statement("copy_invoice_lines")) as copy:
             for line in lines:
@@ -134,44 +137,46 @@ def write_lines(
     return statuses
 
 
-def held_lines(connection: Connection, agreement_number: int, invoices: range) -> tuple[list[int], int]:
+def held_lines(place: Place, invoices: range) -> tuple[list[int], int]:
     """Return the invoices of a range whose lines are held, and how many lines that are."""
     held = one(
-        connection,
+        place.connection,
         "select_held_lines",
-        agreement_number=agreement_number,
+        agreement_number=place.agreement_number,
         first=invoices[0],
         last=invoices[-1],
     )
     return held["numbers"], held["line_count"]
 
 
-def numbers_without(connection: Connection, agreement_number: int, last: int, most: int) -> list[int]:
+def numbers_without(place: Place, last: int, most: int) -> list[int]:
     """Return up to ``most`` invoices that e-conomic may have and whose lines are not held."""
     found = rows(
-        connection, "select_numbers_without_lines", agreement_number=agreement_number, last=last, most=most
+        place.connection,
+        "select_numbers_without_lines",
+        agreement_number=place.agreement_number,
+        last=last,
+        most=most,
     )
     return [each["invoice_number"] for each in found]
 
 
 def forget_missing(place: Place, progress: Progress) -> None:
     """Leave out the invoices that are missing by now."""
-    with transaction(place.connection):
-        keep_place(place, progress)
+    with writing(place, progress):
         run(place.connection, "delete_missing_line_checks", agreement_number=place.agreement_number)
 
 
 def note_count(place: Place, progress: Progress, counted: int | None, held: int | None) -> None:
     """Note e-conomic's count of lines beside ours; None: they cannot be compared today."""
-    with transaction(place.connection):
-        keep_place(place, progress)
+    with writing(place, progress):
         _own(place, "update_line_reading_counted", counted=counted, held=held)
 
 
 def renew(place: Place, progress: Progress) -> None:
     """Renew the place during many requests."""
-    with transaction(place.connection):
-        keep_place(place, progress)
+    with writing(place, progress):
+        pass
 
 
 def end(place: Place, status: str, message: str, statistics: Mapping[str, Any]) -> tuple[int, int, int]:

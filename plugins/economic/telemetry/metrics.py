@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 from airflow.sdk.configuration import conf
@@ -19,22 +19,15 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowRescheduleExcept
 from economic.config.settings import Settings
 from economic.db.connection import connect
 
+if TYPE_CHECKING:
+    from economic.client.transport import Traffic
+
 log = logging.getLogger(__name__)
 
 INVOICES = ("created", "updated", "unchanged", "failed", "missing", "returned")
 PHASES = {"fetch_seconds": "fetch", "upsert_seconds": "upsert", "names_seconds": "names"}
 LINES = ("proven", "differing", "rejected")
 _SWITCHES = ("statsd_on", "statsd_datadog_enabled", "otel_on")
-
-
-class Traffic(Protocol):
-    """Counts of requests; see :class:`economic.client.transport.Traffic`."""
-
-    requests: int
-    retries: int
-    rate_limited: int
-    used: int
-    limit: int
 
 
 @dataclass(slots=True)
