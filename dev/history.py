@@ -14,6 +14,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ import psycopg
 import requests
 from psycopg import sql
 
+from dev import syncs
 from dev.local import copies
 from dev.local.account import Account
-from dev.local.airflow_settings import DAG_ID, POSTGRES_CONN_ID
+from dev.local.airflow_settings import POSTGRES_CONN_ID
 from dev.local.interruption import Interruption
 from dev.local.terminal import say
 
@@ -31,7 +33,6 @@ YEAR = 365
 _DAILY = 60
 _FRIDAY = 4
 _SYNCED_AT = time(16, tzinfo=UTC)
-_PAGE, _CACHE_SECONDS = 1000, 3600
 QUERIES = """
 Ask the history: ./run psql -c "select * from receivables_aging_as_of('{day}') order by remainder_base desc limit 9"
                  ./run psql -c "select * from customer_days_to_pay order by invoices desc limit 9"\
@@ -129,7 +130,11 @@ def _sync_on(database: psycopg.Connection, conn_id: str, day: date, *, quick: bo
     :raises RuntimeError: it is not proven complete.
     """
     ((began,),) = database.execute("select clock_timestamp()").fetchall()
-    statistics = _sync(conn_id, f"history__{day}", quick=quick)
+    # Airflow takes seconds to import.
+    from economic.db.connection import connect
+
+    sync = syncs.quick if quick else syncs.full
+    statistics = sync(partial(connect, POSTGRES_CONN_ID), conn_id, f"history__{day}")
     by = began - datetime.combine(day, _SYNCED_AT)
     for table, columns in database.execute(_TIMES).fetchall():
         names = [sql.Identifier(name) for name in columns]
@@ -144,22 +149,3 @@ def _sync_on(database: psycopg.Connection, conn_id: str, day: date, *, quick: bo
         )
     if not (statistics["complete"] and statistics["reconciled"]):
         raise RuntimeError(f"The sync of {day} is not proven: {statistics}.")
-
-
-def _sync(conn_id: str, run_id: str, *, quick: bool) -> Mapping[str, Any]:
-    # Airflow takes seconds to import.
-    from economic.client.hook import EconomicHook
-    from economic.client.transport import Limits
-    from economic.db.connection import connect
-    from economic.sync import employee_names, fetch, lifecycle, upsert
-    from economic.sync.quick import sync_quickly
-    from economic.sync.request import SyncRequest
-
-    request = SyncRequest(DAG_ID, run_id, run_id, "manual", conn_id, "history", quick=quick)
-    with connect(POSTGRES_CONN_ID) as connection, EconomicHook(conn_id, limits=Limits(interval=0.0)) as hook:
-        attempt = lifecycle.begin(hook, connection, request)
-        if quick:
-            return sync_quickly(attempt, hook, _PAGE, _CACHE_SECONDS).to_xcom()
-        fetch.fetch_pages(attempt, hook, _PAGE, _CACHE_SECONDS)
-        upsert.upsert_invoices(attempt)
-        return employee_names.populate_employee_names(attempt, hook, _CACHE_SECONDS).to_xcom()

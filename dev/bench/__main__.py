@@ -101,7 +101,9 @@ def simulated(invoices: int) -> Iterator[Any]:
 
 
 class Bench:
-    """A server, a simulator, and a fresh database."""
+    """A server, a simulator, and a fresh database, with the statistics of the latest load."""
+
+    statistics: dict[str, Any]
 
     def __init__(self, server: Server, books: Any, invoices: int) -> None:
         self.books, self.invoices, self.dsn = books, invoices, server.dsn("bench")
@@ -174,15 +176,15 @@ class Bench:
             check=True,
         )
         figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        statistics = figures.pop("statistics", {})
-        if statistics and any(statistics[key] != value for key, value in expected.items()):
-            raise RuntimeError(f"The sync did {statistics}, expected {expected}.")
+        self.statistics = figures.pop("statistics")
+        if self.statistics and any(self.statistics[key] != value for key, value in expected.items()):
+            raise RuntimeError(f"The sync did {self.statistics}, expected {expected}.")
         if len(self._numbers(way)) != self.invoices:
             raise RuntimeError(f"{way} did not store {self.invoices} invoices.")
         return Cost(**figures)
 
     def _numbers(self, way: str, which: str = "true") -> list[int]:
-        name = "economic.invoice" if way in {"ours", "quick"} else "bare_invoice"
+        name = "bare_invoice" if way in {"limit", "row by row"} else "economic.invoice"
         with psycopg.connect(self.dsn) as connection:
             rows = connection.execute(f"select invoice_number from {name} where {which} order by 1".encode())
             return [number for (number,) in rows]

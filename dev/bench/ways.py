@@ -4,6 +4,7 @@
 sync stores and checks nothing. Nothing that keeps the same copy can cost much less.
 *row by row* is the replaced system: a select, then an insert or an update, one transaction an invoice.
 *quick* is a quick sync. *ours* is the three tasks' work, each on its own connections, without the pauses between requests.
+*lines* is a run that reads lines, and *limit of lines* the same at the least cost.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -21,16 +22,19 @@ import msgspec
 import psycopg
 import requests
 
+from dev import syncs
 from dev.bench.measure import measured
+from economic.client.responses import LINES_PATH
+from economic.lines.invoice_line import InvoiceLine
 from economic.records.invoice import Invoice
 
 Load = Callable[[str, str, dict[str, str]], None]
+Kind = Callable[[Callable[[], psycopg.Connection[Any]], str, str], dict[str, Any]]
 CONN_ID = "economic_default"
-PAGE = 1000
-_CACHE_SECONDS = 3600
 _PAUSE_ROW_BY_ROW = 0.1
 _COLUMNS = tuple(field for field in Invoice._fields if field != "digest")
 _NAMES = ", ".join(_COLUMNS)
+# Where an item has the columns' values, in the columns' order.
 _FIELDS = """
     bookedInvoiceNumber orderNumber date dueDate currency exchangeRate netAmount vatAmount grossAmount remainder
     netAmountInBaseCurrency grossAmountInBaseCurrency remainderInBaseCurrency roundingAmount
@@ -40,7 +44,12 @@ _FIELDS = """
     paymentTerms.paymentTermsNumber paymentTerms.name paymentTerms.paymentTermsType paymentTerms.daysOfCredit
     project.projectNumber layout.layoutNumber pdf.download
 """
-"""Where an item has the columns' values, in the columns' order."""
+_LINE_NAMES = ", ".join(InvoiceLine._fields)
+_LINE_FIELDS = """
+    documentId number userInterfaceNumber productNumber description quantity quantity2 unitNumber unit2Number
+    unitNetPrice unitCostPrice recommendedPrice discountPercentage vatRate vatAmount totalNetAmount
+    departmentNumber bookedAccount projectCloseAccount accrue accrueStartDate accrueEndDate
+"""
 _PATHS = [name.split(".") for name in _FIELDS.split()]
 
 
@@ -48,7 +57,13 @@ class _Page(msgspec.Struct):
     collection: list[msgspec.Raw]
 
 
+class _LinePage(msgspec.Struct):
+    items: list[msgspec.Raw]
+    cursor: str | None = None
+
+
 _page = msgspec.json.Decoder(_Page)
+_line_page = msgspec.json.Decoder(_LinePage)
 _quick = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -66,7 +81,7 @@ def pages(base_url: str, headers: dict[str, str]) -> Iterator[bytes]:
         session.headers.update(headers)
         last = 0
         while True:
-            parameters = {"pagesize": str(PAGE), "sort": "bookedInvoiceNumber"}
+            parameters = {"pagesize": str(syncs.PAGE), "sort": "bookedInvoiceNumber"}
             parameters["filter"] = f"bookedInvoiceNumber$gt:{last}"
             body = session.get(f"{base_url}/invoices/booked", params=parameters, timeout=60).content
             yield body
@@ -127,68 +142,69 @@ def row_by_row(dsn: str, base_url: str, headers: dict[str, str]) -> None:
             time.sleep(_PAUSE_ROW_BY_ROW)
 
 
+def limit_of_lines(dsn: str, base_url: str, headers: dict[str, str]) -> None:
+    """Load all lines at the least cost; it checks nothing."""
+    others = [column for column in InvoiceLine._fields if column not in {"invoice_number", "line_number"}]
+    with psycopg.connect(dsn) as connection, requests.Session() as session:
+        session.headers.update(headers)
+        connection.execute(
+            f"create table if not exists bare_line as select {_LINE_NAMES} from economic.invoice_line".encode()
+        )
+        connection.execute(
+            "create unique index if not exists bare_key on bare_line (invoice_number, line_number)"
+        )
+        connection.execute("create temporary table incoming (like bare_line) on commit drop")
+        with (
+            connection.cursor() as cursor,
+            cursor.copy(f"copy incoming ({_LINE_NAMES}) from stdin".encode()) as copy,
+        ):
+            parameters = {"filter": "documentId$gte:1"}
+            while True:
+                body = session.get(base_url + LINES_PATH, params=parameters, timeout=60).content
+                page = _line_page.decode(body)
+                for raw in page.items:
+                    value = _quick.decode(raw)
+                    copy.write_row([*map(value.get, _LINE_FIELDS.split()), bytes(raw).decode()])
+                if page.cursor is None:
+                    break
+                parameters["cursor"] = page.cursor
+        connection.execute(
+            f"""insert into bare_line ({_LINE_NAMES}) select {_LINE_NAMES} from incoming
+            on conflict (invoice_number, line_number)
+            do update set {", ".join(f"{c} = excluded.{c}" for c in others)}""".encode()
+        )
+
+
 def prepare_ours() -> None:
     """Load what a task has loaded by the time it begins: Airflow's secrets, connections and HTTP hook."""
-    from economic.client.hook import EconomicHook
-    from economic.client.transport import Limits
-
-    with EconomicHook(CONN_ID, limits=Limits(interval=0.0)) as hook:
+    with syncs.hook(CONN_ID) as hook:
         hook.get_conn()
 
 
-def ours(dsn: str) -> dict[str, Any]:
-    """Sync once; return the statistics."""
-    from economic.client.hook import EconomicHook
-    from economic.client.transport import Limits
+def ours(dsn: str, kind: Kind = syncs.full) -> dict[str, Any]:
+    """Sync once, or read lines; return the statistics."""
     from economic.db.sql import prepare
-    from economic.sync import employee_names, lifecycle, upsert
-    from economic.sync.fetch import fetch_pages
-    from economic.sync.request import SyncRequest
 
-    limits = Limits(interval=0.0)
-    request = SyncRequest("bench", f"bench__{os.getpid()}", "bench", "manual", CONN_ID, "bench")
-    with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
-        begun = lifecycle.begin(hook, connection, request)
-        fetch_pages(begun, hook, PAGE, _CACHE_SECONDS)
-        run = begun.run
-    with prepare(psycopg.connect(dsn)) as connection:
-        upsert.upsert_invoices(lifecycle.join(connection, run.sync_id, run.owner, "bench", None))
-    with prepare(psycopg.connect(dsn)) as connection, EconomicHook(CONN_ID, limits=limits) as hook:
-        attempt = lifecycle.join(connection, run.sync_id, run.owner, "bench", hook)
-        return employee_names.populate_employee_names(attempt, hook, _CACHE_SECONDS).to_xcom()
+    return kind(lambda: prepare(psycopg.connect(dsn)), CONN_ID, f"bench__{os.getpid()}")
 
 
-def quick(dsn: str) -> dict[str, Any]:
-    """Sync quickly once; return the statistics."""
-    from economic.client.hook import EconomicHook
-    from economic.client.transport import Limits
-    from economic.db.sql import prepare
-    from economic.sync import lifecycle
-    from economic.sync.quick import sync_quickly
-    from economic.sync.request import SyncRequest
-
-    request = SyncRequest("bench", f"bench__{os.getpid()}", "bench", "manual", CONN_ID, "bench", quick=True)
-    with (
-        prepare(psycopg.connect(dsn)) as connection,
-        EconomicHook(CONN_ID, limits=Limits(interval=0.0)) as hook,
-    ):
-        attempt = lifecycle.begin(hook, connection, request)
-        return sync_quickly(attempt, hook, PAGE, _CACHE_SECONDS).to_xcom()
+OURS: Mapping[str, Kind] = {"ours": syncs.full, "quick": syncs.quick, "lines": syncs.lines}
+BARE: Mapping[str, Load] = {"limit": limit, "row by row": row_by_row, "limit of lines": limit_of_lines}
 
 
 def main() -> int:
     """Load once, the named way; print the cost as a line of JSON. The environment has the rest."""
     way, dsn, result = sys.argv[1], os.environ["BENCH_DSN"], {}
+    statistics: dict[str, Any] = {}
     logging.disable(logging.INFO)
-    if way in {"ours", "quick"}:
+    if way in OURS:
         prepare_ours()
     with measured(dsn, int(os.environ["BENCH_POSTMASTER"]), lambda cost: result.update(cost.as_json())):
-        if way in {"ours", "quick"}:
-            statistics = ours(dsn) if way == "ours" else quick(dsn)
+        if way in OURS:
+            statistics = ours(dsn, OURS[way])
         else:
-            load: Load = {"limit": limit, "row by row": row_by_row}[way]
-            load(dsn, os.environ["BENCH_URL"], json.loads(os.environ["BENCH_HEADERS"]))
-    print(json.dumps(result | ({"statistics": statistics} if way in {"ours", "quick"} else {})))
+            BARE[way](dsn, os.environ["BENCH_URL"], json.loads(os.environ["BENCH_HEADERS"]))
+    print(json.dumps(result | {"statistics": statistics}))
     return 0
 
 

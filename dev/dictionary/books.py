@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import psycopg
 
-from dev import ROOT
+from dev import ROOT, syncs
 from dev.bench import ways
 from dev.local.account import Account
 from economic.db import schema
@@ -39,24 +39,13 @@ def written(dsn: str) -> psycopg.Connection[Any]:
             books.control("clock", date=day.isoformat())
             if day != FIRST_DAY:
                 books.control("move", count=_MOVES_A_DAY)
-            statistics = ways.ours(dsn) if day == FIRST_DAY else ways.quick(dsn)
+            statistics = ways.ours(dsn, syncs.full if day == FIRST_DAY else syncs.quick)
             if not statistics["reconciled"]:
                 raise RuntimeError(f"The sync of {day} did {statistics}.")
-        _read_lines(dsn)
+        ways.ours(dsn, syncs.lines)
     connection = psycopg.connect(dsn, autocommit=True)
     connection.execute("set timezone = 'Europe/Copenhagen'")
     return connection
-
-
-def _read_lines(dsn: str) -> None:
-    # Airflow takes seconds to import.
-    from economic.client.hook import EconomicHook
-    from economic.client.transport import Limits
-    from economic.lines.reading import read_lines
-
-    limits = Limits(interval=0.0)
-    with prepare(psycopg.connect(dsn)) as connection, EconomicHook(ways.CONN_ID, limits=limits) as hook:
-        read_lines(connection, hook, ways.CONN_ID, "lines")
 
 
 def _days() -> Iterator[date]:
