@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from dev import ROOT
+from dev import ROOT, inherited
 
 VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
@@ -40,11 +40,7 @@ _UV_NAMES = {
 
 def environment() -> dict[str, str]:
     """Return the caller's environment without what changes Airflow or Python."""
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("AIRFLOW", "PYTHON", "VIRTUAL_ENV", "AUTO_SYNC_"))
-    }
+    kept = inherited("AIRFLOW", "PYTHON", "VIRTUAL_ENV", "AUTO_SYNC_")
     kept["PATH"] = f"{BIN}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     kept["PYTHONUNBUFFERED"] = "1"
     # Airflow makes this folder and a configuration in it as soon as it is imported.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.container import logins
-from dev import ROOT
+from dev import ROOT, inherited
 from dev.local.account import REAL_TOKENS
 from dev.local.embedded_postgres import Server
 from dev.local.ownership import write_private
@@ -69,11 +69,7 @@ def configuration(home: Path, server: Server, conn_id: str, keys: Keys) -> dict[
 
     :param conn_id: of the e-conomic account that is synced.
     """
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith("AIRFLOW") and key not in REAL_TOKENS
-    }
+    kept = inherited("AIRFLOW", *REAL_TOKENS)
     # Airflow's processes talk to each other over loopback, whatever proxy leads out of here.
     beyond = ",".join(filter(None, (kept.get("no_proxy") or kept.get("NO_PROXY"), *_HERE)))
     return kept | {

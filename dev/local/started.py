@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
+from dev import inherited
 from dev.local.ownership import write_private
 from dev.local.parts import Part
 
@@ -36,9 +36,8 @@ def environment(home: Path) -> dict[str, str]:
     """
     if not _living(home):
         raise RuntimeError("Airflow is not started; start it with ./run start.")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
     settings: dict[str, str] = json.loads(_note(home).read_text())["environment"]
-    return kept | settings
+    return inherited("AIRFLOW") | settings
 
 
 def refuse_a_second(home: Path) -> None:

@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import economic
-from dev import ROOT
+from dev import ROOT, inherited
 
 DIST = ROOT / "dist"
 UV = Path(sys.executable).with_name("uv")
@@ -66,8 +66,6 @@ def complaints(wheel: Path, archive: Path) -> list[str]:
 def tried(environment: Path, work: Path) -> int:
     """Run the smoke test in that environment, with an empty DAG folder."""
     (work / "somebodys_dags").mkdir(parents=True)
-    foreign = ("AIRFLOW", "PYTHON", "ECONOMIC_")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     variables = {
         "PATH": f"{environment / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "AIRFLOW_HOME": str(work / "airflow"),
@@ -76,7 +74,9 @@ def tried(environment: Path, work: Path) -> int:
     }
     script = shutil.copy(ROOT / "tests" / "support" / "wheel_smoke.py", work)
     command = [environment / "bin" / "python", script]
-    return subprocess.run(command, cwd=work, env=kept | variables).returncode
+    return subprocess.run(
+        command, cwd=work, env=inherited("AIRFLOW", "PYTHON", "ECONOMIC_") | variables
+    ).returncode
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev import ROOT
+from dev import ROOT, inherited
 
 HOME = ROOT / ".matrix"
 UV = Path(sys.executable).with_name("uv")
@@ -214,8 +214,7 @@ def find_python(version: str) -> Path | None:
 
 def clean_environment(environment: Path) -> dict[str, str]:
     """Return variables for the tests: this environment's programs, and a dedicated Airflow folder."""
-    foreign = ("AIRFLOW", "PYTHON", "VIRTUAL_ENV")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    kept = inherited("AIRFLOW", "PYTHON", "VIRTUAL_ENV")
     path = f"{environment / 'bin'}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return kept | {"PATH": path, "AIRFLOW_HOME": str(HOME / "airflow" / environment.name)}
 
