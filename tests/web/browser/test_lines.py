@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.dags.scheduler.live import Live
 from tests.web.browser.conftest import NARROW, SIZE, Browser, another_company, cell
-from tests.web.browser.test_looks import AA_TEXT, CONTRASTS
+from tests.web.browser.test_looks import sticking_out, too_faint
 from tests.web.browser.test_page import changed
 from tests.web.page import history
 
@@ -83,15 +83,8 @@ def test_lines_have_a_row_and_a_list(
     ):
         for column, text in ((0, invoice), (2, reason), (6, now)):
             expect(cell(page, TABLE, place, column)).to_have_text(text)
-    found = page.evaluate(CONTRASTS)["found"]
-    assert [one for one in found if one["ratio"] < AA_TEXT and not one["disabled"]] == []
-    beyond = page.evaluate(
-        "width => [...document.querySelectorAll('main *')].filter((one) => {"
-        " const box = one.getBoundingClientRect();"
-        " return box.width && box.right > width + 1 && !one.closest('.scroll, .unseen'); }).length",
-        size["width"],
-    )
-    assert beyond == 0
+    assert too_faint(page) == []
+    assert sticking_out(page, size["width"]) == []
 
 
 def test_first_reading_shows_live_progress(admin: Browser, lined: psycopg.Connection) -> None:

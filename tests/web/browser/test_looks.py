@@ -145,6 +145,24 @@ def test_theme_and_time_zone_follow_airflow(admin: Browser, eventful: psycopg.Co
     expect(moment).to_contain_text(re.compile(r"JST|GMT\+9"))
 
 
+def too_faint(page: Page) -> list[Any]:
+    """Return the texts that have less contrast than WCAG's level AA asks."""
+    found = page.evaluate(CONTRASTS)["found"]
+    return [one for one in found if one["ratio"] < AA_TEXT and not one["disabled"]]
+
+
+def sticking_out(page: Page, width: int) -> list[Any]:
+    """Return the elements that a screen of this width cuts."""
+    found: list[Any] = page.evaluate(
+        """(width) => [...document.querySelectorAll("main *")].filter((one) => {
+            const box = one.getBoundingClientRect();
+            return box.width && box.right > width + 1 && !one.closest(".scroll, .unseen");
+        }).map((one) => one.className || one.tagName)""",
+        width,
+    )
+    return found
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_text_has_enough_contrast(admin: Browser, eventful: psycopg.Connection, theme: str) -> None:
     page = shown(admin, theme)
@@ -153,8 +171,7 @@ def test_every_text_has_enough_contrast(admin: Browser, eventful: psycopg.Connec
     page.get_by_role("button", name="Force sync…").click()
     measured = page.evaluate(CONTRASTS)
     assert len(measured["found"]) > 300
-    poor = [one for one in measured["found"] if one["ratio"] < AA_TEXT and not one["disabled"]]
-    assert poor == []
+    assert too_faint(page) == []
     assert [one for one in measured["found"] if one["disabled"] and one["ratio"] < AA_LARGE_AND_PARTS] == []
     assert [one for one in measured["charts"] if one["ratio"] < AA_LARGE_AND_PARTS] == []
 
@@ -165,14 +182,7 @@ def test_nothing_sticks_out_or_is_cut(admin: Browser, eventful: psycopg.Connecti
     admin.page.set_viewport_size({"width": width, "height": 860})
     page = shown(admin)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    beyond = page.evaluate(
-        """(width) => [...document.querySelectorAll("main *")].filter((one) => {
-            const box = one.getBoundingClientRect();
-            return box.width && box.right > width + 1 && !one.closest(".scroll, .unseen");
-        }).map((one) => one.className || one.tagName)""",
-        width,
-    )
-    assert beyond == []
+    assert sticking_out(page, width) == []
     facts, held = page.evaluate(
         """() => [".facts", ".held"].map((grid) =>
             [...new Set([...document.querySelectorAll(`${grid} > div:not([hidden])`)].map((one) => one.getBoundingClientRect().left))])"""

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.dags.scheduler.live import Live
 from tests.web.browser.conftest import NARROW, SIZE, Browser, another_company, cell
-from tests.web.browser.test_looks import AA_TEXT, CONTRASTS
+from tests.web.browser.test_looks import sticking_out, too_faint
 from tests.web.browser.test_page import changed
 from tests.web.page import history
 
@@ -99,15 +99,8 @@ def test_quick_syncs_are_shown_and_drown_nothing(
     expect(page.get_by_role("button", name=f"Show all {listed[0]}")).to_be_visible()
     link = cell(page, "Latest syncs", 0, 1).get_by_role("link")
     assert f"/dags/{QUICK_DAG}/runs/" in (link.get_attribute("href") or "")
-    found = page.evaluate(CONTRASTS)["found"]
-    assert [one for one in found if one["ratio"] < AA_TEXT and not one["disabled"]] == []
-    beyond = page.evaluate(
-        "width => [...document.querySelectorAll('main *')].filter((one) => {"
-        " const box = one.getBoundingClientRect();"
-        " return box.width && box.right > width + 1 && !one.closest('.scroll, .unseen'); }).length",
-        size["width"],
-    )
-    assert beyond == 0
+    assert too_faint(page) == []
+    assert sticking_out(page, size["width"]) == []
     button = page.get_by_role("button", name="Quick sync")
     button.click()
     expect(page.get_by_text("Waiting to start")).to_be_visible()
