@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import get_current_context
@@ -53,7 +54,6 @@ class TaskRun:
     reopen: Callable[[], Connection]
     attempt: Attempt | None = None
     _begun: int | None = None
-    _run_key: str | None = None
 
     def begun(self, sync_id: int) -> None:
         """Remember the sync that this attempt works for, before it holds the lease."""
@@ -80,18 +80,14 @@ class TaskRun:
     def is_quick(self) -> bool:
         return bool(self.context["ti"].task_id == QUICK_TASK)
 
-    @property
+    @cached_property
     def run_key(self) -> str:
         """Random text that Airflow keeps for this DAG run, over tries and clears.
 
         Scheduled run ids are equal in every Airflow, and several may share an invoice database.
         """
-        if self._run_key is None:
-            alone = self.is_first or self.context["ti"].task_id == LINES_TASK
-            self._run_key = self._kept_run_key() if alone else str(self._fetched().get("run_key"))
-        return self._run_key
-
-    def _kept_run_key(self) -> str:
+        if not (self.is_first or self.context["ti"].task_id == LINES_TASK):
+            return str(self._fetched().get("run_key"))
         kept = self.context["task_state_store"]
         key = kept.get(_RUN_KEY)
         if key is None:

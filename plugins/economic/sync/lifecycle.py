@@ -31,16 +31,12 @@ WAITING_FOR_SECONDS = 180
 """A waiting sync that has not polled for longer is not waiting any more."""
 
 
-def _ignore(sync_id: int) -> None:
-    """Ignore the sync's id."""
-
-
 def begin(
     client: Client,
     connection: Connection,
     request: SyncRequest,
     reopen: Callable[[], Connection] | None = None,
-    opened: Callable[[int], object] = _ignore,
+    opened: Callable[[int], object] = lambda sync_id: None,
 ) -> Attempt:
     """Open a sync, or resume the one that an earlier attempt of this DAG run left unfinished.
 
