@@ -273,7 +273,7 @@ def test_status_leaves_out_quiet_syncs(company: Company, database: str) -> None:
     shown = economic(database, "status").stdout
     assert re.search(r"last synced  \d s ago, ", shown)
     assert "last full    9 h" in shown
-    assert f"requests     {7 + first + 2} of 50,000 in the last 24 h" in shown
+    assert f"requests     {7 + first + 2} of 50,000 by syncs in the last 24 h" in shown
     assert re.search(r"Looked \d s ago: nothing had changed\.", shown)
     assert "quick" not in shown
 

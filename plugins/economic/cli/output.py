@@ -99,7 +99,7 @@ def _lines(row: Row) -> Iterator[str]:
 
 
 def _outcome(row: Row, requests: int) -> Iterator[str]:
-    yield f"  requests     {requests:,} of {REQUESTS_OF_DAY:,} in the last 24 h"
+    yield f"  requests     {requests:,} of {REQUESTS_OF_DAY:,} by syncs in the last 24 h"
     if row["outcome_quiet"]:
         yield f"  Looked {_ago(row['outcome_age_seconds'])}: nothing had changed."
     if is_unproven(row, "outcome_"):

@@ -40,22 +40,28 @@ SETTINGS = {
     "AUTO_SYNC_ENABLED": "true",
     "ECONOMIC_PAGE_SIZE": "1000",
     "ECONOMIC_QUICK_SCHEDULE": "*/15 * * * *",
+    "ECONOMIC_LINES": "true",
     "ECONOMIC_AGREEMENTS": json.dumps(
-        [{"name": f"company_{place}", "quick_schedule": "off"} for place in range(len(COMPANIES))]
+        [
+            {"name": f"company_{place}", "quick_schedule": "off", "lines": False}
+            for place in range(len(COMPANIES))
+        ]
     ),
 }
+LINES_PROVEN = """select 1 from economic.line_reading
+    where status = 'completed' and proven = (select count(*) from economic.invoice where missing_since is null)"""
 PROVEN = "select count(*) as proven from economic.sync_run where scope = 'quick' and complete"
 WIDE: ViewportSize = {"width": 1280, "height": 1180}
 HEIGHTS = {
     "companies": 560,
-    "page-light": 1236,
-    "page-dark": 1236,
-    "narrow-light": 1290,
-    "narrow-dark": 1290,
-    "running": 664,
+    "page-light": 1286,
+    "page-dark": 1286,
+    "narrow-light": 1420,
+    "narrow-dark": 1420,
+    "running": 548,
     "trigger-form": 960,
     "connection-form": 860,
-    "failed": 606,
+    "failed": 508,
 }
 """Of each picture, so that it ends where a card or a row does."""
 
@@ -134,7 +140,7 @@ def let_the_first_runs_end(live: Live) -> None:
     def ended() -> bool:
         runs = live.api.get("dags/~/dagRuns", limit=50)["dag_runs"]
         done = {run["dag_id"] for run in runs if run["state"] in {"success", "failed"}}
-        return len(done) == len(COMPANIES) + 2
+        return len(done) == len(COMPANIES) + 3
 
     live.until(ended, "every DAG has run once", 180)
 
@@ -147,6 +153,7 @@ def look_for_changes(live: Live) -> None:
         before = live.rows(PROVEN)
         live.api.post(f"dags/{QUICK_DAG_ID}/dagRuns", {"logical_date": None})
         live.until(lambda: live.rows(PROVEN) != before, "a quick sync has ended", 60)  # noqa: B023  # called at once
+    live.until(lambda: live.rows(LINES_PROVEN), "the lines are proven", 180)
 
 
 def add_other_companies(connection: psycopg.Connection) -> None:

@@ -37,7 +37,7 @@ export function agreementView(dagId, { several, fresh, name }) {
   const badge = el("span");
   const under = el("p", { class: "muted" });
   const look = el("div", { class: "findings" });
-  const facts = { synced: fact("Last synced"), next: fact("Next sync"), complete: fact("Complete"), source: fact("Agrees with e\u2011conomic"), full: fact("Last full sync"), requests: fact("Requests, last 24 h") };
+  const facts = { synced: fact("Last synced"), next: fact("Next sync"), complete: fact("Complete"), source: fact("Agrees with e\u2011conomic"), full: fact("Last full sync"), requests: fact("Requests of syncs, 24 h") };
   const held = el("dl", { class: "held" });
   const ofLines = linesRow();
   const working = progress();
