@@ -143,7 +143,6 @@ class SyncRun:
     run_id: str
     run_key: str
     clear_number: int
-    run_type: str
     conn_id: str
     agreement_number: int | None
     scope: str
@@ -163,11 +162,9 @@ class SyncRun:
     scan_drifted: bool
     staged_rows: tuple[int, ...]
     stored_pages: int
-    total: int | None
     totals: Totals | None
     complete: bool
     reconciled: bool | None
-    verdict: str | None
     warning: str | None
     counts: Counts
 

@@ -94,14 +94,12 @@ class CollectionPage:
     :param results: how many items match the query in all.
     :param results_without_filter: how many the whole resource has; not always sent.
     :param has_next: whether the answer says that more pages follow.
-    :param size: bytes of the body after decompression.
     """
 
     items: list[RawItem]
     results: int
     results_without_filter: int | None
     has_next: bool
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +175,7 @@ def decode_page(body: bytes) -> CollectionPage:
         collection = []
     items = _raw_items(collection)
     _check_counts(counts, len(items))
-    return CollectionPage(
-        items,
-        counts.results,
-        counts.results_without_filter,
-        counts.next_page is not None,
-        len(body),
-    )
+    return CollectionPage(items, counts.results, counts.results_without_filter, counts.next_page is not None)
 
 
 def decode_line_page(body: bytes) -> LinePage:

@@ -55,7 +55,6 @@ class Page:
     position: ScanPosition
     results: int
     changed_during_scan: bool
-    size: int
 
 
 def scan_pages(
@@ -149,5 +148,4 @@ def _page(envelope: CollectionPage, before: ScanPosition, *, whole: bool, more: 
         position=ScanPosition(highest, number, seen),
         results=before.seen + envelope.results,
         changed_during_scan=changed,
-        size=envelope.size,
     )

@@ -229,7 +229,6 @@ def _note(
         complete=proof.problem is None,
         totals=totals,
         reconciled=reconciled,
-        verdict=verdict,
         warning=warning,
     )
     if warning:

@@ -35,7 +35,7 @@ _IN_THE_LOG = {
 def reconcile(attempt: Attempt) -> None:
     """Mark missing invoices and compare with e-conomic's totals, in one transaction."""
     counts, reconciled, verdict, warning = attempt.write(lambda: _write(attempt))
-    attempt.apply_commit(counts, reconciled=reconciled, verdict=verdict, warning=warning)
+    attempt.apply_commit(counts, reconciled=reconciled, warning=warning)
     # The verdict holds sums, and who may read a task's log need not be allowed to read sums.
     log.info("%s", verdict if reconciled is None else _IN_THE_LOG[reconciled])
     if warning:

@@ -66,7 +66,6 @@ def stage(attempt: Attempt, page: Page) -> None:
         scan_seen=page.position.seen,
         scan_drifted=attempt.run.scan_drifted or page.changed_during_scan,
         staged_rows=(*attempt.run.staged_rows, triaged.usable),
-        total=page.results,
     )
     _log_reasons(page.number, triaged)
     if nothing_usable(len(triaged.rejected), len(page.items)):

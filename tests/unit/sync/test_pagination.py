@@ -34,7 +34,7 @@ def books(numbers: set[int], size: int) -> Get:
 
     def get(cursor: int | None) -> CollectionPage:
         left = sorted(n for n in numbers if n > (cursor or 0))
-        return CollectionPage(items(left[:size]), len(left), len(numbers), len(left) > size, 0)
+        return CollectionPage(items(left[:size]), len(left), len(numbers), len(left) > size)
 
     return get
 
@@ -49,7 +49,7 @@ def scanned(get: Get, size: int = 10, start: ScanPosition | None = None) -> list
 
 def answers(*pages: tuple[list[RawItem], int, int | None]) -> Get:
     """Give these pages one after the other: items, results, results without the filter."""
-    left = [CollectionPage(*page, has_next=page is not pages[-1], size=0) for page in pages]
+    left = [CollectionPage(*page, has_next=page is not pages[-1]) for page in pages]
     return lambda _: left.pop(0)
 
 
