@@ -1,6 +1,4 @@
 -- Receives the lines of invoices, by the COPY protocol.
--- Parameters: none.
--- Returns: nothing.
 copy economic.invoice_line (
     agreement_number, invoice_number, line_number, shown_number, product_number, description,
     quantity, quantity2, unit_number, unit2_number, unit_net_price, unit_cost_price,

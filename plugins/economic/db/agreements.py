@@ -85,7 +85,7 @@ def statuses(connection: Connection, conn_ids: Sequence[str] | None) -> list[Row
     wanted = None if conn_ids is None else list(conn_ids)
     found = rows(connection, "select_sync_status", conn_ids=wanted)
     # Neither is granted by an older grant script, nor there in tables of an older version.
-    granted = one(connection, "select_rights_on_lines")["readings"]
+    granted = one(connection, "select_rights")["line_readings"]
     numbers = [each["agreement_number"] for each in found if each["agreement_number"] is not None]
     readings = rows(connection, "select_line_status", agreement_numbers=numbers) if granted else []
     by_number = {reading["agreement_number"]: reading for reading in readings}

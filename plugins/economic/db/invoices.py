@@ -241,13 +241,13 @@ def rejections(connection: Connection, agreement_number: int, most: int) -> list
 
     A role that may not read values gets no messages either.
     """
-    granted = one(connection, "select_rights_on_values")["granted"]
+    granted = one(connection, "select_rights")["rejected_values"]
     name = "select_rejections" if granted else "select_rejection_reasons"
     return rows(connection, name, agreement_number=agreement_number, most=most)
 
 
 def unproven_lines(connection: Connection, agreement_number: int, most: int) -> list[Row] | None:
     """Return the invoices whose lines are not proven; None: the role may not read them."""
-    if not one(connection, "select_rights_on_lines")["checks"]:
+    if not one(connection, "select_rights")["line_checks"]:
         return None
     return rows(connection, "select_unproven_lines", agreement_number=agreement_number, most=most)
