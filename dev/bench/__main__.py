@@ -19,7 +19,7 @@ import psycopg
 
 from dev import ROOT
 from dev.bench import ways
-from dev.bench.measure import MB, Cost, circumstances, median, options, save
+from dev.bench.measure import MB, Cost, Costs, as_json, median, options, save
 from dev.local import embedded_postgres
 from dev.local.account import Account
 from dev.local.embedded_postgres import Server
@@ -31,8 +31,6 @@ ROW_BY_ROW_ROUNDS = 3
 """*Row by row* is so slow that more rounds show nothing new; the others are close to each other."""
 
 QUICK = "quick, nothing moved", "quick, a payment and a booking"
-
-Costs = dict[str, dict[str, list[Cost]]]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,12 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
                     continue
                 Bench(server, books, given.n).one_round(way, costs[way])
                 say(f"round {repetition + 1} of {repetitions}: {way} ({time.monotonic() - began:.0f} s)")
-    kept = {
-        way: {load: [cost.as_json() for cost in each] for load, each in loads.items()}
-        for way, loads in costs.items()
-    }
-    result = {"invoices": given.n, "repetitions": repetitions, **circumstances(), "costs": kept}
-    save(result, str(given.n), keep=given.keep)
+    save(given, str(given.n), repetitions=repetitions, costs=as_json(costs))
     say(table(costs))
     return 0
 
@@ -76,8 +69,7 @@ def table(costs: Costs) -> str:
             cost, ratio = median(loads[load]), ""
             compared = costs["limit"].get(load) or (load in QUICK and costs["ours"]["unchanged"])
             if way != "limit" and compared:
-                base = median(compared)
-                ratio = f"{cost.wall / base.wall:.2f}, {cost.cpu / base.cpu:.2f}"
+                ratio = cost.beside(median(compared))
             clients = [one.client for one in loads[load]]
             lines.append(
                 f"| {load} | {way} | {cost.wall:.2f} | {cost.client:.2f} + {cost.postgres:.2f} | {ratio} "

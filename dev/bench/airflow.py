@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 import psycopg
 
-from dev.bench.measure import circumstances, options, postgres_cpu, save, wal_bytes
+from dev.bench.measure import options, postgres_cpu, save, wal_bytes
 from dev.local import embedded_postgres
 from dev.local.account import Account, start_simulator
 from dev.local.airflow_settings import (
@@ -106,9 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
             say(f"{error}\nThe logs are in {home}.")
             return 1
     shutil.rmtree(home)
-    result = vars(given) | circumstances() | {"rounds": rounds}
-    save(result, f"airflow-{given.agreements}x{given.n}", keep=given.keep)
-    say(f"{json.dumps(result, indent=1)}\n\n{table(rounds)}")
+    result = save(given, f"airflow-{given.agreements}x{given.n}", **vars(given), rounds=rounds)
+    say(f"{result}\n\n{table(rounds)}")
     return 0
 
 

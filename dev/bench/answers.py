@@ -19,7 +19,7 @@ import psycopg
 
 from dev.bench import ways
 from dev.bench.__main__ import Bench, simulated
-from dev.bench.measure import circumstances, options, process_cpu, save
+from dev.bench.measure import options, process_cpu, save
 from dev.local import embedded_postgres
 from dev.local.terminal import say
 
@@ -81,8 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
             days = [asked(connection, back, given.repetitions) for back in _DAYS_BACK]
             slowest = max(days, key=lambda day: float(day[_FUNCTIONS[0]]))
             plan = explained(connection, slowest["day"])
-    result = {"invoices": given.n, "changes": changes, **circumstances(), "days": days, "plan": plan}
-    save(result, f"answers-{given.n}", keep=given.keep)
+    save(given, f"answers-{given.n}", changes=changes, days=days, plan=plan)
     say("\n".join((*plan, "", table(days))))
     return 0
 

@@ -11,7 +11,7 @@ import psycopg
 
 from dev.bench import ways
 from dev.bench.__main__ import Bench, simulated
-from dev.bench.measure import MB, circumstances, options, save, wal_bytes
+from dev.bench.measure import MB, options, save, wal_bytes
 from dev.local import embedded_postgres
 from dev.local.terminal import say
 
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
                 if not statistics["complete"]:
                     raise RuntimeError(f"The sync did {statistics}.")
             steps.append({"after": after, "syncs": syncs, **sizes(bench.dsn)})
-    save({"invoices": given.n, **circumstances(), "steps": steps}, f"growth-{given.n}", keep=given.keep)
+    save(given, f"growth-{given.n}", steps=steps)
     say(table(steps))
     return 0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from dev.bench.__main__ import Bench, simulated
-from dev.bench.measure import MB, Cost, circumstances, median, options, save
+from dev.bench.measure import MB, Costs, as_json, median, options, save
 from dev.local import embedded_postgres
 from dev.local.terminal import say
 
@@ -16,7 +16,7 @@ WAYS = {"limit": "limit of lines", "ours": "lines"}
 LOADS = "first load", "nothing to read", "a booking"
 
 
-def one_round(bench: Bench, way: str, costs: dict[str, dict[str, list[Cost]]]) -> dict[str, int]:
+def one_round(bench: Bench, way: str, costs: Costs) -> dict[str, int]:
     """Measure all loads of a way on fresh invoices; return how many requests each took."""
     asked = {}
     bench.load("ours", created=bench.invoices)
@@ -39,27 +39,19 @@ def main() -> int:
     parser = options("lines", __doc__)
     parser.add_argument("--repetitions", type=int, default=5)
     given = parser.parse_args()
-    costs: dict[str, dict[str, list[Cost]]] = {}
+    costs: Costs = {}
     asked: dict[str, int] = {}
     with embedded_postgres.server([], durable=True) as server, simulated(given.n) as books:
         for repetition in range(given.repetitions):
             for way in list(WAYS)[:: 1 if repetition % 2 else -1]:
                 asked |= one_round(Bench(server, books, given.n), way, costs)
                 say(f"round {repetition + 1} of {given.repetitions}: {way}")
-    kept = {
-        name: {way: [cost.as_json() for cost in each] for way, each in ways_.items()}
-        for name, ways_ in costs.items()
-    }
-    save(
-        {"invoices": given.n, "requests": asked, **circumstances(), "costs": kept},
-        f"lines-{given.n}",
-        keep=given.keep,
-    )
+    save(given, f"lines-{given.n}", requests=asked, costs=as_json(costs))
     say(table(costs, asked))
     return 0
 
 
-def table(costs: dict[str, dict[str, list[Cost]]], asked: dict[str, int]) -> str:
+def table(costs: Costs, asked: dict[str, int]) -> str:
     """Return a table in Markdown: medians, and their ratio to the limit's."""
     lines = [
         "| load | way | requests | wall s | CPU s: client + PostgreSQL | of limit: wall, CPU | peak MB above start | WAL MB |",
@@ -71,8 +63,7 @@ def table(costs: dict[str, dict[str, list[Cost]]], asked: dict[str, int]) -> str
                 continue
             cost, ratio = median(costs[name][way]), ""
             if way == "ours" and "limit" in costs[name]:
-                base = median(costs[name]["limit"])
-                ratio = f"{cost.wall / base.wall:.2f}, {cost.cpu / base.cpu:.2f}"
+                ratio = cost.beside(median(costs[name]["limit"]))
             lines.append(
                 f"| {name} | {way} | {asked[name] if way == 'ours' else ''} | {cost.wall:.2f} "
                 f"| {cost.client:.2f} + {cost.postgres:.2f} | {ratio} | {cost.peak_mb - cost.base_mb:.0f} | {cost.wal / MB:.2f} |"

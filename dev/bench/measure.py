@@ -43,9 +43,17 @@ class Cost:
         """CPU seconds of client and PostgreSQL together."""
         return self.client + self.postgres
 
+    def beside(self, base: Cost) -> str:
+        """Return the ratios of wall time and CPU time to another's."""
+        return f"{self.wall / base.wall:.2f}, {self.cpu / base.cpu:.2f}"
+
     def as_json(self) -> dict[str, float]:
         """Return the figures, rounded."""
         return {key: round(value, 4) for key, value in asdict(self).items()}
+
+
+Costs = dict[str, dict[str, list[Cost]]]
+"""By way and load, or the other way round."""
 
 
 def options(name: str, description: str | None) -> argparse.ArgumentParser:
@@ -56,13 +64,15 @@ def options(name: str, description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def save(result: dict[str, Any], name: str, *, keep: bool) -> None:
-    """Keep one run's figures beside those of others, if that is wanted."""
-    if keep:
-        (ROOT / "docs" / "benchmarks" / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+def save(given: argparse.Namespace, name: str, **figures: Any) -> str:
+    """Return one run's figures and circumstances as JSON; keep them beside those of others, if that is wanted."""
+    result = json.dumps({"invoices": given.n, **_circumstances(), **figures}, indent=1)
+    if given.keep:
+        (ROOT / "docs" / "benchmarks" / f"{name}.json").write_text(f"{result}\n")
+    return result
 
 
-def circumstances() -> dict[str, str]:
+def _circumstances() -> dict[str, str]:
     """Return the machine and the day, for the record."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next(
@@ -128,6 +138,14 @@ def measured(dsn: str, postmaster: int, done: Callable[[Cost], None]) -> Iterato
         wall, used = time.perf_counter() - clock, time.process_time() - client
         served = _settled_postgres_cpu(connection, postmaster) - server
         done(Cost(wall, used, served, wal_bytes(connection) - wal, _memory_mb("VmHWM"), base))
+
+
+def as_json(costs: Costs) -> dict[str, dict[str, list[dict[str, float]]]]:
+    """Return every figure, rounded."""
+    return {
+        name: {kind: [cost.as_json() for cost in each] for kind, each in kinds.items()}
+        for name, kinds in costs.items()
+    }
 
 
 def median(costs: Sequence[Cost]) -> Cost:
