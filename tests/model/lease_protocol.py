@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 STALE = "a write of an older owner after a newer one got the lease"
 OWNERLESS = "a write without ownership"
@@ -266,23 +266,23 @@ class Explored:
 
 def explore(start: State) -> Explored:
     """Try every order of events, breadth first."""
-    found: dict[State, tuple[State, Move] | None] = {start: None}
+    before: dict[State, State | None] = {start: None}
     told: set[tuple[str, str]] = set()
     traces: dict[str, str] = {}
     queue = deque([start])
     while queue:
         state = queue.popleft()
         for broken in wrong_state(state):
-            traces.setdefault(broken, _trace(found, state))
+            traces.setdefault(broken, _trace(before, state))
         for move in moves(state):
             told.add((move.action, move.told))
             for broken in move.broken:
-                traces.setdefault(broken, _trace(found, state, move))
-            after = _essential(move.state)
-            if after not in found:
-                found[after] = (state, move)
+                traces.setdefault(broken, _trace(before, state, broken))
+            after = _nameless(_essential(move.state))
+            if after not in before:
+                before[after] = state
                 queue.append(after)
-    return Explored(tuple(found), frozenset(told), traces)
+    return Explored(tuple(before), frozenset(told), traces)
 
 
 def _essential(state: State) -> State:
@@ -292,23 +292,60 @@ def _essential(state: State) -> State:
     """
     asking = {a.name for a in state.attempts if a.at == "asking"}
     attempts = []
-    for attempt in state.attempts:
-        in_doubt = attempt.name in asking or attempt.name == state.locked_by
-        if attempt.at == "gone" and not in_doubt:
-            attempts.append(Attempt(attempt.name, attempt.sync, "gone"))
-        elif attempt.at != "new":
-            newest, own = attempt.token == state.token, attempt.taking == state.takings
-            kept = attempt if in_doubt else attempt._replace(ending=False, done=False, undone=False)
-            attempts.append(kept._replace(token=int(newest), taking=int(own)))
-        else:
-            attempts.append(attempt)
+    for name, sync, at, token, ending, taking, done, undone in state.attempts:
+        in_doubt = name in asking or name == state.locked_by
+        if at == "gone" and not in_doubt:
+            attempts.append(Attempt(name, sync, at))
+            continue
+        newest, own = at != "new" and token == state.token, at != "new" and taking == state.takings
+        of_it = (ending, done, undone) if in_doubt else (False, False, False)
+        attempts.append(Attempt(name, sync, at, int(newest), of_it[0], int(own), *of_it[1:]))
     beat = state.beat if state.beat in asking else None
-    return state._replace(attempts=tuple(attempts), token=1, takings=1, beat=beat)
+    return State(
+        tuple(attempts), 1, state.holder, state.live, beat, state.locked_by, 1, state.owner, state.closed
+    )
 
 
-def _trace(found: dict[State, tuple[State, Move] | None], state: State, last: Move | None = None) -> str:
-    steps = [str(last)] if last else []
-    while (before := found[state]) is not None:
-        state, move = before
+def _nameless(state: State) -> State:
+    """The one that stands for all states in which only the names differ, of attempts or of syncs with as many attempts.
+
+    What can happen does not depend on names. Everything that can be said of a name is part of what is sorted, so two that
+    sort alike are alike.
+    """
+    syncs: dict[str, list[tuple[Any, ...]]] = {}
+    for name, sync, *facts in state.attempts:
+        syncs.setdefault(sync, []).append((*facts, name == state.locked_by, name == state.beat))
+    for attempts in syncs.values():
+        attempts.sort()
+    was = sorted(
+        syncs,
+        key=lambda s: (-len(syncs[s]), syncs[s], s == state.holder, s == state.owner, s in state.closed),
+    )
+    called = dict(zip(was, syncs, strict=True))
+    renamed, locked_by, beat = [], None, None
+    for old, new in called.items():
+        for number, (*same, locks, beats) in enumerate(syncs[old], 1):
+            renamed.append(Attempt(f"{new}{number}", new, *same))
+            locked_by = renamed[-1].name if locks else locked_by
+            beat = renamed[-1].name if beats else beat
+    holder, owner = state.holder and called[state.holder], state.owner and called[state.owner]
+    closed = frozenset(called[sync] for sync in state.closed)
+    return State(
+        tuple(renamed), state.token, holder, state.live, beat, locked_by, state.takings, owner, closed
+    )
+
+
+def _trace(before: dict[State, State | None], state: State, broken: str | None = None) -> str:
+    """The events that lead to a state, and the one there that breaks a property; each name is the same one's throughout."""
+    path = [state]
+    while (earlier := before[path[-1]]) is not None:
+        path.append(earlier)
+    now, steps = path.pop(), []
+    while path:
+        wanted = path.pop()
+        move = next(move for move in moves(now) if _nameless(_essential(move.state)) == wanted)
+        now = _essential(move.state)
         steps.append(str(move))
-    return ", ".join(reversed(steps))
+    if broken is not None:
+        steps.append(next(str(move) for move in moves(now) if broken in move.broken))
+    return ", ".join(steps)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import psycopg
-import pytest
 
 from economic.db import agreements, runs
 from economic.db import lease as leases
@@ -186,9 +185,8 @@ def test_the_statements_do_what_the_model_says(connection: psycopg.Connection) -
     assert [said for case, move in found.items() if (said := real.differs(case, move))] == []
 
 
-@pytest.mark.parametrize("attempts", ["A1 A2 B1", "A1 A2 B1 B2"])
-def test_no_order_of_events_breaks_a_property(attempts: str) -> None:
-    found = model.explore(State(tuple(Attempt(name, name[0]) for name in attempts.split())))
+def test_no_order_of_events_breaks_a_property() -> None:
+    found = model.explore(State(tuple(Attempt(name, name[0]) for name in ("A1", "A2", "B1", "B2"))))
     assert found.traces == {}
     # Nothing is proved of what never happened.
     told = {"fences": "fenced lost", "enters": "entered lost", "asks": "done undone lost"}
