@@ -50,6 +50,7 @@ class Ledger:
         self._next_index = books.size
         self._spoils: dict[int, list[Spoil]] = {}
         self._written: dict[int, bytes] = {}
+        self._items: dict[int, dict[str, Any]] = {}
         self._removed: dict[int, Invoice] = {}
         self._matched: dict[tuple[int, int], int] = {}
         self.read_unpaid(negative=True, lacking=("exchangeRate",))
@@ -91,10 +92,14 @@ class Ledger:
         return invoice_json(self._invoice(number), self.books.seed)
 
     def item(self, number: int) -> dict[str, Any]:
-        """Return the true invoice as plain values, amounts as Decimal: what a client ought to have stored."""
+        """Return the true invoice as plain values, amounts as Decimal: what a client ought to have stored.
+
+        The same dictionary each time, until the invoice changes.
+        """
         with self.lock:
-            document: dict[str, Any] = json.loads(self.healthy(number), parse_float=Decimal)
-            return document
+            if number not in self._items:
+                self._items[number] = json.loads(self.healthy(number), parse_float=Decimal)
+            return self._items[number]
 
     def items(self) -> dict[int, dict[str, Any]]:
         """Return every true invoice by number."""
@@ -275,6 +280,7 @@ class Ledger:
 
     def _changed(self, number: int) -> None:
         self._written.pop(number, None)
+        self._items.pop(number, None)
         self.version += 1
 
     def _invoice(self, number: int) -> Invoice:

@@ -44,9 +44,12 @@ OTHERS = {
 }
 
 
+KEYS = {path: tuple(path.split(".")) for path in (*AMOUNTS.values(), *OTHERS.values())}
+
+
 def at(item: dict[str, Any], path: str) -> Any:
     value: Any = item
-    for key in path.split("."):
+    for key in KEYS.get(path) or path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
