@@ -130,7 +130,9 @@ def template(postgres: str) -> Iterator[str]:
 
 def _make_database(admin: psycopg.Connection, template: str | None) -> str:
     name = f"test_{secrets.token_hex(6)}"
-    source = sql.SQL("") if template is None else sql.SQL("template {}").format(sql.Identifier(template))
+    # Copied as files: through the write-ahead log, each clone costs three times the work.
+    cloned = sql.SQL("template {} strategy file_copy")
+    source = sql.SQL("") if template is None else cloned.format(sql.Identifier(template))
     admin.execute(sql.SQL("create database {} {}").format(sql.Identifier(name), source))
     return name
 
