@@ -9,6 +9,7 @@ from collections import Counter
 from importlib.resources import files
 from pathlib import Path
 from pkgutil import resolve_name
+from typing import Any
 
 import jsonschema
 import pytest
@@ -50,19 +51,36 @@ def test_connection_form_offers_every_extra_it_explains() -> None:
     assert set(connection["ui-field-behaviour"]) == {"hidden-fields", "relabeling", "placeholders"}
 
 
-PLUGINS = """
+AT_ONCE = """
 import json
 from airflow.plugins_manager import _get_plugins
+from airflow.providers_manager import ProvidersManager
 plugins, errors = _get_plugins()
-print("@@" + json.dumps([[plugin.name for plugin in plugins], errors]) + "@@")
+manager = ProvidersManager()
+hook = manager.hooks["economic"]
+forms = [key for key in manager.connection_form_widgets if "economic" in key]
+print("@@" + json.dumps({
+    "plugins": [plugin.name for plugin in plugins], "errors": errors,
+    "hook": [hook.hook_class_name, hook.hook_name], "forms": forms,
+}))
 """
 
 
-@pytest.mark.parametrize("lazy", ["True", "False"])
-def test_page_is_registered_once(lazy: str) -> None:
-    """An Airflow that discovers its providers at once would load a plugin of theirs as well."""
-    found = told(PLUGINS, AIRFLOW__CORE__LAZY_DISCOVER_PROVIDERS=lazy)
-    assert found == [["economic"], {}]
+@pytest.fixture(scope="module")
+def at_once() -> dict[str, Any]:
+    """Return what an Airflow knows that discovers its providers at once."""
+    found: dict[str, Any] = told(AT_ONCE, AIRFLOW__CORE__LAZY_DISCOVER_PROVIDERS="False")
+    return found
+
+
+def test_page_is_registered_once(at_once: dict[str, Any]) -> None:
+    """A plugin of a provider would be loaded as well, by such an Airflow."""
+    assert (at_once["plugins"], at_once["errors"]) == (["economic"], {})
+
+
+def test_airflow_knows_the_connection_type_and_its_form(at_once: dict[str, Any]) -> None:
+    assert at_once["hook"] == ["economic.client.hook.EconomicHook", "Visma e-conomic"]
+    assert any("app_secret_token" in key for key in at_once["forms"])
 
 
 def test_registry_entry_describes_this_package() -> None:
