@@ -19,9 +19,9 @@ from dev.local.account import Account
 from economic.db import schema
 from economic.db.sql import prepare
 
-INVOICES = 22_500
+INVOICES = 5_000
 FIRST_DAY, LAST_DAY = date(2026, 10, 30), date(2026, 11, 30)
-_MOVES_A_DAY = 30
+_MOVES_A_DAY = 10
 _SYNCED_AT = time(17, tzinfo=UTC)
 _CLOCKS = ("now", "clock_timestamp")
 
