@@ -7,6 +7,9 @@ writes or deletes lies in folders of root. Standard library only: `./run clean` 
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import importlib.util
 import os
 import re
@@ -224,7 +227,7 @@ class _Cluster:
         half_made.mkdir(mode=0o700)
         password = secrets.token_urlsafe(24)
         ownership.write(self._secret, password)
-        ownership.write(told, password)
+        ownership.write(told, _verifier(password))
         if self.identity:
             for path in (half_made, told):
                 shutil.chown(path, "nobody", ownership.group())
@@ -262,6 +265,19 @@ def _pid(binaries: Path, data: Path, identity: Mapping[str, Any]) -> int | None:
     )
     found = re.search(r"PID: (\d+)", status.stdout)
     return int(found[1]) if status.returncode == 0 and found else None
+
+
+def _verifier(password: str) -> str:
+    """Return what a server keeps of a password, and takes instead of it.
+
+    Hashed once: that is repeated 4096 times to slow down who guesses, and nobody guesses 24 random bytes. A client
+    repeats it too, at each connection, which takes longer than all the rest of a connection.
+    """
+    salt = secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, 1)
+    client, server = (hmac.digest(salted, key, "sha256") for key in (b"Client Key", b"Server Key"))
+    kept = (base64.b64encode(part).decode() for part in (salt, hashlib.sha256(client).digest(), server))
+    return "SCRAM-SHA-256$1:{}${}:{}".format(*kept)
 
 
 def _apart(identity: Mapping[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,16 @@ def test_data_outlives_a_server_that_refuses_a_second(folder: Path) -> None:
     assert embedded_postgres.running(folder) is None
 
 
+def test_only_the_password_lets_in(folder: Path) -> None:
+    with embedded_postgres.server(["first"], data=folder) as server:
+        with psycopg.connect(server.dsn("first")) as connection:
+            (kept,) = connection.execute("select rolpassword from pg_authid where rolname = current_user")
+        assert server.password not in kept[0]
+        for wrong in ("", "x", kept[0]):
+            with pytest.raises(psycopg.OperationalError):
+                psycopg.connect(server.dsn("first"), password=wrong)
+
+
 def test_first_start_that_was_killed_begins_again(folder: Path) -> None:
     half_made = folder / "data.new"
     half_made.mkdir(parents=True)
