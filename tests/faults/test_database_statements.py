@@ -322,9 +322,9 @@ CHANGES: dict[str, tuple[str, str, str]] = {
         "column held.vat_zone_number does not exist",
     ),
     "type changed": (
-        "alter table economic.staged_invoice alter column remainder type text",
-        "alter table economic.staged_invoice alter column remainder type numeric using remainder::numeric",
-        "operator does not exist: numeric = text",
+        "alter table economic.staged_invoice alter column layout_number type text",
+        "alter table economic.staged_invoice alter column layout_number type bigint using layout_number::bigint",
+        "operator does not exist: bigint = text",
     ),
     "table gone": (
         "alter table economic.employee rename to staff",
