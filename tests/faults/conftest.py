@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -169,12 +169,22 @@ def proxy(case: Case) -> Iterator[PostgresProxy]:
         yield made
 
 
-@pytest.fixture
-def own() -> Iterator[Cluster]:
-    """A PostgreSQL server of the test's own, with the current schema."""
-    with clusters.cluster() as made:
+@pytest.fixture(scope="session")
+def model_server() -> Iterator[Path]:
+    """The folder of a PostgreSQL server with the current schema."""
+
+    def migrate(made: Cluster) -> None:
         with prepare(psycopg.connect(made.dsn)) as connection:
             schema.migrate(connection)
+
+    with clusters.model(migrate) as folder:
+        yield folder
+
+
+@pytest.fixture
+def own(model_server: Path) -> Iterator[Cluster]:
+    """A PostgreSQL server of the test's own, with the current schema."""
+    with clusters.cluster(model_server) as made:
         yield made
 
 
@@ -184,18 +194,19 @@ def case_on(
     define_connection: DefineConnection,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-) -> CaseOn:
+) -> Iterator[CaseOn]:
     """Makes the case on a database of one's own; the connection string is a superuser's."""
     caplog.set_level(logging.DEBUG)
 
     def make(dsn: str) -> Case:
-        witness = Witness(simulated, dsn, lambda: caplog.text)
+        witness = witnesses.enter_context(closing(Witness(simulated, dsn, lambda: caplog.text)))
         made = Case(simulated, DagRuns(monkeypatch), witness, dsn, define_connection)
         made.reach_books_at(simulated.base_url)
         made.reach_database_at(dsn)
         return made
 
-    return make
+    with ExitStack() as witnesses:
+        yield make
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -134,7 +134,7 @@ def ground(folder: Path, *, invoices: int, seed: int) -> Iterator[Ground]:
         postgres = stack.enter_context(PostgresProxy(cluster.server.port))
         processes = stack.enter_context(Processes())
         runs = ProcessRuns(processes, folder / "tasks.log")
-        witness = Witness(books, cluster.dsn, runs.said)
+        witness = stack.enter_context(closing(Witness(books, cluster.dsn, runs.said)))
         yield Ground(books, cluster, http, postgres, witness, runs)
 
 

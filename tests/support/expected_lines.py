@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from simulator.lines.book import LineBook
+from tests.support.invariants import plain
 
 AMOUNTS = {
     "quantity": "quantity",
@@ -56,7 +56,7 @@ def wrong_lines(rows: list[Row], book: LineBook, agreement: int) -> dict[int, An
     for row in rows:
         found = {key: value for key, value in row.items() if key != "raw"}
         if found.pop("agreement_number") == agreement:
-            found["raw_data"] = json.loads(row["raw"], parse_float=Decimal)
+            found["raw_data"] = plain(row["raw"])
             stored.setdefault(found["invoice_number"], []).append(found)
     wrong: dict[int, Any] = {}
     with book.ledger.lock:

@@ -20,14 +20,17 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
 
 from simulator import InProcess
 from tests.support.expected_rows import expected_row
@@ -37,7 +40,7 @@ TTL_SECONDS = 300
 LONGEST_SILENCE = "1 hour"
 BOOKKEEPING = {"agreement_number", "raw_data", "digest", "first_seen_at", "last_changed_at", "missing_since"}
 ENDED = {"completed", "completed_with_errors", "failed", "skipped", "superseded", "abandoned"}
-FACTS = frozenset(expected_row({}, {}))
+FACTS = tuple(expected_row({}, {}))
 DONE = ("completed", "completed_with_errors")
 Row = dict[str, Any]
 
@@ -62,6 +65,18 @@ class Memory:
         return _held_mb("VmHWM") - self._start
 
 
+@lru_cache(maxsize=20_000)
+def plain(text: str | bytes) -> Any:
+    """JSON as plain values, amounts as Decimal. The same texts are compared again and again; nobody may change what they hold."""
+    return json.loads(text, parse_float=Decimal)
+
+
+@lru_cache(maxsize=20_000)
+def _state(text: str) -> Row:
+    """The row of an invoice that is so in the books, but for the name of its employee."""
+    return expected_row(plain(text), {})
+
+
 def _held_mb(what: str) -> float:
     return int(Path("/proc/self/status").read_text().split(f"{what}:")[1].split()[0]) / 1024
 
@@ -82,6 +97,7 @@ class Witness:
     _states: dict[int, list[Row]] = field(default_factory=dict)
     _version: int = -1
     _newest: dict[int, int] = field(default_factory=dict)
+    _kept: psycopg.Connection | None = None
     _began: float = field(default_factory=time.monotonic)
     memory: Memory = field(default_factory=Memory)
 
@@ -102,18 +118,35 @@ class Witness:
     def look(self) -> None:
         """Compare the copy with every state the books were in so far: I2, I3 and I4. Call it around each change of the books."""
         self._remember()
-        with self.connect() as connection:
-            rows = _invoices(connection)
-            no_row_is_there_twice(connection)
-            only_proven_scans_mark_missing(connection)
-        self._no_row_goes_back(rows)
+        no_row_is_there_twice(self)
+        only_proven_scans_mark_missing(self)
+        self._no_row_goes_back(self.rows(f"select {', '.join(FACTS)} from economic.invoice"))  # noqa: S608  # names from this folder
 
     def connect(self) -> psycopg.Connection:
+        """Open a connection of one's own, to change something."""
         return psycopg.connect(self.dsn, autocommit=True)
 
+    def close(self) -> None:
+        """Close the connection that it asks on."""
+        if self._kept is not None:
+            self._kept.close()
+
     def rows(self, query: str, *parameters: Any) -> list[Row]:
-        with self.connect() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        with self.asking() as connection, connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query.encode(), parameters).fetchall()
+
+    @contextmanager
+    def asking(self) -> Iterator[psycopg.Connection]:
+        """The connection that it keeps; another one when the server has ended that."""
+        try:
+            if self._kept is None:
+                raise psycopg.OperationalError
+            self._kept.execute("select")
+        except psycopg.OperationalError:
+            self.close()
+            # The tables may change between two questions, so no statement is prepared.
+            self._kept = psycopg.connect(self.dsn, autocommit=True, prepare_threshold=None)
+        yield self._kept
 
     def value(self, query: str, *parameters: Any) -> Any:
         return next(iter(self.rows(query, *parameters)[0].values()))
@@ -128,7 +161,7 @@ class Witness:
 
     def note(self, number: int) -> None:
         """Remember the state that an invoice is in. Who changes the books while they are read does it with each change, under the ledger's lock."""
-        state = expected_row(self.books.ledger.item(number), {})
+        state = _state(self.books.ledger.healthy(number))
         states = self._states.setdefault(number, [])
         if not states or states[-1] != state:
             states.append(state)
@@ -141,9 +174,9 @@ class Witness:
                 for number in ledger.numbers:
                     self.note(number)
 
-    def _no_row_goes_back(self, rows: dict[int, Row]) -> None:
-        for number, row in rows.items():
-            facts = {key: value for key, value in row.items() if key in FACTS}
+    def _no_row_goes_back(self, rows: Iterable[Row]) -> None:
+        for facts in rows:
+            number = facts["invoice_number"]
             facts["employee_name"] = None
             when = [at for at, state in enumerate(self._states.get(number, [])) if state == facts]
             assert when, f"I3: invoice {number} was never as it is stored: {facts}"
@@ -191,18 +224,19 @@ def healed(
 
 def the_table_equals_the_books(witness: Witness, refused: Collection[int] = ()) -> None:
     """I1: every column of every row; what was once shown and is gone keeps its last state; what is refused keeps its last good one."""
-    with witness.connect() as connection:
-        rows = _invoices(connection)
+    rows = _invoices(witness)
     ledger = witness.books.ledger
     employees = ledger.employees()
     last_known = witness.last_known()
-    books = ledger.items()
+    with ledger.lock:
+        books = {number: ledger.healthy(number) for number in ledger.numbers}
     gone = set(rows) - set(books)
     assert set(books) - set(rows) <= set(refused), f"I1: not stored: {sorted(set(books) - set(rows))[:10]}"
     assert gone <= set(last_known), f"I1: never booked: {sorted(gone - set(last_known))[:10]}"
     for number, row in sorted(rows.items()):
         columns = set(row) - BOOKKEEPING
-        expected = dict(last_known[number]) if number in gone else expected_row(books[number], employees)
+        expected = dict(last_known[number] if number in gone else _state(books[number]))
+        expected["employee_name"] = employees.get(expected["employee_number"], {}).get("name")
         assert columns == set(expected), f"I1: columns without an expectation: {columns ^ set(expected)}"
         if number in gone or number in refused or _unlisted(row, employees):
             # A name is never taken away, so an employee who has left keeps the one that was written.
@@ -212,27 +246,28 @@ def the_table_equals_the_books(witness: Witness, refused: Collection[int] = ()) 
         differing = {key: (row[key], value) for key, value in expected.items() if row[key] != value}
         assert not differing, f"I1: invoice {number} (stored, booked): {differing}"
         if number not in gone:
-            told = json.loads(ledger.written(number), parse_float=Decimal)
-            assert row["raw_data"] == told, f"I1: invoice {number}: raw_data is another item"
+            assert row["raw_data"] == plain(ledger.written(number)), (
+                f"I1: invoice {number}: raw_data is another item"
+            )
             assert row["agreement_number"] == ledger.agreement, f"I1: invoice {number}: another agreement"
             assert row["missing_since"] is None, f"I1: invoice {number} is booked, but marked missing"
 
 
-def no_row_is_there_twice(connection: psycopg.Connection) -> None:
+def no_row_is_there_twice(witness: Witness) -> None:
     """I2, whatever became of the primary key."""
-    twice = connection.execute(
+    twice = witness.rows(
         "select invoice_number, count(*) from economic.invoice group by agreement_number, invoice_number having count(*) > 1"
-    ).fetchall()
+    )
     assert not twice, f"I2: {twice[:10]}"
 
 
-def only_proven_scans_mark_missing(connection: psycopg.Connection) -> None:
+def only_proven_scans_mark_missing(witness: Witness) -> None:
     """I4: whatever is marked missing was marked while a full sync ended that is proven complete."""
-    unproven = connection.execute(
+    unproven = witness.rows(
         "select invoice_number, missing_since from economic.invoice where missing_since is not null and not exists ("
         " select 1 from economic.sync_run where complete and scope = 'full' and sync_run.agreement_number = invoice.agreement_number"
         " and missing_since between started_at and coalesce(finished_at, 'infinity'))"
-    ).fetchall()
+    )
     assert not unproven, f"I4: {unproven[:10]}"
 
 
@@ -276,7 +311,7 @@ def the_lease_is_free(witness: Witness) -> None:
 
 def let_time_pass(witness: Witness) -> None:
     """Make it an hour later for whatever was left behind: leases run out, silent syncs are old."""
-    with witness.connect() as connection:
+    with witness.asking() as connection:
         connection.execute(
             "update economic.sync_lease set expires_at = expires_at - %s::interval where holder is not null",
             (LONGEST_SILENCE,),
@@ -297,24 +332,20 @@ def no_token_is_anywhere(witness: Witness) -> None:
 
 
 def _everything_stored(witness: Witness) -> Iterator[tuple[str, str]]:
-    with witness.connect() as connection:
-        tables = connection.execute(
-            "select quote_ident(schemaname), quote_ident(tablename) from pg_tables"
-            " where schemaname not in ('pg_catalog', 'information_schema')"
-        ).fetchall()
-        for schema, table in tables:
-            rows = connection.execute(f"select t::text from {schema}.{table} as t".encode()).fetchall()  # noqa: S608  # names from the catalogue of the database
-            yield f"table {schema}.{table}", "\n".join(row for (row,) in rows)
+    tables = witness.rows(
+        "select quote_ident(schemaname) || '.' || quote_ident(tablename) as name from pg_tables"
+        " where schemaname not in ('pg_catalog', 'information_schema')"
+    )
+    for name in (table["name"] for table in tables):
+        rows = witness.rows(f"select t::text as text from {name} as t")  # noqa: S608  # names from the catalogue of the database
+        yield f"table {name}", "\n".join(row["text"] for row in rows)
 
 
-def _invoices(connection: psycopg.Connection) -> dict[int, Row]:
-    with connection.cursor(row_factory=dict_row) as cursor:
-        found = cursor.execute(
-            "select invoice.*, raw_data::text as raw from economic.invoice order by invoice_number"
-        ).fetchall()
-    for row in found:
-        row["raw_data"] = json.loads(row.pop("raw"), parse_float=Decimal)
-    return {row["invoice_number"]: row for row in found}
+def _invoices(witness: Witness) -> dict[int, Row]:
+    with witness.asking() as connection, connection.cursor(row_factory=dict_row) as cursor:
+        set_json_loads(plain, cursor)
+        rows = cursor.execute("select * from economic.invoice order by invoice_number").fetchall()
+    return {row["invoice_number"]: row for row in rows}
 
 
 def _unlisted(row: Row, employees: dict[int, Any]) -> bool:

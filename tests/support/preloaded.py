@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 
 from tests.support.dag_runs import FETCH, FETCH_LINES, QUICK_SYNC, retries_of
@@ -20,3 +21,5 @@ for name in (
     importlib.import_module(name)
 for task_id in (FETCH, QUICK_SYNC, FETCH_LINES):
     retries_of(task_id)
+# A collection in a fork would touch, and so copy, all that it shares with this process.
+gc.freeze()

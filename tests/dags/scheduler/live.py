@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -176,13 +176,13 @@ class Live:
 
         :param run_id: of the run that has synced last, whose XCom must then be what the table of syncs says; None when none is known for it.
         """
-        witness = Witness(self.books, self.invoices, self.said)
         newest = "select statistics from economic.sync_run order by sync_id desc limit 1"
-        last = self.xcom(run_id) if run_id else witness.value(newest)
-        oracle.the_table_equals_the_books(witness)
-        oracle.every_sync_ended_and_adds_up(witness, last)
-        oracle.the_lease_is_free(witness)
-        oracle.no_token_is_anywhere(witness)
+        with closing(Witness(self.books, self.invoices, self.said)) as witness:
+            last = self.xcom(run_id) if run_id else witness.value(newest)
+            oracle.the_table_equals_the_books(witness)
+            oracle.every_sync_ended_and_adds_up(witness, last)
+            oracle.the_lease_is_free(witness)
+            oracle.no_token_is_anywhere(witness)
 
     def said(self) -> str:
         """Everything that Airflow's processes and tasks have logged."""

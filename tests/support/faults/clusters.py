@@ -5,13 +5,13 @@ from __future__ import annotations
 import pwd
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
 
-from dev.local import embedded_postgres
+from dev.local import embedded_postgres, ownership
 from dev.local.embedded_postgres import Server
 
 DATABASE = "copy"
@@ -51,15 +51,44 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A throw-away server with an empty database; ready in less than a second."""
-    with embedded_postgres.server([DATABASE], durable=False) as server:
+def cluster(like: Path | None = None) -> Iterator[Cluster]:
+    """A throw-away server with an empty database; ready in less than a second.
+
+    :param like: the folder of a :func:`model`, to begin as a copy of it, which takes half the work.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(_folder()) if like else None
+        if like:
+            # With its owner: it is not this process's where that is root's.
+            subprocess.run(["cp", "-a", like / "data", like / "password", str(folder)], check=True)
+        server = stack.enter_context(
+            embedded_postgres.server([] if like else [DATABASE], data=folder, durable=False)
+        )
         made = Cluster(server)
         # The quick settings of a throw-away server would lose what was committed just before a crash.
         made.execute(f"alter database {DATABASE} set synchronous_commit = on")
         yield made
         if not _running(server):
             made.start()
+
+
+@contextmanager
+def model(prepare: Callable[[Cluster], object]) -> Iterator[Path]:
+    """The folder of a server that was prepared and stopped, for others to begin as."""
+    with _folder() as folder:
+        with embedded_postgres.server([DATABASE], data=folder, durable=False) as server:
+            prepare(Cluster(server))
+        yield folder
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    # In a folder that the server's user can reach, so that the data stays in it.
+    folder = Path(tempfile.mkdtemp(prefix="economic-pg-", dir="/var/tmp"))
+    try:
+        yield folder
+    finally:
+        ownership.remove(folder)
 
 
 @contextmanager
