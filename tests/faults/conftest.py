@@ -27,7 +27,7 @@ from tests.support import write_auditor as referee
 from tests.support.dag_runs import DagRuns, Outcome
 from tests.support.faults import clusters
 from tests.support.faults.clusters import Cluster
-from tests.support.faults.postgres import PostgresProxy
+from tests.support.faults.postgres import PostgresProxy, ends_of_each_kind
 from tests.support.invariants import Bounds, Witness
 from tests.support.process_runs import ProcessRuns
 from tests.support.secret_scan import AGREEMENT_GRANT, APP_SECRET
@@ -161,6 +161,16 @@ def before_postgres(case: Case) -> Iterator[PostgresProxy]:
     with PostgresProxy(port_of(case.database)) as made:
         case.reach_database_at(psycopg.conninfo.make_conninfo(case.database, port=made.port))
         yield made
+
+
+def commits_of(proxy: PostgresProxy, run: Callable[[], Outcome]) -> list[int]:
+    """Which commits of a run are to be met by a fault, in runs like it; this one meets none."""
+    proxy.commits.clear()
+    outcome = run()
+    assert outcome.state == "success", outcome.errors
+    chosen = ends_of_each_kind(proxy.commits)
+    assert len(chosen) > 3
+    return chosen
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ the time that is noted for it.
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -34,7 +35,7 @@ SCANNED = b"booked_count = "
 RECONCILED = b"verdict = "
 NAMED = b"set employee_name"
 ENDED = b"closes the row of a running sync"
-OFTEN = 8
+OFTEN = 20 if os.environ.get("ECONOMIC_SWEEP") else 4
 PATIENT = Bounds(seconds=120)
 """Processes take their time to start, on a machine that has other things to do."""
 

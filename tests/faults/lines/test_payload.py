@@ -57,7 +57,7 @@ CHANGES: dict[str, Callable[[Case], object]] = {
 def test_books_change_between_any_two_requests(copied: Case, what: str) -> None:
     """Nothing is called proven that is not, whatever a cursor skips; the next runs find the rest."""
     copied.books.lines(scattered=True)
-    step = 1 if os.environ.get("ECONOMIC_LINES_SWEEP") else 4
+    step = 1 if os.environ.get("ECONOMIC_SWEEP") else 4
     moments = range(3, 12, step)
     for at in moments:
         forget(copied)

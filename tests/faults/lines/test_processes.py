@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 
 import pytest
 
-from tests.faults.conftest import Case, until
+from tests.faults.conftest import Case, commits_of, until
 from tests.faults.lines.conftest import (
     LINES,
     SMALL,
@@ -28,8 +28,8 @@ from tests.support.process_runs import ProcessRuns
 from tests.support.task_processes import TaskProcess
 
 INVOICES = 60
-STEP = 1 if os.environ.get("ECONOMIC_LINES_SWEEP") else 2
-"""Every second moment, begun with another one for each kind of death; all of them when the variable is set."""
+STEP = 1 if os.environ.get("ECONOMIC_SWEEP") else 2
+"""Every second request; all of them when the variable is set."""
 CONSTANTS = {f"economic.lines.{name}": value for name, value in SMALL.items()}
 
 
@@ -49,13 +49,16 @@ def kill_each(
     runs: ProcessRuns,
     proxy: PostgresProxy,
     fate: Fate | None,
-    prepare: Callable[[int], object],
-    first: int,
+    prepare: Callable[[], object],
 ) -> int:
-    """Kill a run at one moment after the other, until one gets by; how many moments there were."""
-    for at in count(first, STEP):
+    """Kill a run at one request after the other, until one gets by, or at each kind of its commits; the last of these moments."""
+    moments: Iterable[int] = count(1, STEP)
+    if fate:
+        prepare()
+        moments = commits_of(proxy, lambda: runs.run(Asked("lines__0"), lines=True))
+    for place, at in enumerate(moments):
         proxy.heal()
-        prepare(at)
+        prepare()
         killed: list[int] = []
 
         def kill(killed: list[int] = killed) -> None:
@@ -76,7 +79,7 @@ def kill_each(
             # Another run is kept apart; the next try of the same one is not.
             other = case.run(lines=True)
             assert (other.state, "Another run" in str(other.error)) == ("skipped", True), (at, other)
-            if at % 4 < 2:
+            if place % 2:
                 let_a_day_pass(case)
                 asked = Asked("another")
         outcome = case.run(lines=True, run_id=asked.run_id)
@@ -85,25 +88,23 @@ def kill_each(
         assert checks(case) == {"proven": len(case.books.ledger.numbers)}, at
         row = reading_row(case)
         assert (row["status"], row["attempt"]) == ("completed", None), at
+        assert killed or not fate, at
         if not killed:
-            return at
-    raise AssertionError
+            break
+    return at
 
 
 FATES = pytest.mark.parametrize(
-    ("fate", "first"),
-    [(None, 1), ("held back", 1), ("unanswered", 2)],
-    ids=["request", "commit", "commit unheard"],
+    "fate", [None, "held back", "unanswered"], ids=["request", "commit", "commit unheard"]
 )
 
 
 @FATES
 @pytest.mark.fault("L01")
 def test_first_load_killed_at_each_moment(
-    copied: Case, small_runs: ProcessRuns, proxy: PostgresProxy, fate: Fate | None, first: int
+    copied: Case, small_runs: ProcessRuns, proxy: PostgresProxy, fate: Fate | None
 ) -> None:
-    moments = kill_each(copied, small_runs, proxy, fate, lambda at: forget(copied), first)
-    assert moments > (8 if fate is None else 12)
+    assert kill_each(copied, small_runs, proxy, fate, lambda: forget(copied)) > 8
     heals(copied)
 
 
@@ -125,15 +126,14 @@ def test_killed_load_keeps_what_is_stored(copied: Case, small_runs: ProcessRuns)
 @FATES
 @pytest.mark.fault("L02")
 def test_small_run_killed_at_each_moment(
-    read: Case, small_runs: ProcessRuns, proxy: PostgresProxy, fate: Fate | None, first: int
+    read: Case, small_runs: ProcessRuns, proxy: PostgresProxy, fate: Fate | None
 ) -> None:
-    def book_some(at: int) -> None:
+    def book_some() -> None:
         first, *_ = read.books.book(2)
         read.books.credit(first)
         assert read.run().state == "success"
 
-    moments = kill_each(read, small_runs, proxy, fate, book_some, first)
-    assert moments > (2 if fate is None else 6)
+    assert kill_each(read, small_runs, proxy, fate, book_some) > 2
     heals(read)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +16,8 @@ from tests.support.faults.proxy import Link, Proxy
 Fate = Literal["passed on", "held back", "unanswered"]
 APPLICATION = "airflow-provider-economic"
 NO_TLS = frozenset({80877103, 80877104})  # SSLRequest, GSSENCRequest: answered by one byte
+_COMMENT = re.compile(rb"--[^\n]*")
+_WRITES = re.compile(rb"\b(insert|update|delete|copy|truncate)\b")
 _WITH_TEXT = frozenset({b"Q", b"P", b"d"})  # Query, Parse, CopyData
 
 
@@ -53,6 +57,7 @@ class _Reader:
 @dataclass
 class _Conversation:
     reader: _Reader = field(default_factory=_Reader)
+    statements: list[bytes] = field(default_factory=list)
     unanswered: Callable[[], object] | None = None
 
 
@@ -60,6 +65,8 @@ class PostgresProxy(Proxy):
     """A proxy in front of PostgreSQL that can act at a chosen statement."""
 
     def __init__(self, target: int) -> None:
+        self.commits: list[tuple[bytes, ...]] = []
+        """What each transaction that was committed has written: its statements, without their repetitions. For the test to empty."""
         self._trips: list[Trip] = []
         self._conversations: dict[Link, _Conversation] = {}
         super().__init__(target)
@@ -95,6 +102,7 @@ class PostgresProxy(Proxy):
         if message[:1] not in _WITH_TEXT:
             return message
         said = message.lower()
+        self._note(conversation, said)
         for trip in list(self._trips):
             if trip.text not in said:
                 continue
@@ -107,6 +115,31 @@ class PostgresProxy(Proxy):
                 trip.do()
                 return b"" if trip.fate == "held back" else message
         return message
+
+    def _note(self, conversation: _Conversation, said: bytes) -> None:
+        if said[:1] == b"d":
+            return
+        # A statement is the first text of a Query, and the second one of a Parse.
+        statement = _COMMENT.sub(b"", said[5:].split(b"\0")[said[:1] == b"p"])
+        if statement == b"commit":
+            self.commits.append(tuple(dict.fromkeys(conversation.statements)))
+        if statement.startswith((b"begin", b"commit", b"rollback")):
+            conversation.statements.clear()
+        elif _WRITES.search(statement):
+            conversation.statements.append(statement)
+
+
+def ends_of_each_kind(commits: list[tuple[bytes, ...]]) -> list[int]:
+    """Which commits, from 1, are the first or the last one that writes with their statements, and the first one that writes nothing.
+
+    Whoever dies at one that writes nothing leaves what the one before it has written. All commits when ECONOMIC_SWEEP is set.
+    """
+    every = list(enumerate(commits, start=1))
+    if os.environ.get("ECONOMIC_SWEEP"):
+        return [at for at, _ in every]
+    first = {written: at for at, written in reversed(every)}
+    last = {written: at for at, written in every if written}
+    return sorted({*first.values(), *last.values()})
 
 
 def terminate_backends(dsn: str, application: str = APPLICATION) -> int:

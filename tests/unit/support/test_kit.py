@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from tests.support.faults import hosts
-from tests.support.faults.postgres import Fate, PostgresProxy
+from tests.support.faults.postgres import Fate, PostgresProxy, ends_of_each_kind
 from tests.support.faults.proxy import Proxy
 
 
@@ -88,6 +88,28 @@ def test_a_commit_is_cut_before_or_after_it(empty_database: str, fate: Fate, sto
             with pytest.raises(psycopg.OperationalError):
                 connection.commit()
     assert rows(empty_database) == stored
+
+
+def test_ends_of_each_kind_of_commit_are_chosen(empty_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = int(str(psycopg.conninfo.conninfo_to_dict(empty_database)["port"]))
+    with PostgresProxy(port) as proxy:
+        dsn = psycopg.conninfo.make_conninfo(empty_database, port=proxy.port)
+        with psycopg.connect(dsn, prepare_threshold=None) as connection:
+            connection.execute("create table t (n integer)")
+            connection.rollback()
+            for number in range(3):
+                connection.execute("create table if not exists t (n integer)")
+                connection.commit()
+                connection.execute("insert into t values (%s)", [number])
+                connection.execute("insert into t values (%s)", [number])
+                connection.commit()
+            connection.execute("insert into t values (1)")
+            connection.execute("-- an update\ndelete from t")
+            connection.commit()
+    monkeypatch.delenv("ECONOMIC_SWEEP", raising=False)
+    assert ends_of_each_kind(proxy.commits) == [1, 2, 6, 7]
+    monkeypatch.setenv("ECONOMIC_SWEEP", "1")
+    assert ends_of_each_kind(proxy.commits) == [*range(1, 8)]
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "restapi.e-conomic.com"])
