@@ -132,6 +132,12 @@ def test_no_file_names_a_registry_or_machine() -> None:
         assert not unwanted.search(text), f"{path.relative_to(ROOT)}: {unwanted.search(text)}"
 
 
+def test_no_file_holds_half_a_merge() -> None:
+    marker = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
+    for path in tracked():
+        assert not marker.search(path.read_bytes().decode("utf-8", "ignore")), path.relative_to(ROOT)
+
+
 @pytest.mark.parametrize("name", ["build", "container", "dev", "tools"])
 def test_every_locked_package_has_hashes(name: str) -> None:
     text = (ROOT / "requirements" / f"{name}.txt").read_text()
