@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import Company
+from tests.integration.test_lines import read_lines
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCKS = [
@@ -24,21 +25,6 @@ def test_every_block_of_sql_in_the_documents_runs(company: Company, block: str) 
     company.connection.execute(block.encode())
 
 
-def test_housekeeping_keeps_the_state_of_stopped_companies(company: Company) -> None:
-    for _ in range(3):
-        company.sync()
-    company.connection.execute("update economic.sync_run set status = 'failed' where sync_id = 3")
-    company.connection.execute("update economic.sync_run set started_at = started_at - interval '3 years'")
-    before = company.rows("select * from economic.sync_status")
-    block = next(p.values[0] for p in BLOCKS if "delete from economic.sync_run" in str(p.values[0]))
-    company.connection.execute(str(block).encode())
-    assert company.rows("select sync_id from economic.sync_run order by 1") == [
-        {"sync_id": 2},
-        {"sync_id": 3},
-    ]
-    assert company.rows("select * from economic.sync_status") == before
-
-
 def test_erasing_a_person_leaves_nothing_of_them(company: Company) -> None:
     company.sync()
     customer = company.value("select customer_number from economic.invoice order by invoice_number limit 1")
@@ -49,6 +35,9 @@ def test_erasing_a_person_leaves_nothing_of_them(company: Company) -> None:
     company.books.spoil(min(company.books.ledger.items()), "recipient.name", value="New Name")
     company.books.spoil(min(company.books.ledger.items()), "remainder", value=0.5)
     assert company.sync()["failed"] == 2
+    first = min(company.books.ledger.items())
+    company.books.spoil_line(first, 0, "quantity", value="for Jens Hansen")
+    assert read_lines(company)["rejected"] == 1
     block = next(p.values[0] for p in BLOCKS if p.id == "privacy-2")
     company.connection.execute(str(block).replace("1001", str(customer)).encode())
     left = company.rows(
@@ -70,4 +59,14 @@ def test_erasing_a_person_leaves_nothing_of_them(company: Company) -> None:
             None,
             {"bookedInvoiceNumber"},
         )
+    theirs = """ from economic.{} join economic.invoice using (agreement_number, invoice_number)
+        where customer_number = %s and ({})"""
+    for table, holds_a_text in {
+        "invoice_line": "description is not null or invoice_line.raw_data - 'documentId' - 'number' <> '{}'",
+        "line_check": "message is not null or rejected_item is not null",
+        "degraded_field": "true",
+    }.items():
+        assert company.value("select count(*)" + theirs.format(table, holds_a_text), customer) == 0
+    others = "select count(*) from economic.invoice_line where description is not null"
+    assert company.value(others) > 300
     assert company.sync()["updated"] == len(left)

@@ -81,6 +81,10 @@ def package_is_the_installed_one_and_finds_its_sql() -> None:
 
 
 def command_line_prints_the_schema() -> None:
+    folder = subprocess.run(
+        [sys.executable, "-m", "economic", "grants"], capture_output=True, text=True, check=True
+    ).stdout
+    assert "economic_writer" in (Path(folder.strip()) / "grant_writer.sql").read_text()
     command = [sys.executable, "-m", "economic", "migrate", "--print"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "create table economic.invoice" in printed

@@ -1,11 +1,12 @@
 -- Takes the place of the one run that reads lines. A later try of the same run takes over at once,
--- another run when the holder has not written for a while.
+-- another run when the holder has not written for a while. The first token is the time, so that a
+-- table that a restore has emptied gives none a second time.
 -- Parameters: agreement_number, attempt, ttl_seconds.
 -- Returns: the token; no row when another run reads.
 insert into economic.line_reading as held (agreement_number, token, attempt, expires_at, status, started_at, updated_at)
 values (
     %(agreement_number)s,
-    1,
+    extract(epoch from clock_timestamp())::bigint,
     %(attempt)s,
     clock_timestamp() + make_interval(secs => %(ttl_seconds)s),
     'running',

@@ -1,4 +1,4 @@
-"""The commands of `python -m economic`: dags, migrate, check, status, unbind."""
+"""The commands of `python -m economic`: dags, grants, migrate, check, status, unbind."""
 
 from __future__ import annotations
 
@@ -20,14 +20,22 @@ from economic.cli import health
 from economic.cli.output import check_line, status_lines
 from economic.db import agreements, invoices, schema
 from economic.db.opening import open_connection
-from economic.db.sql import Connection, Migration, migrations, reading, transaction, translate_errors
+from economic.db.sql import (
+    Connection,
+    Migration,
+    migrations,
+    reading,
+    sql_folder,
+    transaction,
+    translate_errors,
+)
 from economic.errors import ConfigurationError, EconomicError
 
 FAILED, UNUSABLE = 1, 2
 """Exit codes of commands for people: the command failed, its arguments are not usable."""
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_FOR_PEOPLE = {"dags", "migrate", "status", "unbind"}
+_FOR_PEOPLE = {"dags", "grants", "migrate", "status", "unbind"}
 """Commands that report errors to a person. All others, also unknown words, report to monitoring."""
 _AGE = re.compile(r"(\d{1,6})(s|m|h|d)", re.ASCII)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -107,6 +115,7 @@ def parser() -> argparse.ArgumentParser:
         return command
 
     add("dags", about="print the folder of the DAG files that belong to this version")
+    add("grants", about="print the folder of the scripts that give rights to database roles")
     add("migrate", database, about="create or upgrade the tables").add_argument(
         "--print",
         action="store_true",
@@ -170,6 +179,11 @@ def _dags(arguments: argparse.Namespace) -> int:
         "The DAG files are neither in the package nor beside the plugins folder.",
         hint="Install the package with pip, or copy them from its source archive.",
     )
+
+
+def _grants(arguments: argparse.Namespace) -> int:
+    sys.stdout.write(f"{sql_folder() / 'grants'}\n")
+    return 0
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
@@ -237,4 +251,11 @@ def _unbind(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"dags": _dags, "migrate": _migrate, "check": _check, "status": _status, "unbind": _unbind}
+_COMMANDS = {
+    "dags": _dags,
+    "grants": _grants,
+    "migrate": _migrate,
+    "check": _check,
+    "status": _status,
+    "unbind": _unbind,
+}
