@@ -258,6 +258,10 @@ def test_monitor_checks_lines_and_names_the_grant(
         done = economic(granted, *words)
         assert (done.returncode, done.stderr) == (code, "")
         assert ("run grant_monitor.sql" in done.stdout) == (words != ["check"])
+    # What is known to be too old is not hidden by what cannot be known.
+    company.connection.execute("update economic.sync_run set scan_started_at = now() - interval '2 d'")
+    done = economic(granted, "check", "--lines")
+    assert (done.returncode, done.stdout[:9]) == (2, "CRITICAL:"), done.stdout
 
 
 def test_airflows_logins_own_nothing_and_change_no_table() -> None:

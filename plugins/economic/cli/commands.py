@@ -216,8 +216,9 @@ def _check(arguments: argparse.Namespace) -> int:
         verdicts += [health.judge_lines(row, arguments.lines) for row in bound]
     if not verdicts:
         verdicts = [health.Health(health.CRITICAL, "no agreement was ever synced")]
+    verdicts = health.worst_first(verdicts)
     sys.stdout.write(check_line(verdicts))
-    return max(verdict.level for verdict in verdicts)
+    return verdicts[0].level
 
 
 def _status(arguments: argparse.Namespace) -> int:

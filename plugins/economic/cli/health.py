@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from economic.outside_text import bounded
 OK, WARNING, CRITICAL, UNKNOWN = range(4)
 """Exit codes as monitoring programs understand them."""
 LEVELS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+_GRAVITY = (OK, WARNING, UNKNOWN, CRITICAL)
 
 LINES_NOT_GRANTED = "the role may not read line_reading; run grant_monitor.sql of this version"
 _LINES_TROUBLES = {
@@ -28,6 +30,11 @@ class Health:
 
     level: int
     text: str
+
+
+def worst_first(verdicts: Sequence[Health]) -> list[Health]:
+    """Sort verdicts. What is known to be critical is worse than what cannot be known."""
+    return sorted(verdicts, key=lambda verdict: _GRAVITY.index(verdict.level), reverse=True)
 
 
 def judge(row: Row, max_age: timedelta, max_full_age: timedelta | None = None) -> Health:

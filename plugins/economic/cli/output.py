@@ -18,9 +18,8 @@ _COUNTS = ("fetched", "created", "updated", "failed", "missing")
 
 
 def check_line(verdicts: Sequence[Health]) -> str:
-    """Return monitoring's one line, the worst agreement first."""
-    worst_first = sorted(verdicts, key=lambda verdict: verdict.level, reverse=True)
-    line = " / ".join(f"{LEVELS[verdict.level]}: {verdict.text}" for verdict in worst_first)
+    """Return monitoring's one line."""
+    line = " / ".join(f"{LEVELS[verdict.level]}: {verdict.text}" for verdict in verdicts)
     # Monitoring programs read figures after `|`, and something else from a second line.
     return harmless(line.replace("|", "/")) + "\n"
 
