@@ -62,7 +62,7 @@ def test_restore_reuses_no_token_and_no_number(company: Company, restored: Compa
 
 @pytest.mark.parametrize("restored", [False, True], indirect=True, ids=["never read", "read"])
 def test_restored_reading_of_lines_gives_way(company: Company, restored: Company) -> None:
-    """What reads lines since before the restore can write nothing more, and blocks nobody."""
+    """A run since before the restore can write nothing more, and blocks nobody."""
     number = company.value("select agreement_number from economic.agreement")
     before = store.take_place(company.connection, number, "before")
     assert before is not None
