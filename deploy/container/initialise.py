@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from logins import OWNER, PAGE, SYNC, make_logins  # type: ignore[import-not-found]  # beside this file in the image
 from psycopg import conninfo
@@ -20,6 +21,8 @@ from psycopg import conninfo
 SECRETS = Path("/run/secrets")
 DATABASE = "invoice-db"
 API = "https://restapi.e-conomic.com"
+KEPT = ("verify", "proxies")
+"""Of the extra of e-conomic's connection: the way through a proxy, which .env cannot name."""
 
 
 def secret(name: str) -> str:
@@ -34,14 +37,14 @@ def airflow(*arguments: str, answers: str = "") -> None:
         sys.exit(f"`airflow {arguments[0]} {arguments[1]}` failed; the lines above say why.")
 
 
-def connections() -> dict[str, dict[str, object]]:
+def connections() -> dict[str, dict[str, Any]]:
     """Return the connections of .env: to the copy, and to e-conomic when both tokens are there."""
     conn_id = os.environ.get("ECONOMIC_POSTGRES_CONN_ID") or "economic_postgres"
     logins = {
         conn_id: (SYNC, "invoice_db_sync_password"),
         f"{conn_id}_page": (PAGE, "invoice_db_page_password"),
     }
-    found: dict[str, dict[str, object]] = {
+    found: dict[str, dict[str, Any]] = {
         name: {
             "conn_type": "postgres",
             "host": DATABASE,
@@ -55,12 +58,33 @@ def connections() -> dict[str, dict[str, object]]:
     tokens = {name: secret(name) for name in ("app_secret_token", "agreement_grant_token")}
     if all(tokens.values()):
         conn_id = os.environ.get("ECONOMIC_CONN_ID") or "economic_default"
-        found[conn_id] = {"conn_type": "economic", "host": API, "port": 443, "extra": json.dumps(tokens)}
+        found[conn_id] = {"conn_type": "economic", "host": API, "port": 443, "extra": tokens}
     elif any(tokens.values()):
         sys.exit(
             "Only one of ECONOMIC_APP_SECRET_TOKEN and ECONOMIC_AGREEMENT_GRANT_TOKEN is set in .env; e-conomic needs both."
         )
     return found
+
+
+def keep_the_way(wanted: dict[str, dict[str, Any]], folder: Path) -> None:
+    """Add to e-conomic's connection how the one that Airflow has gets through a proxy; its host is never taken over."""
+    file = private_file(folder / "known.json")
+    if subprocess.run(["airflow", "connections", "export", str(file)], check=False).returncode:
+        print(
+            "Airflow's connections cannot be read (was its Fernet key changed?): those of .env replace them."
+        )
+        return
+    known = json.loads(file.read_text())
+    for name, connection in wanted.items():
+        if connection["conn_type"] == "economic" and name in known:
+            extra = json.loads(known[name]["extra"] or "{}")
+            connection["extra"] |= {key: extra[key] for key in KEPT if key in extra}
+
+
+def private_file(path: Path) -> Path:
+    """Make an empty file that nobody else can read."""
+    path.touch(mode=0o600)
+    return path
 
 
 def prepare_copy() -> None:
@@ -87,8 +111,8 @@ def main() -> int:
         answers=f"{password}\n{password}\n",
     )
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # memory, not a disk
-        file = Path(folder, "connections.json")
-        file.touch(mode=0o600)
+        keep_the_way(wanted, Path(folder))
+        file = private_file(Path(folder, "connections.json"))
         file.write_text(json.dumps(wanted))
         airflow("connections", "import", "--overwrite", str(file))
     return 0

@@ -35,6 +35,26 @@ def test_tokens_of_env_become_a_masked_connection(celery: Stack) -> None:
     assert json.loads(found["extra"]) == {"app_secret_token": "***", "agreement_grant_token": "***"}
 
 
+def test_a_second_up_keeps_the_proxy(celery: Stack) -> None:
+    way = {"proxies": {"https": "http://proxy.invalid:3128"}, "verify": "/etc/ssl/certs/proxy.pem"}
+    lost = {"allow_http": True, "openapi_host": "http://simulator:8000"}
+    tokens = {"app_secret_token": "of-before", "agreement_grant_token": "of-before"}
+    connection: Model = {
+        "connection_id": "economic_default",
+        "conn_type": "economic",
+        "host": "http://simulator:8000",
+    }
+    celery.rest(
+        "PATCH",
+        "/api/v2/connections/economic_default",
+        connection | {"extra": json.dumps(way | lost | tokens)},
+    )
+    celery.compose("up", "--no-deps", "--exit-code-from", "init", "init")
+    found = celery.rest("GET", "/api/v2/connections/economic_default")
+    assert found["host"] == "https://restapi.e-conomic.com"
+    assert json.loads(found["extra"]) == way | dict.fromkeys(tokens, "***")
+
+
 def test_both_workers_run_forced_syncs(celery: Stack) -> None:
     tokens = {
         "app_secret_token": celery.variables["ECONOMIC_APP_SECRET_TOKEN"],
