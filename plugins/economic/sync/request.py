@@ -17,11 +17,14 @@ log = logging.getLogger(__name__)
 
 KNOWN_CONF = frozenset({"force", "accept_missing", "date_from", "date_to"})
 
-
-_SECONDS = {"backfill": (7200, 30), "scheduled": (900, 15), "quick": (900, 6)}
+_SECONDS = {"long": (7200, 30), "short": (900, 15)}
 LONGEST_WAIT = {kind: timedelta(seconds=longest) for kind, (longest, _) in _SECONDS.items()}
 LOOK_AGAIN = {kind: timedelta(seconds=pause) for kind, (_, pause) in _SECONDS.items()}
-"""Longest pause between two polls; shorter for a full sync, for which a backfill's runs wait."""
+"""Longest pause between two polls.
+
+Airflow 3.3 fails a try that is due again before its scheduler has seen the end of the worker that
+waited (apache/airflow#71172); no pause is therefore shorter than five seconds.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,9 @@ def kind_of_wait(run_type: str, holder_scope: str) -> str | None:
     which takes seconds.
     """
     if run_type == "backfill":
-        return "backfill"
-    if holder_scope == "quick":
-        return "quick"
-    return "scheduled" if run_type == "scheduled" and holder_scope == "range" else None
+        return "long"
+    ends_soon = holder_scope == "quick" or (holder_scope == "range" and run_type == "scheduled")
+    return "short" if ends_soon else None
 
 
 def read_conf(

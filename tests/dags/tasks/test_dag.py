@@ -125,8 +125,8 @@ def test_busy_lease_skips_or_fails_with_the_reason(
     dag: Dag, monkeypatch: pytest.MonkeyPatch, run_type: str, scope: str, tasks: dict[str, str], reason: str
 ) -> None:
     hold_the_lease(dag, scope)
-    monkeypatch.setitem(request.LOOK_AGAIN, "backfill", timedelta(seconds=2))
-    monkeypatch.setitem(request.LONGEST_WAIT, "backfill", timedelta(seconds=1))
+    monkeypatch.setitem(request.LOOK_AGAIN, "long", timedelta(seconds=2))
+    monkeypatch.setitem(request.LONGEST_WAIT, "long", timedelta(seconds=1))
     outcome = dag.run(as_type=run_type)
     assert (outcome.tasks, outcome.tries["fetch-pages"]) == (tasks, 1)
     sync = dag.last_sync()
@@ -139,7 +139,7 @@ def test_scheduled_run_waits_for_a_range(dag: Dag, monkeypatch: pytest.MonkeyPat
     from economic.sync import lifecycle
 
     hold_the_lease(dag, "range")
-    monkeypatch.setitem(request.LOOK_AGAIN, "scheduled", timedelta(seconds=1))
+    monkeypatch.setitem(request.LOOK_AGAIN, "short", timedelta(seconds=1))
     original = lifecycle.wait
 
     def ends_meanwhile(*arguments: Any) -> float:
@@ -159,8 +159,8 @@ def test_scheduled_run_waits_for_a_range(dag: Dag, monkeypatch: pytest.MonkeyPat
 def test_backfill_lets_a_waiting_full_sync_pass(dag: Dag, monkeypatch: pytest.MonkeyPatch) -> None:
     history.add_agreement(dag.connection)
     history.add_sync(dag.connection, ended=None, dag_id="other", phase="waiting")
-    monkeypatch.setitem(request.LOOK_AGAIN, "backfill", timedelta(seconds=1))
-    monkeypatch.setitem(request.LONGEST_WAIT, "backfill", timedelta(seconds=1))
+    monkeypatch.setitem(request.LOOK_AGAIN, "long", timedelta(seconds=1))
+    monkeypatch.setitem(request.LONGEST_WAIT, "long", timedelta(seconds=1))
     assert dag.run(as_type="backfill", at=DUE).state == "failed"
     assert "waits for its turn and goes first" in dag.last_sync()["message"]
     assert dag.books.requests() == []
