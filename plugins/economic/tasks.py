@@ -64,7 +64,7 @@ def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
             watched.traffic = hook.traffic
             work.attempt = lifecycle.begin(hook, work.connection, request, work.reopen, work.begun)
             fetched = fetch.fetch_pages(
-                work.attempt, hook, work.settings.page_size, work.settings.employee_cache_seconds
+                work.attempt, work.settings.page_size, work.settings.employee_cache_seconds
             )
             return fetched | {"run_key": request.run_key}
 
@@ -90,7 +90,7 @@ def populate_employee_names(conn_id: str) -> dict[str, Any]:
             attempt = work.join(hook)
             ending.forget_old_syncs(attempt, work.settings.keep_syncs_days)
             statistics = employee_names.populate_employee_names(
-                attempt, hook, work.settings.employee_cache_seconds
+                attempt, work.settings.employee_cache_seconds
             ).to_xcom()
             sync_ended(watched, hook, work, statistics)
         announce(work.context, statistics)
@@ -111,7 +111,7 @@ def quick_sync(conn_id: str) -> dict[str, Any]:
             )
         work.attempt = lifecycle.begin(hook, work.connection, work.bare_request(), work.reopen, work.begun)
         statistics = quick.sync_quickly(
-            work.attempt, hook, work.settings.page_size, work.settings.employee_cache_seconds
+            work.attempt, work.settings.page_size, work.settings.employee_cache_seconds
         ).to_xcom()
         sync_ended(watched, hook, work, statistics)
         announce(work.context, statistics)

@@ -60,7 +60,7 @@ class Company:
     def fetch(self, order: SyncRequest) -> Attempt:
         with self.hook() as hook:
             attempt = lifecycle.begin(hook, self.connection, order)
-            self.fetched = fetch.fetch_pages(attempt, hook, self.page_size, self.cache_seconds)
+            self.fetched = fetch.fetch_pages(attempt, self.page_size, self.cache_seconds)
             return attempt
 
     def store(self, sync_id: int) -> Attempt:
@@ -71,7 +71,7 @@ class Company:
     def name(self, sync_id: int) -> dict[str, Any]:
         with self.hook() as hook:
             attempt = lifecycle.join(self.connection, sync_id, self.owner(sync_id), "test", hook)
-            return employee_names.populate_employee_names(attempt, hook, self.cache_seconds).to_xcom()
+            return employee_names.populate_employee_names(attempt, self.cache_seconds).to_xcom()
 
     def owner(self, sync_id: int) -> Owner:
         """The DAG run of a sync."""

@@ -477,7 +477,7 @@ def test_progress_is_there_with_each_page(company: Company) -> None:
                 return asked(*arguments, **options)
 
             hook.invoices_above = watched  # type: ignore[method-assign]
-            fetch.fetch_pages(attempt, hook, 100, 3600)
+            fetch.fetch_pages(attempt, 100, 3600)
         company.store(attempt.run.sync_id)
         look()
         company.name(attempt.run.sync_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,10 +57,14 @@ class InProcessClient:
     def totals(self) -> Totals:
         return parse_totals(self._answer("/invoices/totals"))
 
-    def employees_above(
-        self, number: int | None, *, page_size: int = 1000, attempts: int | None = None
-    ) -> CollectionPage:
-        return decode_page(self._answer(f"/employees?pagesize={page_size}&sort=employeeNumber"))
+    def employees_above(self, number: int | None, *, attempts: int | None = None) -> CollectionPage:
+        return decode_page(self._answer("/employees?pagesize=1000&sort=employeeNumber"))
+
+    def unpaid_above(self, number: int | None, *, page_size: int) -> CollectionPage:
+        raise NotImplementedError  # only quick syncs ask for it
+
+    def invoices_numbered(self, numbers: Sequence[int]) -> CollectionPage:
+        raise NotImplementedError  # likewise
 
     def invoices_above(self, number: int | None, *, page_size: int, **_: Any) -> CollectionPage:
         above = "" if number is None else f"&filter=bookedInvoiceNumber$gt:{number}"
@@ -160,7 +164,7 @@ def scanned(connection: psycopg.Connection, seed: int) -> Outcome:
     while True:
         try:
             attempt = lifecycle.begin(client, connection, order)
-            result = fetch.fetch_pages(attempt, client, PAGE_SIZE, 3600)
+            result = fetch.fetch_pages(attempt, PAGE_SIZE, 3600)
             break
         except ConnectionLost:
             broke_off += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Protocol, TypeVar
@@ -70,9 +70,9 @@ class Client(Protocol):
     ) -> CollectionPage: ...
     def count_invoices(self, *, date_from: date | None = None, date_to: date | None = None) -> int: ...
     def totals(self) -> Totals: ...
-    def employees_above(
-        self, number: int | None, *, page_size: int = 1000, attempts: int | None = None
-    ) -> CollectionPage: ...
+    def unpaid_above(self, number: int | None, *, page_size: int) -> CollectionPage: ...
+    def invoices_numbered(self, numbers: Sequence[int]) -> CollectionPage: ...
+    def employees_above(self, number: int | None, *, attempts: int | None = None) -> CollectionPage: ...
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class Attempt:
     connection: Connection
     lease: Lease
     run: SyncRun
-    client: Client | None = None
+    _client: Client | None = None
     reopen: Callable[[], Connection] | None = None
     knows_agreement: bool = False
     _last_heartbeat: float = field(default_factory=time.monotonic)
@@ -94,8 +94,15 @@ class Attempt:
     _empty: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.client is not None:
-            self.client.while_waiting = self.keep_alive
+        if self._client is not None:
+            self._client.while_waiting = self.keep_alive
+
+    @property
+    def client(self) -> Client:
+        """e-conomic; an attempt that only stores was given none."""
+        if self._client is None:
+            raise LookupError("This attempt was given no client.")
+        return self._client
 
     @property
     def counts(self) -> Counts:
@@ -155,14 +162,14 @@ class Attempt:
             self._degraded = invoices.degraded_numbers(self.connection, self.lease.agreement_number)
         return self._degraded
 
-    def check_agreement(self, client: Client) -> None:
+    def check_agreement(self) -> None:
         """Check once an attempt that the connection still reaches the sync's agreement.
 
         :raises AgreementMismatch: it was given another company's tokens since the sync began.
         """
         if self.knows_agreement:
             return
-        if client.agreement().agreement_number != self.lease.agreement_number:
+        if self.client.agreement().agreement_number != self.lease.agreement_number:
             raise AgreementMismatch("the connection reaches another company than when the sync began")
         self.knows_agreement = True
 
@@ -183,7 +190,7 @@ class Attempt:
 
         :param seconds: the count that takes the time.
         """
-        traffic = self.client.traffic if self.client is not None else None
+        traffic = self._client.traffic if self._client is not None else None
         now = _sums(traffic) if traffic else self._reported
         requests, retries, size, cost = (a - b for a, b in zip(now, self._reported, strict=True))
         counts = Counts(
@@ -207,8 +214,8 @@ class Attempt:
         self.run = replace(self.run, counts=counts, **changes)
         if "scan_number" in changes:
             self._degraded = self._empty = None
-        if self.client is not None:
-            self._reported = _sums(self.client.traffic)
+        if self._client is not None:
+            self._reported = _sums(self._client.traffic)
         self._clock = time.monotonic()
 
 

@@ -21,9 +21,7 @@ STRETCH = 5_000
 """How many invoices are named in one transaction at most."""
 
 
-def populate_employee_names(
-    attempt: Attempt, client: Client, cache_seconds: int, *, proven: bool = False
-) -> SyncStatistics:
+def populate_employee_names(attempt: Attempt, cache_seconds: int, *, proven: bool = False) -> SyncStatistics:
     """Name the invoices that lack their employee's name or have an older one, and end the sync.
 
     Most invoices were stored with the name. Left are those of renamed employees, and those whose
@@ -36,7 +34,7 @@ def populate_employee_names(
     agreement = attempt.lease.agreement_number
     # All invoices are looked through: needless where no list came since a full sync did.
     current = attempt.run.scope == "quick" and _list_serves(attempt, cache_seconds)
-    problem = None if current else refresh_employees(attempt, client, cache_seconds)
+    problem = None if current else refresh_employees(attempt, cache_seconds)
     if not current:
         for first, last in employees.misnamed_stretches(attempt.connection, agreement, STRETCH):
             attempt.apply_commit(attempt.write(partial(_name_invoices, attempt, first, last)))
@@ -68,9 +66,7 @@ def _note(attempt: Attempt, counts: Counts) -> None:
     )
 
 
-def refresh_employees(
-    attempt: Attempt, client: Client, cache_seconds: int, *, attempts: int | None = None
-) -> str | None:
+def refresh_employees(attempt: Attempt, cache_seconds: int, *, attempts: int | None = None) -> str | None:
     """Fetch the employees unless the stored list is recent enough.
 
     A sync is complete without the names: only a lost lease or database ends it here.
@@ -83,8 +79,8 @@ def refresh_employees(
     if _list_serves(attempt, cache_seconds):
         return None
     try:
-        attempt.check_agreement(client)
-        listed_employees = _list_employees(client, attempts)
+        attempt.check_agreement()
+        listed_employees = _list_employees(attempt.client, attempts)
     except ENDS_A_SYNC:
         raise
     except Exception as error:

@@ -23,7 +23,7 @@ MOST_TAILS = 3
 """How often the end of the list is read again because the totals count more than was seen."""
 
 
-def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds: int) -> dict[str, Any]:
+def fetch_pages(attempt: Attempt, page_size: int, cache_seconds: int) -> dict[str, Any]:
     """Scan e-conomic's booked invoices into staging; resume an earlier attempt after its last page.
 
     :param cache_seconds: how long the stored list of employees may be used.
@@ -33,12 +33,12 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
     log.info("Starting invoice sync from E-conomic API")
     if attempt.staged() is None:
         _scan_again(attempt, "the staged pages were lost")
-    complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
+    complete, count, totals = _scan_to_the_totals(attempt, page_size)
     while not complete and attempt.run.scan_number < MOST_SCANS:
         _scan_again(attempt, "invoices were booked or removed among those read")
-        complete, count, totals = _scan_to_the_totals(attempt, client, page_size)
+        complete, count, totals = _scan_to_the_totals(attempt, page_size)
     # Tried once, so that the invoices do not wait: phase three tries again.
-    refresh_employees(attempt, client, cache_seconds, attempts=1)
+    refresh_employees(attempt, cache_seconds, attempts=1)
     counts = attempt.counts + attempt.usage_since_commit("fetch_seconds")
     words = "all of them" if complete else "not proven to be all"
     attempt.write(
@@ -65,53 +65,53 @@ def fetch_pages(attempt: Attempt, client: Client, page_size: int, cache_seconds:
     }
 
 
-def _scan_to_the_totals(attempt: Attempt, client: Client, page_size: int) -> tuple[bool, int, Totals | None]:
+def _scan_to_the_totals(attempt: Attempt, page_size: int) -> tuple[bool, int, Totals | None]:
     """Scan until neither e-conomic's count nor its totals count more invoices than were seen.
 
     :return: whether the scan is proven complete, e-conomic's count, and its totals if they were
         read.
     """
-    complete, count = _scan_to_the_end(attempt, client, page_size)
+    complete, count = _scan_to_the_end(attempt, page_size)
     if attempt.run.scope != "full":
         return complete, count, None
-    totals = _totals(client)
+    totals = _totals(attempt.client)
     for _ in range(MOST_TAILS):
         seen = attempt.run.scan_seen
         if totals is None or not complete or totals.invoice_count <= seen:
             break
         # Booked after the count, so above the cursor: only these need to be read as well.
-        complete, count = _scan_to_the_end(attempt, client, page_size)
+        complete, count = _scan_to_the_end(attempt, page_size)
         if attempt.run.scan_seen == seen:
             break
-        totals = _totals(client)
+        totals = _totals(attempt.client)
     return complete, count, totals
 
 
-def _scan_to_the_end(attempt: Attempt, client: Client, page_size: int) -> tuple[bool, int]:
+def _scan_to_the_end(attempt: Attempt, page_size: int) -> tuple[bool, int]:
     """Scan until e-conomic counts as many invoices as were seen; return whether it does, and its
     count.
     """
-    _scan(attempt, client, page_size)
-    count = _count(attempt, client)
+    _scan(attempt, page_size)
+    count = _count(attempt)
     if count > attempt.run.scan_seen and not attempt.run.scan_drifted:
         # Booked after the last page, so above the cursor: only these need to be read as well.
-        _scan(attempt, client, page_size)
-        count = _count(attempt, client)
+        _scan(attempt, page_size)
+        count = _count(attempt)
     return count == attempt.run.scan_seen and not attempt.run.scan_drifted, count
 
 
-def _count(attempt: Attempt, client: Client) -> int:
-    return client.count_invoices(date_from=attempt.run.date_from, date_to=attempt.run.date_to)
+def _count(attempt: Attempt) -> int:
+    return attempt.client.count_invoices(date_from=attempt.run.date_from, date_to=attempt.run.date_to)
 
 
-def _scan(attempt: Attempt, client: Client, page_size: int) -> None:
+def _scan(attempt: Attempt, page_size: int) -> None:
     now = attempt.run
 
     def get(cursor: int | None) -> CollectionPage:
         # The previous page is freed by now, so little is searched; see collector_paused.
         gc.collect(1)
         log.info("Fetching page %d from E-conomic", len(attempt.run.staged_rows) + 1)
-        return client.invoices_above(
+        return attempt.client.invoices_above(
             cursor, page_size=page_size, date_from=now.date_from, date_to=now.date_to
         )
 

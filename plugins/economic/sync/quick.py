@@ -10,11 +10,10 @@ which.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
-from typing import Protocol
 
 from economic.db import invoices, runs
 from economic.db.invoices import StoredTotals
@@ -47,14 +46,7 @@ MOST_CHANGED = 5_000
 _UNUSABLE = (BrokenResponse, ContractChanged, RequestRefused)
 
 
-class QuickClient(Client, Protocol):
-    """What a quick sync needs of e-conomic besides; the hook implements it."""
-
-    def unpaid_above(self, number: int | None, *, page_size: int) -> CollectionPage: ...
-    def invoices_numbered(self, numbers: Sequence[int]) -> CollectionPage: ...
-
-
-def sync_quickly(attempt: Attempt, client: QuickClient, page_size: int, cache_seconds: int) -> SyncStatistics:
+def sync_quickly(attempt: Attempt, page_size: int, cache_seconds: int) -> SyncStatistics:
     """Bring the copy up to date, prove it, and end the sync; go on as a full one when needed.
 
     :param cache_seconds: how long the stored list of employees may be used.
@@ -63,23 +55,23 @@ def sync_quickly(attempt: Attempt, client: QuickClient, page_size: int, cache_se
     basis = runs.quick_basis(attempt.connection, attempt.lease.agreement_number, FULL_AGAIN_AFTER)
     if not basis.seen_all:
         raise SyncSkipped("No full sync has seen every invoice yet: a quick one has nothing to build on.")
-    totals = client.totals()
+    totals = attempt.client.totals()
     if totals == basis.totals:
         _note(attempt, totals, Proof(None), basis.reconciled, basis.verdict)
         return end(attempt, None, proven=True)
     for _ in range(MOST_ROUNDS):
         try:
-            changes = _read_changes(attempt, client, page_size)
+            changes = _read_changes(attempt, page_size)
         except _UNUSABLE as error:
             proof = Proof(f"the changes cannot be read: {in_words(error)}", needs_full=True)
             break
-        before, totals = totals, client.totals()
+        before, totals = totals, attempt.client.totals()
         proof = prove(attempt, totals, changes)
         # Where the totals stood still, another round would show the same.
         if proof.problem is None or totals == before:
             break
     if proof.needs_full and not basis.full_lately:
-        return _go_on_as_full(attempt, client, page_size, cache_seconds, str(proof.problem))
+        return _go_on_as_full(attempt, page_size, cache_seconds, str(proof.problem))
     if proof.needs_full:
         wait = "only a full sync can tell more, and a quick one becomes one an hour after the last"
         proof = replace(proof, problem=f"{proof.problem}; {wait}")
@@ -91,10 +83,10 @@ def sync_quickly(attempt: Attempt, client: QuickClient, page_size: int, cache_se
     # Rejected invoices, and open ones that the list leaves out, can change without moving the
     # totals: look each time.
     proven = proof.problem is None and not proof.unlisted and not held.rejected_count
-    return populate_employee_names(attempt, client, cache_seconds, proven=proven)
+    return populate_employee_names(attempt, cache_seconds, proven=proven)
 
 
-def _read_changes(attempt: Attempt, client: QuickClient, page_size: int) -> Changes:
+def _read_changes(attempt: Attempt, page_size: int) -> Changes:
     """Read and store new invoices, then those that the list of unpaid ones shows to have changed.
 
     :raises ContractChanged: too many changed, or an answer is not as documented.
@@ -105,13 +97,13 @@ def _read_changes(attempt: Attempt, client: QuickClient, page_size: int) -> Chan
     _store(
         attempt,
         scan_pages(
-            lambda number: client.invoices_above(number, page_size=page_size),
+            lambda number: attempt.client.invoices_above(number, page_size=page_size),
             page_size=page_size,
             start=start,
             whole=False,
         ),
     )
-    unpaid, unreadable = _list_unpaid(client, page_size)
+    unpaid, unreadable = _list_unpaid(attempt.client, page_size)
     held = invoices.open_invoices(attempt.connection, agreement)
     changed = {number for number, one in unpaid.items() if held.get(number) != one.remainder}
     wanted = changed | unreadable | (held.keys() - unpaid.keys())
@@ -125,11 +117,11 @@ def _read_changes(attempt: Attempt, client: QuickClient, page_size: int) -> Chan
     wanted = (wanted | rejected.keys()) - just_rejected
     if len(wanted) > MOST_CHANGED:
         raise ContractChanged(f"{len(wanted):,} invoices have changed, more than a quick sync reads")
-    absent = wanted - _read_numbered(attempt, client, sorted(wanted))
+    absent = wanted - _read_numbered(attempt, sorted(wanted))
     return Changes(unpaid, unreadable, wanted | just_rejected, absent)
 
 
-def _list_unpaid(client: QuickClient, page_size: int) -> tuple[dict[int, UnpaidInvoice], set[int]]:
+def _list_unpaid(client: Client, page_size: int) -> tuple[dict[int, UnpaidInvoice], set[int]]:
     """Return the list of unpaid invoices, and the numbers of its items that cannot be read.
 
     :raises ContractChanged: an item has no number, or the pages are not as documented.
@@ -158,12 +150,12 @@ def _list_unpaid(client: QuickClient, page_size: int) -> tuple[dict[int, UnpaidI
     return found, unreadable
 
 
-def _read_numbered(attempt: Attempt, client: QuickClient, numbers: list[int]) -> set[int]:
+def _read_numbered(attempt: Attempt, numbers: list[int]) -> set[int]:
     """Read and store invoices by number; return the numbers that e-conomic returned."""
     returned: set[int] = set()
     for first in range(0, len(numbers), MOST_NUMBERS):
         asked = numbers[first : first + MOST_NUMBERS]
-        envelope = client.invoices_numbered(asked)
+        envelope = attempt.client.invoices_numbered(asked)
         start = ScanPosition(None, len(attempt.run.staged_rows), attempt.run.scan_seen)
         pages = scan_pages(partial(_again, envelope), page_size=len(asked) + 1, start=start, whole=False)
         for page in pages:
@@ -235,11 +227,9 @@ def _note(
         log.warning("This quick sync is %s", warning)
 
 
-def _go_on_as_full(
-    attempt: Attempt, client: QuickClient, page_size: int, cache_seconds: int, why: str
-) -> SyncStatistics:
+def _go_on_as_full(attempt: Attempt, page_size: int, cache_seconds: int, why: str) -> SyncStatistics:
     """Scan everything in the same sync."""
     start_again(attempt, f"Going on as a full sync: {why}", scope="full", scan_number=1)
-    fetch_pages(attempt, client, page_size, cache_seconds)
+    fetch_pages(attempt, page_size, cache_seconds)
     upsert_invoices(attempt)
-    return populate_employee_names(attempt, client, cache_seconds)
+    return populate_employee_names(attempt, cache_seconds)
