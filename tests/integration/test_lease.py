@@ -29,8 +29,8 @@ def bound(connect: Connect) -> None:
         agreements.bind_agreement(opened, "economic_default", Agreement(AGREEMENT, "x", "DKK"))
 
 
-def take(connection: psycopg.Connection, *, force: bool = False, ttl: float = 300) -> Lease:
-    return leases.acquire(connection, AGREEMENT, open_sync(connection), "try 1", force=force, ttl_seconds=ttl)
+def take(connection: psycopg.Connection, *, force: bool = False) -> Lease:
+    return leases.acquire(connection, AGREEMENT, open_sync(connection), "try 1", force=force)
 
 
 @pytest.mark.parametrize("before", ["never held", "held before"])
@@ -52,7 +52,7 @@ def test_one_of_many_concurrent_syncs_gets_the_lease(
         connection = connect()
         held = take(connection)
         with leases.fenced(connection, held):
-            leases.release(connection, held)
+            leases.release(connection, AGREEMENT, held.sync_id)
 
     def ask() -> None:
         connection = connect()
@@ -142,7 +142,7 @@ def test_waiting_sync_learns_who_took_the_lease(
     first, second = connect(), connect()
     connection = connect()
     with leases.fenced(connection, held := take(connection)):
-        leases.release(connection, held)
+        leases.release(connection, AGREEMENT, held.sync_id)
     scan, asking = open_sync(first, scope="range"), open_sync(second)
     told: list[LeaseBusy] = []
 

@@ -137,13 +137,13 @@ class Real:
                 return "entered"
             if case.action == "is closed":
                 with transaction(self.connection):
-                    leases.release(self.connection, lease)
+                    leases.release(self.connection, AGREEMENT, sync_id)
                 return ""
             if case.action == "asks":
                 return "done" if leases.was_committed(self.connection, lease, HEARTBEAT) else "undone"
             with leases.fenced(self.connection, lease):
                 if case.action == "ends":
-                    leases.release(self.connection, lease)
+                    leases.release(self.connection, AGREEMENT, sync_id)
         except LeaseBusy:
             return "busy"
         except LeaseLost:

@@ -35,7 +35,6 @@ NAME = "soak"
 """How the connections of its processes are named, with the process's own name after it."""
 
 SHORTENED: dict[str, Any] = {
-    "lease_seconds": 3.0,
     "limits": {
         "read": 1.0,
         "page": 3.0,
@@ -45,6 +44,7 @@ SHORTENED: dict[str, Any] = {
         "first_wait": 0.02,
     },
     "constants": {
+        "economic.db.lease.TTL_SECONDS": 3.0,
         "economic.sync.attempt._HEARTBEAT_SECONDS": 0.2,
         "economic.db.connection.PATIENCE_SECONDS": 4.0,
         "economic.db.sql.IDLE_TIMEOUT": "600ms",

@@ -21,7 +21,6 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -71,7 +70,6 @@ class Work:
     :param environment: added to its environment.
     :param limits: of the hook, where they are not those of a test.
     :param constants: the product's constants that are otherwise here, by ``module.NAME``.
-    :param lease_seconds: how long the lease lasts, instead of five minutes.
     :param memory_mb: how much more address space it may take than it has at its start.
     """
 
@@ -84,7 +82,6 @@ class Work:
     environment: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
     constants: Mapping[str, Any] = field(default_factory=dict)
-    lease_seconds: float | None = None
     memory_mb: int | None = None
 
 
@@ -210,7 +207,6 @@ def _do(work: Work, tell: Callable[[Try], object]) -> None:
 def _prepare(work: Work) -> None:
     """Make this process the one that the work asks for."""
     from economic.client import transport
-    from economic.db import lease
 
     os.environ.update(work.environment)
     output = os.open(work.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -221,9 +217,6 @@ def _prepare(work: Work) -> None:
     for name, value in work.constants.items():
         module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(module), constant, value)
-    if work.lease_seconds is not None:
-        for name in ("acquire", "enter", "fenced"):
-            setattr(lease, name, partial(getattr(lease, name), ttl_seconds=work.lease_seconds))
     limits = replace(QUICK, **work.limits)  # type: ignore[arg-type]  # floats by name
     setattr(transport, "Limits", lambda **given: replace(limits, **given))  # noqa: B010  # for the type checker it is a class
     if work.memory_mb is not None:

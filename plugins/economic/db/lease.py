@@ -56,7 +56,6 @@ def acquire(
     attempt: str,
     *,
     force: bool,
-    ttl_seconds: float = TTL_SECONDS,
     reopen: Callable[[], Connection] | None = None,
 ) -> Lease:
     """Take the lease for a new sync.
@@ -72,15 +71,7 @@ def acquire(
     """
 
     def take(waiting: Callable[[Row], object]) -> Lease:
-        return _take(
-            connection,
-            agreement_number,
-            sync_id,
-            attempt,
-            force=force,
-            ttl_seconds=ttl_seconds,
-            waiting=waiting,
-        )
+        return _take(connection, agreement_number, sync_id, attempt, force=force, waiting=waiting)
 
     try:
         return take(lambda _: None)
@@ -134,7 +125,6 @@ def _take(
     attempt: str,
     *,
     force: bool,
-    ttl_seconds: float,
     waiting: Callable[[Row], object],
 ) -> Lease:
     with transaction(connection):
@@ -147,7 +137,7 @@ def _take(
             agreement_number=agreement_number,
             sync_id=sync_id,
             attempt=attempt,
-            ttl_seconds=ttl_seconds,
+            ttl_seconds=TTL_SECONDS,
         )
         if taken is None:
             raise LeaseLost(
@@ -168,7 +158,6 @@ def enter(
     agreement_number: int,
     sync_id: int,
     attempt: str,
-    ttl_seconds: float = TTL_SECONDS,
 ) -> Lease:
     """Resume a sync in a new task attempt, which shuts out any earlier one.
 
@@ -183,7 +172,7 @@ def enter(
             agreement_number=agreement_number,
             sync_id=sync_id,
             attempt=attempt,
-            ttl_seconds=ttl_seconds,
+            ttl_seconds=TTL_SECONDS,
         )
     if found is None:
         raise LeaseLost(f"Sync {sync_id} no longer holds the lease of agreement {agreement_number}.")
@@ -191,7 +180,7 @@ def enter(
 
 
 @contextmanager
-def fenced(connection: Connection, lease: Lease, ttl_seconds: float = TTL_SECONDS) -> Iterator[datetime]:
+def fenced(connection: Connection, lease: Lease) -> Iterator[datetime]:
     """Open a writing transaction that proves and renews the lease; yield the heartbeat it writes.
 
     :raises LeaseLost: another attempt or sync took over; nothing was written.
@@ -202,7 +191,7 @@ def fenced(connection: Connection, lease: Lease, ttl_seconds: float = TTL_SECOND
             "fence_lease",
             agreement_number=lease.agreement_number,
             token=lease.token,
-            ttl_seconds=ttl_seconds,
+            ttl_seconds=TTL_SECONDS,
         )
         if held is None:
             raise LeaseLost(
@@ -238,9 +227,9 @@ def lock(connection: Connection, agreement_number: int) -> None:
     one(connection, "lock_lease", agreement_number=agreement_number)
 
 
-def release(connection: Connection, lease: Lease) -> None:
-    """Free the lease, within the transaction that closes the sync. Idempotent."""
-    run(connection, "release_lease", agreement_number=lease.agreement_number, sync_id=lease.sync_id)
+def release(connection: Connection, agreement_number: int, sync_id: int) -> None:
+    """Free the lease if this sync holds it, within the transaction that closes the sync."""
+    run(connection, "release_lease", agreement_number=agreement_number, sync_id=sync_id)
 
 
 def keep_proven(connection: Connection, lease: Lease) -> None:

@@ -72,7 +72,7 @@ def end(attempt: Attempt, problem: str | None, *, proven: bool = False) -> SyncS
         if now.scope == "full" and now.complete:
             agreements.note_complete(attempt.connection, attempt.lease.agreement_number)
         run(attempt.connection, "delete_staged_invoices", sync_id=now.sync_id)
-        leases.release(attempt.connection, attempt.lease)
+        leases.release(attempt.connection, attempt.lease.agreement_number, now.sync_id)
         if proven:
             leases.keep_proven(attempt.connection, attempt.lease)
 

@@ -199,7 +199,7 @@ def _abandon(connection: Connection, sync_id: int, lease: Lease | None, why: str
     with transaction(connection) if lease is None else leases.fenced(connection, lease):
         runs.close_sync_run(connection, sync_id, "abandoned", f"Abandoned: {why}.")
         if lease is not None:
-            leases.release(connection, lease)
+            leases.release(connection, lease.agreement_number, lease.sync_id)
 
 
 def join(
@@ -280,6 +280,6 @@ def close(
             # The lease's row before the sync's, as everywhere, to avoid deadlocks.
             leases.lock(connection, found.agreement_number)
         statistics = None if counts is None else counts.to_json()
-        runs.close_sync_run(connection, found.sync_id, status, message, statistics=statistics)
+        runs.close_sync_run(connection, sync_id, status, message, statistics=statistics)
         if found.agreement_number is not None:
-            leases.release(connection, lease or Lease(found.agreement_number, found.sync_id, 0))
+            leases.release(connection, found.agreement_number, sync_id)
