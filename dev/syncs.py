@@ -36,7 +36,7 @@ def full(connect: Callable[[], Connection], conn_id: str, run_id: str) -> dict[s
         upsert.upsert_invoices(lifecycle.join(connection, run.sync_id, run.owner, run_id))
     with connect() as connection, hook(conn_id) as client:
         attempt = lifecycle.join(connection, run.sync_id, run.owner, run_id, client)
-        return employee_names.populate_employee_names(attempt, CACHE_SECONDS).to_xcom()
+        return employee_names.populate_employee_names(attempt, CACHE_SECONDS)
 
 
 def quick(connect: Callable[[], Connection], conn_id: str, run_id: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def quick(connect: Callable[[], Connection], conn_id: str, run_id: str) -> dict[
 
     with connect() as connection, hook(conn_id) as client:
         attempt = lifecycle.begin(client, connection, _request(conn_id, run_id, quick=True))
-        return sync_quickly(attempt, PAGE, CACHE_SECONDS).to_xcom()
+        return sync_quickly(attempt, PAGE, CACHE_SECONDS)
 
 
 def lines(connect: Callable[[], Connection], conn_id: str, run_id: str) -> dict[str, Any]:

@@ -89,9 +89,7 @@ def populate_employee_names(conn_id: str) -> dict[str, Any]:
         if statistics is None:
             attempt = work.join(hook)
             ending.forget_old_syncs(attempt, work.settings.keep_syncs_days)
-            statistics = employee_names.populate_employee_names(
-                attempt, work.settings.employee_cache_seconds
-            ).to_xcom()
+            statistics = employee_names.populate_employee_names(attempt, work.settings.employee_cache_seconds)
             sync_ended(watched, hook, work, statistics)
         announce(work.context, statistics)
         return statistics
@@ -112,7 +110,7 @@ def quick_sync(conn_id: str) -> dict[str, Any]:
         work.attempt = lifecycle.begin(hook, work.connection, work.bare_request(), work.reopen, work.begun)
         statistics = quick.sync_quickly(
             work.attempt, work.settings.page_size, work.settings.employee_cache_seconds
-        ).to_xcom()
+        )
         sync_ended(watched, hook, work, statistics)
         announce(work.context, statistics)
         return statistics

@@ -71,7 +71,7 @@ class Company:
     def name(self, sync_id: int) -> dict[str, Any]:
         with self.hook() as hook:
             attempt = lifecycle.join(self.connection, sync_id, self.owner(sync_id), "test", hook)
-            return employee_names.populate_employee_names(attempt, self.cache_seconds).to_xcom()
+            return employee_names.populate_employee_names(attempt, self.cache_seconds)
 
     def owner(self, sync_id: int) -> Owner:
         """The DAG run of a sync."""

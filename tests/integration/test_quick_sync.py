@@ -25,7 +25,7 @@ def sync_quickly(company: Company) -> dict[str, Any]:
     order = company.order(quick=True, dag_id="economic_invoice_quick_sync")
     with company.hook() as hook:
         attempt = lifecycle.begin(hook, company.connection, order)
-        return quick.sync_quickly(attempt, company.page_size, company.cache_seconds).to_xcom()
+        return quick.sync_quickly(attempt, company.page_size, company.cache_seconds)
 
 
 def differing(company: Company) -> dict[int, Any]:

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -28,6 +29,8 @@ from economic.sync import employee_names, fetch, lifecycle
 from tests.conftest import DefineConnection, expect
 from tests.integration.conftest import Company
 from tests.support.expected_rows import expected_row
+
+API = Path(__file__).resolve().parents[2] / "docs" / "api.md"
 
 
 def agrees_with_the_books(company: Company) -> None:
@@ -53,6 +56,17 @@ def test_a_first_sync_stores_every_invoice_exactly(company: Company) -> None:
     raw = company.value("select raw_data from economic.invoice order by invoice_number limit 1")
     first = min(company.books.ledger.items())
     assert raw == json.loads(company.books.ledger.healthy(first))
+
+
+def test_statistics_are_documented_and_flat(company: Company) -> None:
+    """docs/api.md names every key, and XCom and JSON take every value as it is."""
+    statistics = company.sync()
+    section = API.read_text().split("\n## Statistics\n")[1].split("\n## ")[0]
+    named = {key for row in re.findall(r"(?m)^\| (`.*?) \|", section) for key in re.findall("`(.+?)`", row)}
+    assert named == set(statistics)
+    assert all(type(value) in {int, float, bool, str, list} for value in statistics.values())
+    seconds = [value for name, value in statistics.items() if name.endswith("_seconds")]
+    assert seconds == [round(value, 3) for value in seconds]
 
 
 def test_only_what_changed_is_written_and_counted(company: Company) -> None:

@@ -338,7 +338,7 @@ def test_events_of_two_companies_are_apart(copy: Copy) -> None:
     from economic.sync import ending
 
     copy.run(Asked("manual__1"), recorded=False)
-    assert ending.pending(copy.connection, 1234567) == (1,)
-    assert ending.pending(copy.connection, 42) == ()
+    assert ending.pending(copy.connection, 1234567) == [1]
+    assert ending.pending(copy.connection, 42) == []
     ending.confirm(copy.connection, [1])
-    assert ending.pending(copy.connection, 1234567) == ()
+    assert ending.pending(copy.connection, 1234567) == []

@@ -10,7 +10,6 @@ from pkgutil import resolve_name
 
 from economic.cli.commands import parser
 from economic.client.hook import _KNOWN_EXTRAS, EconomicHook
-from economic.db.runs import Counts, SyncStatistics
 from economic.db.sql import sql_folder
 from economic.sync.request import KNOWN_CONF
 
@@ -63,16 +62,6 @@ def test_documented_signatures_are_the_real_ones() -> None:
             [each.replace(annotation=inspect.Parameter.empty) for each in parameters if each.name != "self"]
         )
         assert f"({arguments})".replace('"', "'") == str(real), name
-
-
-def test_documented_statistics_are_the_real_keys() -> None:
-    statistics = SyncStatistics("completed", 1, 1, "full", True, True, 1.0, Counts()).to_xcom()
-    keys = {
-        key
-        for row in re.findall(r"(?m)^\| (`.*?) \|", SECTIONS["Statistics"])
-        for key in re.findall("`(.+?)`", row)
-    }
-    assert keys == set(statistics)
 
 
 def test_documented_dags_and_tasks_are_the_real_ones() -> None:

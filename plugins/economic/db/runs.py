@@ -85,43 +85,6 @@ class Counts:
         return {key: round(n, 3) if isinstance(n, float) else n for key, n in asdict(self).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class SyncStatistics:
-    """The result of one sync, for the last task's XCom, the sync's row and the page.
-
-    ``complete`` is true only when the scan is proven to have seen every invoice that existed
-    throughout. ``reconciled`` is None when e-conomic's totals could not be read, or the sync
-    covered a range. ``announced_syncs`` are this sync and earlier ones whose changes no event has
-    announced.
-    """
-
-    status: str
-    sync_id: int
-    agreement_number: int | None
-    scope: str
-    complete: bool
-    reconciled: bool | None
-    duration_seconds: float
-    counts: Counts
-    announced_syncs: tuple[int, ...] = ()
-
-    def to_xcom(self) -> dict[str, Any]:
-        """Return one flat dict of plain values: Airflow's XCom stores nothing else safely."""
-        head = {
-            "status": self.status,
-            "sync_id": self.sync_id,
-            "agreement_number": self.agreement_number,
-            "scope": self.scope,
-            "complete": self.complete,
-            "reconciled": self.reconciled,
-        }
-        tail = {
-            "duration_seconds": round(self.duration_seconds, 3),
-            "announced_syncs": list(self.announced_syncs),
-        }
-        return head | self.counts.to_json() | tail
-
-
 class Owner(NamedTuple):
     """The DAG run that a sync belongs to, and its connection.
 

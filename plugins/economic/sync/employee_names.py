@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from functools import partial
+from typing import Any
 
 from economic.db import employees, runs
-from economic.db.runs import Counts, SyncStatistics
+from economic.db.runs import Counts
 from economic.db.sql import run
 from economic.errors import RecordError
 from economic.outside_text import listed
@@ -21,7 +22,7 @@ STRETCH = 5_000
 """How many invoices are named in one transaction at most."""
 
 
-def populate_employee_names(attempt: Attempt, cache_seconds: int, *, proven: bool = False) -> SyncStatistics:
+def populate_employee_names(attempt: Attempt, cache_seconds: int, *, proven: bool = False) -> dict[str, Any]:
     """Name the invoices that lack their employee's name or have an older one, and end the sync.
 
     Most invoices were stored with the name. Left are those of renamed employees, and those whose

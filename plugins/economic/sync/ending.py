@@ -13,7 +13,7 @@ from typing import Any
 
 from economic.db import agreements, runs
 from economic.db import lease as leases
-from economic.db.runs import Owner, SyncStatistics
+from economic.db.runs import Owner
 from economic.db.sql import Connection, row, rows, run, transaction
 from economic.sync.attempt import Attempt, counted
 
@@ -23,8 +23,9 @@ MOST_FORGOTTEN = 5_000
 """Rows of old syncs that one sync deletes."""
 
 
-def end(attempt: Attempt, problem: str | None, *, proven: bool = False) -> SyncStatistics:
-    """Close a sync: store its statistics, empty staging and free the lease, in one transaction.
+def end(attempt: Attempt, problem: str | None, *, proven: bool = False) -> dict[str, Any]:
+    """Close a sync: store its statistics, empty staging and free the lease, in one transaction;
+    return the statistics, flat and of plain values: Airflow's XCom stores nothing else safely.
 
     It announces the changes that no event has announced yet, also those of earlier, failed syncs.
 
@@ -39,17 +40,17 @@ def end(attempt: Attempt, problem: str | None, *, proven: bool = False) -> SyncS
     rejected = f"{counted(spent.failed, 'invoice')} rejected (see rejected_invoice)" if spent.failed else None
     warning = "; ".join(part for part in (now.warning, problem) if part) or None
     errors = "; ".join(part for part in (rejected, warning) if part)
-    statistics = SyncStatistics(
-        status="completed_with_errors" if errors else "completed",
-        sync_id=now.sync_id,
-        agreement_number=now.agreement_number,
-        scope=now.scope,
-        complete=now.complete,
-        reconciled=now.reconciled,
-        duration_seconds=runs.age_seconds(attempt.connection, now.sync_id),
-        counts=spent,
-        announced_syncs=pending(attempt.connection, attempt.lease.agreement_number),
-    )
+    statistics: dict[str, Any] = {
+        "status": "completed_with_errors" if errors else "completed",
+        "sync_id": now.sync_id,
+        "agreement_number": now.agreement_number,
+        "scope": now.scope,
+        "complete": now.complete,
+        "reconciled": now.reconciled,
+        **spent.to_json(),
+        "duration_seconds": round(runs.age_seconds(attempt.connection, now.sync_id), 3),
+        "announced_syncs": pending(attempt.connection, attempt.lease.agreement_number),
+    }
     quiet = now.scope == "quick" and not spent.fetched and not errors
     synced = "Nothing has changed" if quiet else f"Synced {counted(spent.fetched, 'invoice')}"
     degraded = (
@@ -63,11 +64,11 @@ def end(attempt: Attempt, problem: str | None, *, proven: bool = False) -> SyncS
         runs.close_sync_run(
             attempt.connection,
             now.sync_id,
-            statistics.status,
+            statistics["status"],
             message,
             warning=warning,
             percentage=100,
-            statistics=statistics.to_xcom(),
+            statistics=statistics,
         )
         if now.scope == "full" and now.complete:
             agreements.note_complete(attempt.connection, attempt.lease.agreement_number)
@@ -77,7 +78,7 @@ def end(attempt: Attempt, problem: str | None, *, proven: bool = False) -> SyncS
             leases.keep_proven(attempt.connection, attempt.lease)
 
     attempt.write(close)
-    log.info("Invoice sync completed %s", statistics.to_xcom())
+    log.info("Invoice sync completed %s", statistics)
     return statistics
 
 
@@ -98,10 +99,10 @@ def forget_old_syncs(attempt: Attempt, days: int) -> None:
     )
 
 
-def pending(connection: Connection, agreement_number: int) -> tuple[int, ...]:
+def pending(connection: Connection, agreement_number: int) -> list[int]:
     """Return the syncs whose changes no recorded event has announced."""
     found = rows(connection, "select_unannounced_syncs", agreement_number=agreement_number)
-    return tuple(each["sync_id"] for each in found)
+    return [each["sync_id"] for each in found]
 
 
 def confirm(connection: Connection, sync_ids: Sequence[int]) -> None:

@@ -14,10 +14,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from economic.db import invoices, runs
 from economic.db.invoices import StoredTotals
-from economic.db.runs import SyncStatistics, as_json
+from economic.db.runs import as_json
 from economic.db.sql import run
 from economic.errors import BrokenResponse, ContractChanged, RecordError, RequestRefused, SyncSkipped
 from economic.records.decoder import CollectionPage
@@ -46,7 +47,7 @@ MOST_CHANGED = 5_000
 _UNUSABLE = (BrokenResponse, ContractChanged, RequestRefused)
 
 
-def sync_quickly(attempt: Attempt, page_size: int, cache_seconds: int) -> SyncStatistics:
+def sync_quickly(attempt: Attempt, page_size: int, cache_seconds: int) -> dict[str, Any]:
     """Bring the copy up to date, prove it, and end the sync; go on as a full one when needed.
 
     :param cache_seconds: how long the stored list of employees may be used.
@@ -227,7 +228,7 @@ def _note(
         log.warning("This quick sync is %s", warning)
 
 
-def _go_on_as_full(attempt: Attempt, page_size: int, cache_seconds: int, why: str) -> SyncStatistics:
+def _go_on_as_full(attempt: Attempt, page_size: int, cache_seconds: int, why: str) -> dict[str, Any]:
     """Scan everything in the same sync."""
     start_again(attempt, f"Going on as a full sync: {why}", scope="full", scan_number=1)
     fetch_pages(attempt, page_size, cache_seconds)

@@ -1,17 +1,10 @@
-"""Counts that add up, and the one flat shape in which people read them."""
+"""Counts that add up."""
 
 from __future__ import annotations
 
 import json
 
-from economic.db.runs import Counts, SyncStatistics
-
-STATISTICS = (
-    "status sync_id agreement_number scope complete reconciled fetched created updated unchanged raw_changed failed"
-    " degraded duplicates discarded missing returned pages requests retries bytes call_cost"
-    " rate_limit_used rate_limit employees invoices_named"
-    " duration_seconds fetch_seconds upsert_seconds names_seconds peak_memory_mb announced_syncs"
-)
+from economic.db.runs import Counts
 
 
 def test_counts_add_up_with_memory_as_a_peak() -> None:
@@ -35,13 +28,3 @@ def test_counts_survive_the_database() -> None:
         fetched=3, unchanged=3, upsert_seconds=1.234
     )
     assert Counts.from_json(None) == Counts()
-
-
-def test_statistics_are_one_flat_dict_of_plain_values() -> None:
-    shown = SyncStatistics(
-        "completed", 5, 123, "full", True, None, 1.23456, Counts(fetched=1, created=1)
-    ).to_xcom()
-    assert set(shown) == set(STATISTICS.split())
-    plain = {int, float, bool, str, list}
-    assert all(value is None or type(value) in plain for value in shown.values())
-    assert (shown["status"], shown["reconciled"], shown["duration_seconds"]) == ("completed", None, 1.235)
