@@ -6,8 +6,7 @@ It prints the table of docs/benchmarks.md.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import multiprocessing
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +23,8 @@ from dev.local import embedded_postgres
 from dev.local.account import Account
 from dev.local.embedded_postgres import Server
 from dev.local.terminal import say
+from economic.db import schema
+from economic.db.sql import prepare
 
 ROW_BY_ROW_UP_TO = 50_000
 """Above this number of invoices, *row by row* takes minutes and shows nothing new."""
@@ -105,11 +106,8 @@ class Bench:
             admin.execute("create database bench")
             # The checkpoint of the database before is not this one's work.
             admin.execute("checkpoint")
-        subprocess.run(
-            [sys.executable, "-m", "economic", "migrate", "--dsn", self.dsn],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        with prepare(psycopg.connect(self.dsn)) as connection:
+            schema.migrate(connection)
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             ways.create_table(connection)
             self._postmaster = _parent(connection.info.backend_pid)
@@ -159,21 +157,18 @@ class Bench:
 
         :raises RuntimeError: it did not do the work it is measured for.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "dev.bench.ways", way],
-            env=os.environ | self.environment(),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        self.statistics = figures.pop("statistics")
+        answer, told = multiprocessing.Pipe(duplex=False)
+        with answer:
+            with told:
+                process = ways.process(way, self.environment(), told)
+                process.start()
+            cost, self.statistics = answer.recv()
+        process.join()
         if self.statistics and any(self.statistics[key] != value for key, value in expected.items()):
             raise RuntimeError(f"The sync did {self.statistics}, expected {expected}.")
         if len(self._numbers(way)) != self.invoices:
             raise RuntimeError(f"{way} did not store {self.invoices} invoices.")
-        return Cost(**figures)
+        return Cost(**cost)
 
     def _numbers(self, way: str, which: str = "true") -> list[int]:
         name = "bare_invoice" if way in {"limit", "row by row"} else "economic.invoice"

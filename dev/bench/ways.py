@@ -1,21 +1,25 @@
-"""The measured ways to load all invoices, each in its own process: `python -m dev.bench.ways WAY`.
+"""The measured ways to load all invoices, each load in its own process.
 
 *limit* fetches the same pages, parses them with exact decimals, and needs one COPY and one upsert. It stores what the
 sync stores and checks nothing. Nothing that keeps the same copy can cost much less.
 *row by row* is the replaced system: a select, then an insert or an update, one transaction an invoice.
 *quick* is a quick sync. *ours* is the three tasks' work, each on its own connections, without the pauses between requests.
 *lines* is a run that reads lines, and *limit of lines* the same at the least cost.
+
+Processes of *ours* are forked from one that has Airflow imported, as Airflow's own are; those of the limits begin bare.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import msgspec
@@ -190,23 +194,30 @@ def ours(dsn: str, kind: Kind = syncs.full) -> dict[str, Any]:
 
 OURS: Mapping[str, Kind] = {"ours": syncs.full, "quick": syncs.quick, "lines": syncs.lines}
 BARE: Mapping[str, Load] = {"limit": limit, "row by row": row_by_row, "limit of lines": limit_of_lines}
+_BARE = multiprocessing.get_context("spawn")
+_FORKED = multiprocessing.get_context("forkserver")
+_FORKED.set_forkserver_preload(
+    [__name__, "economic.client.hook", "economic.lines.reading", "economic.sync.quick"]
+)
 
 
-def main() -> int:
-    """Load once, the named way; print the cost as a line of JSON. The environment has the rest."""
-    way, dsn, result = sys.argv[1], os.environ["BENCH_DSN"], {}
+def load(way: str, environment: dict[str, str], answer: Connection) -> None:
+    """Load once in this process, the named way; send the cost, and the statistics of a sync."""
+    os.environ |= environment
+    dsn, result = environment["BENCH_DSN"], {}
     statistics: dict[str, Any] = {}
-    logging.disable(logging.INFO)
+    logging.disable(logging.WARNING)
     if way in OURS:
         prepare_ours()
-    with measured(dsn, int(os.environ["BENCH_POSTMASTER"]), lambda cost: result.update(cost.as_json())):
+    with measured(dsn, int(environment["BENCH_POSTMASTER"]), lambda cost: result.update(cost.as_json())):
         if way in OURS:
             statistics = ours(dsn, OURS[way])
         else:
-            BARE[way](dsn, os.environ["BENCH_URL"], json.loads(os.environ["BENCH_HEADERS"]))
-    print(json.dumps(result | {"statistics": statistics}))
-    return 0
+            BARE[way](dsn, environment["BENCH_URL"], json.loads(environment["BENCH_HEADERS"]))
+    answer.send((result, statistics))
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def process(way: str, environment: dict[str, str], answer: Connection) -> BaseProcess:
+    """Return a process that is to load once."""
+    made: Callable[..., BaseProcess] = (_FORKED if way in OURS else _BARE).Process
+    return made(target=load, args=(way, environment, answer))
