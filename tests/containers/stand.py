@@ -217,6 +217,10 @@ class Stack:
         found: str = self.wait(f"run {run_id} to end", look, seconds)
         return found
 
+    def demo_ended(self) -> None:
+        """Wait until the demo has seen its run of the DAG end; each `up` starts it again."""
+        self.wait("the demo to end", lambda: self.inspect("demo")["State"]["Status"] == "exited", 300)
+
     def verdict(self, run_id: str) -> str:
         """Return what the newest sync of a run says of itself: status, complete, reconciled."""
         sql = """select status || ' ' || complete || ' ' || reconciled from economic.sync_run

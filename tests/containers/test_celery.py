@@ -23,7 +23,7 @@ def received(stack: Stack, worker: str) -> int:
 
 
 def test_the_demo_leaves_an_account_alone(celery: Stack) -> None:
-    celery.wait("the demo to end", lambda: celery.inspect("demo")["State"]["Status"] == "exited", 120)
+    celery.demo_ended()
     assert celery.inspect("demo")["State"]["ExitCode"] == 1
     assert "the demo leaves it alone" in celery.compose("logs", "--no-color", "demo")
 

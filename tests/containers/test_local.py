@@ -26,7 +26,7 @@ DUMP = "/var/lib/postgresql/dump"
 
 
 def test_the_first_up_syncs_the_simulator(local: Stack) -> None:
-    local.wait("the demo to end", lambda: local.inspect("demo")["State"]["Status"] == "exited", 300)
+    local.demo_ended()
     said = local.compose("logs", "--no-color", "demo")
     assert local.inspect("demo")["State"]["ExitCode"] == 0, said
     assert "fetched              2500" in said, said
@@ -107,13 +107,18 @@ def test_sync_outlives_a_restart_of_everything(local: Stack) -> None:
 
 def test_a_database_that_comes_up_last_is_awaited(local: Stack) -> None:
     """After a power cut the engine starts containers in any order; here the copy's database is minutes late."""
+    local.demo_ended()
     local.start_without("invoice-db")
-    began, run = time.monotonic(), local.trigger()
-    with pytest.raises(EngineFailed, match="503"):
-        local.rest("GET", "/economic/api/agreements/economic_invoice_sync")
-    local.wait("the first try to give up", lambda: local.tries(run)["fetch-pages"][0] == "up_for_retry", 300)
-    say(f"first try without a database ended after {time.monotonic() - began:.0f} s")
-    local.engine.docker("start", local.container("invoice-db"))
+    try:
+        began, run = time.monotonic(), local.trigger()
+        with pytest.raises(EngineFailed, match="503"):
+            local.rest("GET", "/economic/api/agreements/economic_invoice_sync")
+        local.wait(
+            "the first try to give up", lambda: local.tries(run)["fetch-pages"][0] == "up_for_retry", 300
+        )
+        say(f"first try without a database ended after {time.monotonic() - began:.0f} s")
+    finally:
+        local.engine.docker("start", local.container("invoice-db"))
     began = time.monotonic()
     assert local.ended(run, 600) == "success"
     say(f"database up last: {local.tries(run)}, all well {time.monotonic() - began:.0f} s later")
@@ -132,7 +137,7 @@ def test_down_and_up_keep_the_data(local: Stack) -> None:
     local.up()
     assert local.query(COPY) == before[0]
     assert local.query("select 1 from economic.sync_run where sync_id = :'last'", last=before[1]) == "1"
-    local.wait("the demo to end again", lambda: local.inspect("demo")["State"]["Status"] == "exited", 300)
+    local.demo_ended()
     assert local.rest("GET", "/api/v2/dags/economic_invoice_sync/dagRuns")["total_entries"] > runs
     newest = """select status, statistics->>'unchanged' from economic.sync_run
         where scope = 'full' order by sync_id desc limit 1"""
