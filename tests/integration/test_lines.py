@@ -239,7 +239,7 @@ def test_second_run_is_kept_apart(copied: Company) -> None:
         read_lines(copied, "b")
     assert read_lines(copied, "a")["invoices"] > 0
     with pytest.raises(LeaseLost):
-        store.renew(place, store.Progress())
+        store.renew(place)
 
 
 def test_changed_net_amount_is_read_again(copied: Company) -> None:

@@ -15,7 +15,6 @@ from economic.db.lease import fenced
 from economic.db.sql import prepare
 from economic.errors import LeaseLost
 from economic.lines import store
-from economic.lines.store import Progress
 from tests.conftest import expect
 from tests.integration.conftest import Company
 from tests.integration.test_lines import read_lines
@@ -71,8 +70,8 @@ def test_restored_reading_of_lines_gives_way(company: Company, restored: Company
     now = store.take_place(restored.connection, number, "after")
     assert now is not None
     with pytest.raises(LeaseLost):
-        store.renew(before._replace(connection=restored.connection), Progress())
-    store.renew(now, Progress())
+        store.renew(replace(before, connection=restored.connection))
+    store.renew(now)
 
 
 def test_restore_closes_running_syncs_of_the_dump(restored: Company) -> None:

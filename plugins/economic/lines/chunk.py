@@ -16,7 +16,7 @@ import psycopg
 from economic.errors import BrokenResponse, LinesNotFound, RecordError, RequestRefused
 from economic.lines import store
 from economic.lines.invoice_line import InvoiceLine, invoice_of_line, parse_line
-from economic.lines.store import Place, Progress, Rejected
+from economic.lines.store import Place, Rejected
 from economic.records.agreement import Agreement
 from economic.records.decoder import LinePage, RawItem
 
@@ -70,18 +70,17 @@ class LineRun:
     place: Place
     client: LineClient
     statistics: Statistics
-    progress: Progress = field(default_factory=Progress)
     renewed: float = field(default_factory=time.monotonic)
 
     def keep_place(self) -> None:
         """Renew the place when it was not renewed lately."""
         if time.monotonic() - self.renewed > _RENEW_SECONDS:
-            store.renew(self.place, self.progress)
+            store.renew(self.place)
             self.renewed = time.monotonic()
 
     def note(self, message: str, done: int = 0) -> None:
-        current = min(self.progress.current + done, self.progress.total)
-        self.progress = self.progress._replace(current=current, message=message)
+        self.place.current = min(self.place.current + done, self.place.total)
+        self.place.message = message
 
 
 @dataclass(slots=True)
@@ -215,7 +214,6 @@ def _write(
     try:
         statuses = store.write_lines(
             run.place,
-            run.progress,
             numbers,
             lines,
             rejected,

@@ -18,17 +18,17 @@ MOST_COUNTS = 60
 
 def compare_counts(run: LineRun) -> None:
     """Compare e-conomic's count of all lines with ours; read again where they differ."""
-    store.forget_missing(run.place, run.progress)
+    store.forget_missing(run.place)
     known, _ = store.held_lines(run.place, range(1, LARGEST_NUMBER))
     if not known:
-        store.note_count(run.place, run.progress, None, None)
+        store.note_count(run.place, None, None)
         return
     everything = range(known[0], known[-1] + 1)
     without = store.numbers_without(run.place, known[-1], chunk.MOST_NUMBERS + 1)
     if len(without) > chunk.MOST_NUMBERS:
         log.warning("More than %d invoices have no lines here: lines are not counted.", chunk.MOST_NUMBERS)
         # Otherwise each run would ask for it again, also one without any work.
-        store.note_count(run.place, run.progress, None, None)
+        store.note_count(run.place, None, None)
         return
     run.note("Comparing with e-conomic's count")
     counting = _Counting(run, without)
@@ -40,7 +40,7 @@ def compare_counts(run: LineRun) -> None:
             read_chunk(run, strange[at : at + chunk.MOST_NUMBERS])
         counted, held, _ = counting.compare(everything)
     run.statistics.count_agrees = counted == held
-    store.note_count(run.place, run.progress, counted, held)
+    store.note_count(run.place, counted, held)
 
 
 @dataclass(slots=True)

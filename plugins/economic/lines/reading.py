@@ -21,7 +21,7 @@ from economic.errors import AgreementMismatch, EconomicError, LeaseLost, LinesFo
 from economic.lines import chunk, store
 from economic.lines.chunk import LineClient, LineRun, Statistics, read_chunk
 from economic.lines.counting import compare_counts
-from economic.lines.store import Progress, Work
+from economic.lines.store import Work
 from economic.records.collector import collector_paused
 
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def _read(run: LineRun, work: Sequence[Work], *, count_due: bool) -> None:
             "The connection reaches another company than its invoices belong to. No line was read.",
             hint="Put the right tokens into the connection.",
         )
-    run.progress = Progress(total=len(work), message="Reading lines")
+    run.place.total, run.place.message = len(work), "Reading lines"
     with collector_paused():
         doubtful = _read_chunks(run, work)
     for number in doubtful[:MOST_ALONE]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
@@ -38,17 +39,13 @@ class Rejected(NamedTuple):
     lines: int
 
 
-class Place(NamedTuple):
-    """The right of one run to write an agreement's lines."""
+@dataclass(slots=True)
+class Place:
+    """The right of one run to write an agreement's lines, and what people see of the run."""
 
     connection: Connection
     agreement_number: int
     token: int
-
-
-class Progress(NamedTuple):
-    """What people see of a run."""
-
     current: int = 0
     total: int = 0
     message: str = ""
@@ -82,19 +79,25 @@ def take_place(connection: Connection, agreement_number: int, attempt: str) -> P
 
 
 @contextmanager
-def writing(place: Place, progress: Progress) -> Iterator[None]:
-    """Open a transaction that first renews the place and notes the progress.
+def writing(place: Place) -> Iterator[None]:
+    """Open a transaction that first renews the place and notes how far the run has come.
 
     :raises LeaseLost: another run has taken the place.
     """
     with transaction(place.connection):
-        _own(place, "update_line_reading", ttl_seconds=TTL_SECONDS, **progress._asdict())
+        _own(
+            place,
+            "update_line_reading",
+            ttl_seconds=TTL_SECONDS,
+            current=place.current,
+            total=place.total,
+            message=place.message,
+        )
         yield
 
 
 def write_lines(
     place: Place,
-    progress: Progress,
     invoices: Sequence[int],
     lines: Iterable[InvoiceLine],
     rejected: Mapping[int, Rejected],
@@ -110,7 +113,7 @@ def write_lines(
     """
     connection, agreement_number = place.connection, place.agreement_number
     numbers = list(invoices)
-    with writing(place, progress):
+    with writing(place):
         run(connection, "delete_invoice_lines", agreement_number=agreement_number, numbers=numbers)
         with connection.cursor() as cursor, cursor.copy(statement("copy_invoice_lines")) as copy:
             for line in lines:
@@ -161,21 +164,21 @@ def numbers_without(place: Place, last: int, most: int) -> list[int]:
     return [each["invoice_number"] for each in found]
 
 
-def forget_missing(place: Place, progress: Progress) -> None:
+def forget_missing(place: Place) -> None:
     """Leave out the invoices that are missing by now."""
-    with writing(place, progress):
+    with writing(place):
         run(place.connection, "delete_missing_line_checks", agreement_number=place.agreement_number)
 
 
-def note_count(place: Place, progress: Progress, counted: int | None, held: int | None) -> None:
+def note_count(place: Place, counted: int | None, held: int | None) -> None:
     """Note e-conomic's count of lines beside ours; None: they cannot be compared today."""
-    with writing(place, progress):
+    with writing(place):
         _own(place, "update_line_reading_counted", counted=counted, held=held)
 
 
-def renew(place: Place, progress: Progress) -> None:
+def renew(place: Place) -> None:
     """Renew the place during many requests."""
-    with writing(place, progress):
+    with writing(place):
         pass
 
 
