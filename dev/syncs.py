@@ -59,6 +59,7 @@ def lines(connect: Callable[[], Connection], conn_id: str, run_id: str) -> dict[
 
 def _request(conn_id: str, run_id: str, *, quick: bool = False) -> SyncRequest:
     from economic.config.dags import DAG_ID
+    from economic.db.runs import Owner
     from economic.sync.request import SyncRequest
 
-    return SyncRequest(DAG_ID, run_id, run_id, "manual", conn_id, run_id, quick=quick)
+    return SyncRequest(Owner(DAG_ID, run_id, run_id, conn_id), "manual", run_id, quick=quick)

@@ -97,8 +97,7 @@ def expect(found: Mapping[str, Any], **expected: Any) -> None:
 
 def open_sync(connection: psycopg.Connection, **chosen: Any) -> int:
     """Insert the row of a sync that begins."""
-    from economic.db import runs
-    from economic.db.sql import transaction
+    from economic.db.sql import one, transaction
 
     usual: dict[str, Any] = {
         **{"dag_id": "d", "run_id": "r", "run_key": "k", "clear_number": 0, "run_type": "manual"},
@@ -106,7 +105,7 @@ def open_sync(connection: psycopg.Connection, **chosen: Any) -> int:
         **{"force": False, "accept_missing": False, "message": ""},
     }
     with transaction(connection):
-        return runs.open_sync_run(connection, **(usual | chosen))
+        return int(one(connection, "insert_sync_run", **(usual | chosen))["sync_id"])
 
 
 def _dsn(server: str, database: str) -> str:

@@ -10,7 +10,7 @@ import random
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -144,9 +144,8 @@ class TaskRun:
         from economic.sync.request import SyncRequest
 
         return SyncRequest(
-            *self.owner[:3],
+            self.owner,
             run_type=self.run_type,
-            conn_id=self.conn_id,
             attempt=self.name,
             clear_number=self.clear_number,
             quick=self.is_quick,
@@ -160,8 +159,8 @@ class TaskRun:
         from economic.client.hook import EconomicHook
         from economic.client.transport import Limits
 
-        usual = Limits(interval=self.settings.request_interval_ms / 1000)
-        return EconomicHook(self.conn_id, limits=replace(usual, **limits))  # type: ignore[arg-type]  # floats by name
+        interval = self.settings.request_interval_ms / 1000
+        return EconomicHook(self.conn_id, limits=Limits(interval=interval, **limits))  # type: ignore[arg-type]  # floats by name
 
     def join(self, hook: EconomicHook | None = None) -> Attempt:
         """Resume the sync that this run's first task began.

@@ -66,7 +66,7 @@ def fetch_pages(conn_id: str, schedule: str | None) -> dict[str, Any]:
             fetched = fetch.fetch_pages(
                 work.attempt, work.settings.page_size, work.settings.employee_cache_seconds
             )
-            return fetched | {"run_key": request.run_key}
+            return fetched | {"run_key": request.owner.run_key}
 
 
 def upsert_invoices(conn_id: str) -> dict[str, Any]:

@@ -44,15 +44,9 @@ class Company:
     def order(self, **chosen: Any) -> SyncRequest:
         """An order of a DAG run of its own."""
         self.runs += 1
-        asked = {
-            "dag_id": "economic_invoice_sync",
-            "run_id": f"manual__{self.runs}",
-            "run_key": f"key of {self.runs}",
-            "run_type": "manual",
-            "conn_id": self.conn_id,
-            "attempt": "test",
-        }
-        return SyncRequest(**(asked | chosen))
+        usual = Owner("economic_invoice_sync", f"manual__{self.runs}", f"key of {self.runs}", self.conn_id)
+        owner = usual._replace(**{name: chosen.pop(name) for name in usual._fields if name in chosen})
+        return SyncRequest(owner, chosen.pop("run_type", "manual"), "test", **chosen)
 
     def hook(self) -> EconomicHook:
         return EconomicHook(self.conn_id, limits=self.limits)

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from economic.client.transport import Traffic
+from economic.db.runs import Owner
 from economic.errors import ConnectionLost
 from economic.records.agreement import Agreement, parse_agreement
 from economic.records.decoder import CollectionPage, decode_page
@@ -159,7 +160,7 @@ def scanned(connection: psycopg.Connection, seed: int) -> Outcome:
     """One scan, tried again when it breaks off, as the task would be."""
     schedule = Schedule(seed)
     client = InProcessClient(schedule.ledger, schedule.changes)
-    order = SyncRequest("d", f"scan {seed}", "key", "manual", "economic_default", "x")
+    order = SyncRequest(Owner("d", f"scan {seed}", "key", "economic_default"), "manual", "x")
     broke_off = 0
     while True:
         try:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from economic.client.responses import describe_error_body
+from economic.db.runs import Owner
 from economic.errors import ConfigurationError, RequestRefused
 from economic.outside_text import bounded, harmless, quoted
 from economic.records.agreement import parse_agreement
@@ -80,7 +81,7 @@ def test_texts_of_e_conomic_are_made_harmless(text: str) -> None:
     ],
 )
 def test_a_conf_is_quoted_harmless_and_bounded(conf: dict[str, object], params: dict[str, object]) -> None:
-    bare = SyncRequest("dag", "run", "key", "manual", "economic_default", "1")
+    bare = SyncRequest(Owner("dag", "run", "key", "economic_default"), "manual", "1")
     with pytest.raises(ConfigurationError) as caught:
         read_conf(bare, datetime.now(UTC), conf, params, schedule=None)
     assert caught.value.message.isprintable()

@@ -6,7 +6,6 @@ repeats sending, reading and parsing, because an answer cut short often shows on
 
 from __future__ import annotations
 
-import itertools
 import logging
 import random
 import ssl
@@ -141,7 +140,9 @@ class Transport:
         """
         attempts = attempts or self._limits.attempts
         end = time.monotonic() + self._limits.budget
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return self._attempt(path, params, parse)
             except RetriableError as error:
@@ -152,7 +153,6 @@ class Transport:
                 log.warning("%s Trying again in %.2f s (try %d of %d).", error, wait, attempt + 1, attempts)
             self.traffic.retries += 1
             self._sleep(wait)
-        raise AssertionError  # the loop has no end
 
     def _attempt(self, path: str, params: Mapping[str, str | int], parse: Callable[[bytes], T]) -> T:
         self.while_waiting()

@@ -137,11 +137,6 @@ class SyncRun:
         return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
 
 
-def open_sync_run(connection: Connection, **values: Any) -> int:
-    """Insert the row of a new sync; return its id."""
-    return int(one(connection, "insert_sync_run", **values)["sync_id"])
-
-
 def sync_run(connection: Connection, sync_id: int) -> SyncRun | None:
     """Return one sync's row."""
     nobody = {"dag_id": None, "run_id": None, "run_key": None, "conn_id": None}

@@ -185,15 +185,15 @@ class Attempt:
                 f"(from {scan['scan_started_at']:%Y-%m-%d %H:%M:%S} UTC): the rest of them is not stored."
             )
 
-    def usage_since_commit(self, seconds: str) -> Counts:
-        """Return time, requests and memory used since the last commit.
+    def counts_so_far(self, seconds: str) -> Counts:
+        """Return the sync's counts with time, requests and memory used since the last commit.
 
         :param seconds: the count that takes the time.
         """
         traffic = self._client.traffic if self._client is not None else None
         now = _sums(traffic) if traffic else self._reported
         requests, retries, size, cost = (a - b for a, b in zip(now, self._reported, strict=True))
-        counts = Counts(
+        used = Counts(
             requests=requests,
             retries=retries,
             bytes=size,
@@ -202,12 +202,12 @@ class Attempt:
             rate_limit=traffic.limit if traffic else 0,
             peak_memory_mb=peak_memory_mb(),
         )
-        return replace(counts, **{seconds: time.monotonic() - self._clock})  # type: ignore[arg-type]  # a float field
+        return self.counts + replace(used, **{seconds: time.monotonic() - self._clock})  # type: ignore[arg-type]  # a float field
 
     def used(self) -> Counts:
         """Return the sync's counts with what was requested since the last commit, stored or not."""
-        since = self.usage_since_commit("fetch_seconds")
-        return self.counts + replace(since, fetch_seconds=0.0)
+        so_far = self.counts_so_far("fetch_seconds")
+        return replace(so_far, fetch_seconds=self.counts.fetch_seconds)
 
     def apply_commit(self, counts: Counts, **changes: Any) -> None:
         """Update this attempt with what a transaction wrote, after its commit."""

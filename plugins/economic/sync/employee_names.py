@@ -40,11 +40,7 @@ def populate_employee_names(attempt: Attempt, cache_seconds: int, *, proven: boo
         for first, last in employees.misnamed_stretches(attempt.connection, agreement, STRETCH):
             attempt.apply_commit(attempt.write(partial(_name_invoices, attempt, first, last)))
     known = employees.employee_cache(attempt.connection, agreement, cache_seconds).known
-    counts = (
-        attempt.counts
-        + attempt.usage_since_commit("names_seconds")
-        + Counts(employees=known - attempt.counts.employees)
-    )
+    counts = attempt.counts_so_far("names_seconds") + Counts(employees=known - attempt.counts.employees)
     attempt.write(lambda: _note(attempt, counts))
     attempt.apply_commit(counts)
     return end(attempt, problem, proven=proven)
@@ -52,7 +48,7 @@ def populate_employee_names(attempt: Attempt, cache_seconds: int, *, proven: boo
 
 def _name_invoices(attempt: Attempt, first: int, last: int) -> Counts:
     named = employees.name_invoices(attempt.connection, attempt.lease.agreement_number, first, last)
-    counts = attempt.counts + attempt.usage_since_commit("names_seconds") + Counts(invoices_named=named)
+    counts = attempt.counts_so_far("names_seconds") + Counts(invoices_named=named)
     _note(attempt, counts)
     return counts
 

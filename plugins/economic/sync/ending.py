@@ -34,7 +34,7 @@ def end(attempt: Attempt, problem: str | None, *, proven: bool = False) -> dict[
         that finds the same totals need not read.
     """
     now = attempt.run
-    spent = attempt.counts + attempt.usage_since_commit("names_seconds")
+    spent = attempt.counts_so_far("names_seconds")
     if not spent.add_up:
         raise ArithmeticError(f"Sync {now.sync_id}: the counts do not add up: {spent.to_json()}.")
     rejected = f"{counted(spent.failed, 'invoice')} rejected (see rejected_invoice)" if spent.failed else None

@@ -39,7 +39,7 @@ def fetch_pages(attempt: Attempt, page_size: int, cache_seconds: int) -> dict[st
         complete, count, totals = _scan_to_the_totals(attempt, page_size)
     # Tried once, so that the invoices do not wait: phase three tries again.
     refresh_employees(attempt, cache_seconds, attempts=1)
-    counts = attempt.counts + attempt.usage_since_commit("fetch_seconds")
+    counts = attempt.counts_so_far("fetch_seconds")
     words = "all of them" if complete else "not proven to be all"
     attempt.write(
         lambda: run(
@@ -121,9 +121,7 @@ def _scan(attempt: Attempt, page_size: int) -> None:
             if page.items or page.duplicates:
                 stage(attempt, page)
             elif page.changed_during_scan and not attempt.run.scan_drifted:
-                attempt.apply_commit(
-                    attempt.counts + attempt.usage_since_commit("fetch_seconds"), scan_drifted=True
-                )
+                attempt.apply_commit(attempt.counts_so_far("fetch_seconds"), scan_drifted=True)
             del page
 
 
@@ -133,15 +131,11 @@ def start_again(attempt: Attempt, message: str, *, scope: str, scan_number: int)
     :param scope: ``full`` for a quick sync that becomes a full one.
     """
     now = attempt.counts
-    counts = (
-        now
-        + attempt.usage_since_commit("fetch_seconds")
-        + Counts(
-            discarded=now.fetched - now.discarded - now.stored,
-            failed=-now.failed,
-            degraded=-now.degraded,
-            duplicates=-now.duplicates,
-        )
+    counts = attempt.counts_so_far("fetch_seconds") + Counts(
+        discarded=now.fetched - now.discarded - now.stored,
+        failed=-now.failed,
+        degraded=-now.degraded,
+        duplicates=-now.duplicates,
     )
     log.warning("%s.", message)
 

@@ -15,7 +15,7 @@ from economic.db import agreements, runs, schema
 from economic.db import lease as leases
 from economic.db.lease import Lease
 from economic.db.runs import Counts, Owner, SyncRun
-from economic.db.sql import Connection, row, run, transaction
+from economic.db.sql import Connection, one, row, run, transaction
 from economic.errors import LeaseBusy, LeaseLost, SyncEnded
 from economic.sync.attempt import SCAN_VALID_FOR, Attempt, Client
 from economic.sync.request import SyncRequest
@@ -48,6 +48,7 @@ def begin(
     :raises AgreementMismatch: the connection reaches another agreement than before.
     """
     schema.migrate(connection)
+    conn_id = request.owner.conn_id
     before = runs.sync_run_of(connection, request.owner)
     if before is not None and _was_displaced(before, request):
         request = replace(request, force=False)
@@ -59,9 +60,9 @@ def begin(
     else:
         sync_id = open_row(connection, request)
     opened(sync_id)
-    bound = agreements.bound_agreement(connection, request.conn_id)
+    bound = agreements.bound_agreement(connection, conn_id)
     if resumed is None and request.run_type == "backfill":
-        _yield_to_waiting_full_sync(connection, request.conn_id, sync_id)
+        _yield_to_waiting_full_sync(connection, conn_id, sync_id)
     if bound is not None and resumed is None and not request.force:
         leases.check_free(connection, bound, sync_id)
     client.while_waiting = _renewal(connection, resumed)
@@ -73,7 +74,7 @@ def begin(
         opened(sync_id)
         client.while_waiting = _renewal(connection, None)
     with transaction(connection):
-        agreements.bind_agreement(connection, request.conn_id, agreement)
+        agreements.bind_agreement(connection, conn_id, agreement)
         run(
             connection,
             "update_sync_run_agreement",
@@ -134,14 +135,12 @@ def _renewal(connection: Connection, lease: Lease | None) -> Callable[[], None]:
 def open_row(connection: Connection, request: SyncRequest) -> int:
     """Open the row of a new sync, and close those that a crash left open."""
     with transaction(connection):
-        sync_id = runs.open_sync_run(
+        opened = one(
             connection,
-            dag_id=request.dag_id,
-            run_id=request.run_id,
-            run_key=request.run_key,
+            "insert_sync_run",
+            **request.owner._asdict(),
             clear_number=request.clear_number,
             run_type=request.run_type,
-            conn_id=request.conn_id,
             scope=request.scope,
             date_from=request.date_from,
             date_to=request.date_to,
@@ -152,11 +151,11 @@ def open_row(connection: Connection, request: SyncRequest) -> int:
         run(
             connection,
             "update_orphaned_sync_runs",
-            conn_id=request.conn_id,
-            sync_id=sync_id,
+            conn_id=request.owner.conn_id,
+            sync_id=opened["sync_id"],
             idle_seconds=ORPHANED_AFTER_SECONDS,
         )
-    return sync_id
+    return int(opened["sync_id"])
 
 
 def _resume(connection: Connection, before: SyncRun, request: SyncRequest) -> Lease | None:

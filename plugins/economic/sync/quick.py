@@ -192,7 +192,7 @@ def _note(
     :param held: what the copy holds; None when it holds what it did.
     """
     warning = f"not proven: {proof.problem}" if proof.problem else None
-    counts = attempt.counts + attempt.usage_since_commit("upsert_seconds")
+    counts = attempt.counts_so_far("upsert_seconds")
 
     def write() -> None:
         run(

@@ -68,11 +68,7 @@ def _write(attempt: Attempt) -> tuple[Counts, bool | None, str, str | None]:
     if missing:
         held = invoices.stored_totals(attempt.connection, agreement)
     reconciled, verdict = _verdict(attempt, held, warning)
-    counts = (
-        attempt.counts
-        + attempt.usage_since_commit("upsert_seconds")
-        + Counts(missing=missing, returned=returned)
-    )
+    counts = attempt.counts_so_far("upsert_seconds") + Counts(missing=missing, returned=returned)
     run(
         attempt.connection,
         "update_sync_run_reconciled",

@@ -31,7 +31,7 @@ waited (apache/airflow#71172); no pause is therefore shorter than five seconds.
 class SyncRequest:
     """What to sync, for which DAG run.
 
-    :param run_key: see :class:`economic.db.runs.Owner`.
+    :param owner: the DAG run and the connection that the sync belongs to.
     :param clear_number: how often the DAG run was cleared.
     :param attempt: task and try, for people.
     :param date_from: sync only invoices dated this day or later; without dates the sync is a full
@@ -41,11 +41,8 @@ class SyncRequest:
     :param quick: read only what can have changed.
     """
 
-    dag_id: str
-    run_id: str
-    run_key: str
+    owner: Owner
     run_type: str
-    conn_id: str
     attempt: str
     clear_number: int = 0
     date_from: date | None = None
@@ -53,11 +50,6 @@ class SyncRequest:
     force: bool = False
     accept_missing: bool = False
     quick: bool = False
-
-    @property
-    def owner(self) -> Owner:
-        """The DAG run and the connection that the sync belongs to."""
-        return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
 
     @property
     def scope(self) -> str:

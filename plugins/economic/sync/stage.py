@@ -105,16 +105,12 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
         invoices.report_degraded(
             attempt.connection, agreement, now.sync_id, triaged.degraded, parsed=reported
         )
-    counts = (
-        attempt.counts
-        + attempt.usage_since_commit("fetch_seconds")
-        + Counts(
-            fetched=len(page.items) + page.duplicates,
-            failed=len(triaged.rejected),
-            degraded=len(triaged.degraded) + len(before.intersection(triaged.unchanged)),
-            duplicates=page.duplicates,
-            pages=1,
-        )
+    counts = attempt.counts_so_far("fetch_seconds") + Counts(
+        fetched=len(page.items) + page.duplicates,
+        failed=len(triaged.rejected),
+        degraded=len(triaged.degraded) + len(before.intersection(triaged.unchanged)),
+        duplicates=page.duplicates,
+        pages=1,
     )
     fetched = page.position.seen
     run(

@@ -106,7 +106,7 @@ def _stop_if_nothing_usable(rejected: list[Rejection], rows: int) -> None:
 def _note_stored(attempt: Attempt, page: int, stored: Counts) -> Counts:
     now = attempt.run
     total = sum(now.staged_rows)
-    counts = attempt.counts + attempt.usage_since_commit("upsert_seconds") + stored
+    counts = attempt.counts_so_far("upsert_seconds") + stored
     run(
         attempt.connection,
         "update_sync_run_stored",
