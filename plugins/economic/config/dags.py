@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,22 +52,15 @@ class SyncDag:
 
 
 def parse_agreements(
-    text: str,
-    default_conn_id: str | None,
-    schedule: str,
-    quick_schedule: str | None = None,
-    *,
-    lines: bool = False,
+    text: str, usual: SyncDag, taken: Collection[str]
 ) -> tuple[list[SyncDag], tuple[str, ...]]:
     """Return the usable entries of ``ECONOMIC_AGREEMENTS``, and a message for each other one.
 
     :param text: a JSON list of objects with ``name``, and optionally ``conn_id`` (default
         ``economic_NAME``), ``schedule``, ``quick_schedule`` (``off`` for none) and ``lines``.
-    :param default_conn_id: the default DAG's connection, which no entry may use; None without a
-        default DAG.
-    :param schedule: for entries without one, each moved to other minutes.
-    :param quick_schedule: likewise.
-    :param lines: for entries that do not say.
+    :param usual: has the schedules of entries without one, each moved to other minutes, and
+        whether lines are read where an entry does not say.
+    :param taken: connections that no entry may use.
     """
     if not text.strip():
         return [], ()
@@ -79,11 +73,11 @@ def parse_agreements(
         return [], ('ECONOMIC_AGREEMENTS is not a list such as [{"name": "north"}].',)
     dags: list[SyncDag] = []
     rejected: list[str] = []
-    dag_ids, conn_ids = {DAG_ID}, {default_conn_id}
+    dag_ids, conn_ids = {DAG_ID}, set(taken)
     for position, entry in enumerate(entries, start=1):
         where = f"ECONOMIC_AGREEMENTS, entry {position}"
         try:
-            dag = _parse_entry(entry, where, schedule, quick_schedule, lines=lines)
+            dag = _parse_entry(entry, where, usual)
             if dag.dag_id in dag_ids:
                 raise ConfigurationError(f"{where}: the name {quoted(entry['name'])} is taken.")
             if dag.conn_id in conn_ids:
@@ -96,9 +90,7 @@ def parse_agreements(
     return dags, tuple(rejected)
 
 
-def _parse_entry(
-    entry: Any, where: str, schedule: str, quick_schedule: str | None, *, lines: bool
-) -> SyncDag:
+def _parse_entry(entry: Any, where: str, usual: SyncDag) -> SyncDag:
     if not isinstance(entry, dict):
         raise ConfigurationError(f"{where} is not an object.", hint='Write it as {"name": "north"}.')
     unknown = sorted(set(entry) - _ENTRY_KEYS)
@@ -118,14 +110,14 @@ def _parse_entry(
         raise ConfigurationError(
             f"{where} has the conn_id {quoted(conn_id)}.", hint="Name an Airflow connection."
         )
-    lines = entry.get("lines", lines)
+    lines = entry.get("lines", usual.lines)
     if not isinstance(lines, bool):
         raise ConfigurationError(f"{where} has the lines {quoted(lines)}.", hint="Write true or false.")
     return SyncDag(
         f"{DAG_ID}__{name}",
         conn_id.strip(),
-        _schedule(entry, "schedule", where, name, schedule),
-        _schedule(entry, "quick_schedule", where, name, quick_schedule),
+        _schedule(entry, "schedule", where, name, usual.schedule),
+        _schedule(entry, "quick_schedule", where, name, usual.quick_schedule),
         lines,
     )
 

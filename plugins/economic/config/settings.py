@@ -85,17 +85,11 @@ def _agreements(variables: Mapping[str, str]) -> tuple[tuple[SyncDag, ...], tupl
     )
     quick, rejected = _quick_schedule(variables)
     lines = _switch(variables, "ECONOMIC_LINES", default=False)
-    dags = []
-    if _switch(variables, "ECONOMIC_DEFAULT_DAG", default=True):
-        conn_id = _text(variables, "ECONOMIC_CONN_ID", "economic_default")
-        dags.append(SyncDag(DAG_ID, conn_id, schedule, quick, lines))
-    others, unusable = parse_agreements(
-        variables.get("ECONOMIC_AGREEMENTS", ""),
-        dags[0].conn_id if dags else None,
-        schedule,
-        quick,
-        lines=lines,
-    )
+    conn_id = _text(variables, "ECONOMIC_CONN_ID", "economic_default")
+    usual = SyncDag(DAG_ID, conn_id, schedule, quick, lines)
+    dags = [usual] if _switch(variables, "ECONOMIC_DEFAULT_DAG", default=True) else []
+    taken = [dag.conn_id for dag in dags]
+    others, unusable = parse_agreements(variables.get("ECONOMIC_AGREEMENTS", ""), usual, taken)
     dags += others
     if not _switch(variables, "AUTO_SYNC_ENABLED", default=True):
         dags = [replace(dag, schedule=None, quick_schedule=None) for dag in dags]

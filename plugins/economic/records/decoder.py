@@ -142,12 +142,7 @@ def decode_document(body: bytes) -> dict[str, Any]:
 
     :raises BrokenResponse: it is not UTF-8, not JSON, or not an object.
     """
-    _check_marks(body)
-    try:
-        # The declared charset is ignored: JSON is UTF-8, and a wrong label would spoil names.
-        value = without_broken_text(_exact.decode(body.decode("utf-8-sig").strip()))
-    except (ValueError, RecursionError) as error:
-        raise BrokenResponse(f"The answer is not readable JSON ({_cause(error)}).") from None
+    value = _decode(body)
     if type(value) is not dict:
         raise BrokenResponse("The answer is JSON, but not an object.")
     return value
@@ -204,14 +199,19 @@ def decode_count(body: bytes) -> int:
 
     :raises BrokenResponse: it is anything else.
     """
-    _check_marks(body)
-    try:
-        count = _exact.decode(body.decode("utf-8-sig").strip())
-    except (ValueError, RecursionError) as error:
-        raise BrokenResponse(f"The answer is not readable JSON ({_cause(error)}).") from None
+    count = _decode(body)
     if type(count) is not int or count < 0:
         raise BrokenResponse("The answer is JSON, but not a count.")
     return count
+
+
+def _decode(body: bytes) -> Any:
+    _check_marks(body)
+    try:
+        # The declared charset is ignored: JSON is UTF-8, and a wrong label would spoil names.
+        return without_broken_text(_exact.decode(body.decode("utf-8-sig").strip()))
+    except (ValueError, RecursionError) as error:
+        raise BrokenResponse(f"The answer is not readable JSON ({_cause(error)}).") from None
 
 
 def _raw_items(items: Any) -> list[RawItem]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
 Result = TypeVar("Result")
+Wanted = TypeVar("Wanted")
 
 _ERRORS = {
     HTTPStatus.UNAUTHORIZED: "You are not logged in to Airflow. Log in, then come back to this page.",
@@ -150,9 +151,7 @@ async def syncs(request: Request, settings: SettingsDep, dag: DagDep) -> Respons
     """Return the latest 50 syncs of an agreement, newest first, without quick ones that changed
     nothing, and what was used of e-conomic in the last 24 hours.
     """
-    rows, usage = await _read(
-        request, ("syncs", dag.conn_id), lambda: queries.latest_syncs(settings.postgres_conn_id, dag.conn_id)
-    )
+    rows, usage = await _read(request, settings, queries.latest_syncs, dag.conn_id)
     return JSONResponse(
         {"syncs": [serializers.sync_to_json(row, dag) for row in rows], "usage": usage._asdict()}
     )
@@ -161,11 +160,7 @@ async def syncs(request: Request, settings: SettingsDep, dag: DagDep) -> Respons
 @routes.get("/api/agreements/{dag_id}/rejections")
 async def rejections(request: Request, settings: SettingsDep, dag: DagDep) -> Response:
     """Return up to 200 rejected items, the open ones first."""
-    rows = await _read(
-        request,
-        ("rejections", dag.conn_id),
-        lambda: queries.rejections(settings.postgres_conn_id, dag.conn_id),
-    )
+    rows = await _read(request, settings, queries.rejections, dag.conn_id)
     shown = [serializers.rejection_to_json(row, amounts=settings.page_amounts) for row in rows]
     return JSONResponse({"rejections": shown, "most": queries.MOST_ROWS})
 
@@ -175,11 +170,7 @@ async def lines(request: Request, settings: SettingsDep, dag: DagDep) -> Respons
     """Return up to 200 invoices whose lines are not proven, null when the role may not read
     them.
     """
-    rows = await _read(
-        request,
-        ("lines", dag.conn_id),
-        lambda: queries.unproven_lines(settings.postgres_conn_id, dag.conn_id),
-    )
+    rows = await _read(request, settings, queries.unproven_lines, dag.conn_id)
     shown = rows and [serializers.unproven_to_json(row, amounts=settings.page_amounts) for row in rows]
     return JSONResponse({"lines": shown, "most": queries.MOST_ROWS})
 
@@ -195,11 +186,7 @@ async def _agreements(
     shown = [serializers.dag_to_json(dag, triggerable) for dag in dags]
     conn_ids = tuple(dag.conn_id for dag in dags)
     try:
-        rows = await _read(
-            request,
-            ("agreements", conn_ids),
-            lambda: queries.agreement_statuses(settings.postgres_conn_id, conn_ids),
-        )
+        rows = await _read(request, settings, queries.agreement_statuses, conn_ids)
     except DatabaseProblem as problem:
         return shown, problem
     by_conn_id = {row["conn_id"]: row for row in rows}
@@ -210,10 +197,16 @@ async def _agreements(
     return shown, None
 
 
-async def _read(request: Request, key: tuple[Any, ...], read: Callable[[], Result]) -> Result:
+async def _read(
+    request: Request, settings: Settings, query: Callable[[str, Wanted], Result], wanted: Wanted
+) -> Result:
+    """Return what a query finds; viewers who want the same share it.
+
+    :param wanted: the connection, or several.
+    """
     reads: CoalescedReads = request.app.state.reads
     try:
-        return await reads.get(key, read)
+        return await reads.get((query, wanted), lambda: query(settings.postgres_conn_id, wanted))
     except TimeoutError:
         raise DatabaseProblem("too_slow") from None
 
