@@ -227,20 +227,19 @@ class EconomicHook(HttpHook):
         :raises ConfigurationError: the connection is missing or something in it is not usable. The
             message names the part and never its value.
         """
-        connection, extra = self._connection, self._extra
-        self.base_url = read_base_url(connection, extra)
+        self.base_url = read_base_url(self._connection, self._extra)
         self._base_url_initialized = True
-        session = self._session(self.base_url, extra)
+        session = self._session(self.base_url)
         session.headers.update(headers or {})
-        if unknown := sorted(set(extra) - _KNOWN_EXTRAS):
+        if unknown := sorted(set(self._extra) - _KNOWN_EXTRAS):
             self.log.warning("The extra of %s has unused keys: %s.", self._where, listed(unknown))
         return session
 
-    def _session(self, url: str, extra: dict[str, Any]) -> PinnedSession:
+    def _session(self, url: str) -> PinnedSession:
         check_interval(self.limits.interval, url)
         session = PinnedSession(url, self._tokens)
-        session.verify = read_verify(extra.get("verify", True), session.trust_env)
-        session.proxies = read_proxies(extra, url, self._where)
+        session.verify = read_verify(self._extra.get("verify", True), session.trust_env)
+        session.proxies = read_proxies(self._extra, url, self._where)
         return session
 
     def check_response(self, response: Response) -> None:
@@ -252,19 +251,17 @@ class EconomicHook(HttpHook):
 
     @cached_property
     def _transport(self) -> Transport:
-        return self._new_transport(self.get_conn(), self.base_url)
+        return self._new_transport(self.get_conn())
 
     @cached_property
     def _openapi_transport(self) -> Transport:
         """The transport to the newer services: the same one when one host serves both."""
-        first, extra = self._transport, self._extra
-        url = read_openapi_url(extra, self.base_url)
-        return first if url == self.base_url else self._new_transport(self._session(url, extra), url)
+        first = self._transport
+        url = read_openapi_url(self._extra, self.base_url)
+        return first if url == self.base_url else self._new_transport(self._session(url))
 
-    def _new_transport(self, session: PinnedSession, url: str) -> Transport:
-        return Transport(
-            session, url, self._tokens, self.limits, self._traffic, self._pace, lambda: self.while_waiting()
-        )
+    def _new_transport(self, session: PinnedSession) -> Transport:
+        return Transport(session, self.limits, self._traffic, self._pace, lambda: self.while_waiting())
 
     @cached_property
     def _tokens(self) -> Tokens:

@@ -27,12 +27,16 @@ log = logging.getLogger(__name__)
 
 
 class PinnedSession(requests.Session):
-    """A session that sends GET to one origin only, with the tokens, and follows no redirect."""
+    """A session that sends GET to one origin only, with the tokens, and follows no redirect.
+
+    :param base_url: scheme, host and port of the API.
+    """
 
     def __init__(self, base_url: str, tokens: Tokens) -> None:
         super().__init__()
+        self.base_url = base_url
         self._origin = origin(base_url)
-        self.auth = tokens
+        self.auth = self.tokens = tokens
         self.headers.update(
             {
                 "User-Agent": f"airflow-provider-economic/{__version__}",

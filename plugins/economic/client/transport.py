@@ -93,7 +93,6 @@ class Traffic:
 class Transport:
     """Sends GET requests through one session.
 
-    :param base_url: scheme, host and port of the API.
     :param traffic: the counters to increase.
     :param pace: common to all transports with the same tokens.
     :param while_waiting: called before each attempt and every 30 seconds of waiting, to keep a
@@ -103,8 +102,6 @@ class Transport:
     def __init__(
         self,
         session: PinnedSession,
-        base_url: str,
-        tokens: Tokens,
         limits: Limits,
         traffic: Traffic,
         pace: Pace,
@@ -113,8 +110,6 @@ class Transport:
         self.traffic = traffic
         self.while_waiting = while_waiting
         self._session = session
-        self._base_url = base_url
-        self._tokens = tokens
         self._limits = limits
         self._adapter = WatchedAdapter()
         self._pace = pace
@@ -165,7 +160,7 @@ class Transport:
         watchdog.start()
         try:
             with self._session.get(
-                self._base_url + path,
+                self._session.base_url + path,
                 params=params,
                 stream=True,
                 timeout=(self._limits.connect, self._limits.read),
@@ -175,7 +170,7 @@ class Transport:
                 body = self._body(response, path, deadline)
         except _UNUSABLE as error:
             raise ConfigurationError(
-                f"Nothing can be sent to {self._base_url} ({type(error).__name__}).",
+                f"Nothing can be sent to {self._session.base_url} ({type(error).__name__}).",
                 hint="Check the connection's host, `proxies` in its extra, and the environment's proxies.",
             ) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
@@ -187,7 +182,7 @@ class Transport:
             # A connection that is cut within the headers seems to end there.
             raise self._too_slow(path)
         self.traffic.bytes += len(body)
-        check_status(response, path, body, self._tokens)
+        check_status(response, path, body, self._session.tokens)
         return parse(body)
 
     def _note_budget(self, budget: Budget) -> None:
@@ -230,10 +225,10 @@ class Transport:
         causes = list(_causes(error))
         if any(isinstance(cause, ssl.CertificateError | CertificateError) for cause in causes):
             raise ConfigurationError(
-                f"The certificate of {self._base_url} was not accepted.",
+                f"The certificate of {self._session.base_url} was not accepted.",
                 hint="Check the base URL. Behind a proxy that opens TLS, set its CA as `verify` in the extra.",
             ) from None
-        server = urlsplit(self._base_url).netloc
+        server = urlsplit(self._session.base_url).netloc
         # Only the innermost cause's type: the outer texts repeat whole object dumps.
         raise ConnectionLost(
             f"No complete answer to {path} from {server} ({type(causes[-1]).__name__})."
