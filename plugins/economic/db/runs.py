@@ -102,11 +102,8 @@ class SyncRun:
     """The row of one sync."""
 
     sync_id: int
-    dag_id: str
-    run_id: str
-    run_key: str
+    owner: Owner
     clear_number: int
-    conn_id: str
     agreement_number: int | None
     scope: str
     date_from: date | None
@@ -131,15 +128,10 @@ class SyncRun:
     warning: str | None
     counts: Counts
 
-    @property
-    def owner(self) -> Owner:
-        """The DAG run that the sync belongs to, and its connection."""
-        return Owner(self.dag_id, self.run_id, self.run_key, self.conn_id)
-
 
 def sync_run(connection: Connection, sync_id: int) -> SyncRun | None:
     """Return one sync's row."""
-    nobody = {"dag_id": None, "run_id": None, "run_key": None, "conn_id": None}
+    nobody = dict.fromkeys(Owner._fields)
     return _sync_run(row(connection, "select_sync_run", sync_id=sync_id, **nobody))
 
 
@@ -151,10 +143,13 @@ def sync_run_of(connection: Connection, owner: Owner) -> SyncRun | None:
 def _sync_run(found: Row | None) -> SyncRun | None:
     if found is None:
         return None
+    owner = Owner(*[found.pop(name) for name in Owner._fields])
     totals = found.pop("totals")
     counts = Counts.from_json(found.pop("statistics"))
     staged = tuple(found.pop("staged_rows"))
-    return SyncRun(totals=totals and read_totals(totals), counts=counts, staged_rows=staged, **found)
+    return SyncRun(
+        owner=owner, totals=totals and read_totals(totals), counts=counts, staged_rows=staged, **found
+    )
 
 
 def as_json(values: dict[str, Any]) -> Jsonb:

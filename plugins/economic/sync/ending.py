@@ -92,7 +92,7 @@ def forget_old_syncs(attempt: Attempt, days: int) -> None:
             attempt.connection,
             "delete_old_sync_runs",
             agreement_number=attempt.lease.agreement_number,
-            conn_id=attempt.run.conn_id,
+            conn_id=attempt.run.owner.conn_id,
             days=days,
             most=MOST_FORGOTTEN,
         )
