@@ -113,7 +113,7 @@ def parse_line(item: RawItem) -> InvoiceLine:
     """
     decoded, raw = _decode(item)
     if decoded.document_id is None or decoded.number is None:
-        raise missing("documentId" if decoded.document_id is None else "number").error()
+        raise missing("documentId" if decoded.document_id is None else "number")
     amounts: Sequence[Any] = _amounts(decoded)
     for amount in amounts:
         if amount is not None and (type(amount) is not Decimal or not LOWEST <= amount.adjusted() <= HIGHEST):

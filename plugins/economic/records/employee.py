@@ -30,5 +30,5 @@ def parse_employee(item: RawItem) -> Employee:
     value = without_broken_text(item.decode_object())
     employee, _ = fit(value, _Employee, frozenset({"employeeNumber", "name"}))
     if employee.employee_number is None:
-        raise missing("employeeNumber").error()
+        raise missing("employeeNumber")
     return Employee(employee.employee_number, text_or_none(employee.name))

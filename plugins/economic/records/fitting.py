@@ -100,14 +100,15 @@ def read_amount(field: str, value: Any) -> Decimal | None:
         return None
     amount = _number(value)
     if amount is None and not (type(value) is str and _JSON_NUMBER.fullmatch(value)):
-        raise DegradedField(field, "not_an_amount", f"{field} is not an amount, but {_kind(value)}.").error()
+        message = f"{field} is not an amount, but {_kind(value)}."
+        raise RecordError(message, field=field, reason="not_an_amount")
     if (
         amount is None
         or not LOWEST <= amount.adjusted() <= HIGHEST
         or len(amount.as_tuple().digits) > MOST_DIGITS
     ):
         message = f"{field} is too large or too small for an amount."
-        raise DegradedField(field, "amount_out_of_range", message).error()
+        raise RecordError(message, field=field, reason="amount_out_of_range")
     return amount
 
 
@@ -169,9 +170,9 @@ def text_or_none(text: str | None) -> str | None:
     return text if text and not text.isspace() else None
 
 
-def missing(field: str) -> DegradedField:
-    """Return the reason for a required field that is absent."""
-    return DegradedField(field, "missing", f"{field} is missing.")
+def missing(field: str) -> RecordError:
+    """Return the error of a record without a required field."""
+    return RecordError(f"{field} is missing.", field=field, reason="missing")
 
 
 def _problem(field: str, text: str, value: Any) -> DegradedField:

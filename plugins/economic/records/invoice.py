@@ -160,7 +160,7 @@ def _read_amounts(amounts: tuple[Any, ...]) -> tuple[Decimal | None, ...]:
     """
     for name, amount in zip(AMOUNTS, amounts, strict=True):
         if amount is None and name in _REQUIRED_AMOUNTS:
-            raise missing(name).error()
+            raise missing(name)
     return tuple([read_amount(name, amount) for name, amount in zip(AMOUNTS, amounts, strict=True)])
 
 
@@ -225,7 +225,7 @@ def _parse_odd(item: RawItem) -> tuple[Invoice, list[DegradedField]]:
             drop(copy, path)
     decoded, unfit = fit(copy, BookedInvoice, _REQUIRED)
     if decoded.booked_invoice_number is None:
-        raise missing("bookedInvoiceNumber").error()
+        raise missing("bookedInvoiceNumber")
     try:
         # The one amount without which the invoice is still the invoice.
         read_amount("exchangeRate", decoded.exchange_rate)

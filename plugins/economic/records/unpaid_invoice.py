@@ -37,7 +37,7 @@ def parse_unpaid_invoice(item: RawItem) -> UnpaidInvoice:
     unpaid = _decode(item)
     remainder = read_amount("remainder", unpaid.remainder)
     if unpaid.booked_invoice_number is None or remainder is None:
-        raise missing("bookedInvoiceNumber" if remainder is not None else "remainder").error()
+        raise missing("bookedInvoiceNumber" if remainder is not None else "remainder")
     base = read_amount("remainderInBaseCurrency", unpaid.remainder_in_base_currency)
     return UnpaidInvoice(unpaid.booked_invoice_number, remainder, base)
 

@@ -118,7 +118,7 @@ def _write_page(attempt: Attempt, page: Page) -> tuple[Counts, _TriagedPage]:
         "update_sync_run_fetched",
         sync_id=now.sync_id,
         cursor=page.position.cursor,
-        seen=page.position.seen,
+        seen=fetched,
         drifted=page.changed_during_scan,
         rows=triaged.usable,
         statistics=stored_counts(counts),
