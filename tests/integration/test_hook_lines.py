@@ -141,42 +141,6 @@ def test_a_window_spent_on_one_host_holds_for_both(
         assert hook.traffic.used >= 86
 
 
-FAILS: list[dict[str, Any]] = [
-    *({"kind": "status", "status": status} for status in (408, 500, 503)),
-    {"kind": "status", "status": 429, "headers": {"Retry-After": "0"}},
-    *({"kind": kind} for kind in ("html", "reset", "half_body", "half_reset", "half_gzip", "bad_gzip")),
-    *({"kind": kind, "seconds": 9} for kind in ("silence", "drip_head")),
-    {"kind": "body", "body": '{"items": {}}'},
-]
-# A count is too short to arrive slowly, and half of one is a count too.
-FAILS_OF_A_PAGE: list[dict[str, Any]] = [{"kind": "drip", "seconds": 9}, {"kind": "half_json"}]
-
-
-@pytest.mark.parametrize(
-    ("path", "fault"),
-    [
-        *((LINES_PATH, fault) for fault in FAILS + FAILS_OF_A_PAGE),
-        *((f"{LINES_PATH}/count", fault) for fault in FAILS),
-    ],
-    ids=lambda value: (
-        value.rpartition("/")[2] if isinstance(value, str) else " ".join(map(str, value.values()))
-    ),
-)
-def test_a_failing_request_for_lines_is_retried(
-    both: str, second: InProcess, path: str, fault: dict[str, Any]
-) -> None:
-    """And only that one."""
-    limits = Limits(interval=0.0, connect=1.0, read=0.6, page=0.8, attempts=2, first_wait=0.01)
-    second.fault(path, times=1, **fault)
-    with EconomicHook(both, limits=limits) as hook:
-        hook.agreement()
-        read = (
-            len(hook.lines_page([10001]).items) if path == LINES_PATH else hook.count_lines(range(1, 10002))
-        )
-        assert read == 3
-        assert (hook.traffic.requests, hook.traffic.retries) == (3, 1)
-
-
 def test_wait_asked_by_the_second_host_is_kept(
     both: str, second: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

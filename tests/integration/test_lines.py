@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from economic.errors import AgreementMismatch, BrokenResponse, ContractChanged, LeaseLost, SyncSkipped
+from economic.errors import AgreementMismatch, LeaseLost, SyncSkipped
 from economic.lines import chunk, reading, store
 from economic.lines.invoice_line import parse_line
 from economic.records.decoder import RawItem
@@ -173,15 +173,6 @@ def test_unusable_line_leaves_only_its_invoice_unproven(copied: Company) -> None
     assert statistics["count_agrees"] is True
 
 
-def test_value_that_postgresql_refuses_rejects_one_invoice(copied: Company) -> None:
-    number = copied.books.ledger.numbers[3]
-    copied.books.spoil_line(number, 1, "unknownNumber", raw="1e200000")
-    statistics = read_lines(copied)
-    assert statistics["rejected"] == 1
-    (check,) = copied.rows("select * from economic.line_check where status <> 'proven'")
-    assert (check["invoice_number"], check["reason"]) == (number, "refused_by_database")
-
-
 def test_lines_of_another_company_are_not_read(copied: Company) -> None:
     copied.connection.execute("update economic.agreement set conn_id = 'elsewhere'")
     copied.connection.execute(
@@ -191,31 +182,6 @@ def test_lines_of_another_company_are_not_read(copied: Company) -> None:
         read_lines(copied)
     assert copied.value("select count(*) from economic.invoice_line") == 0
     assert copied.value("select status from economic.line_reading") == "failed"
-
-
-def test_nothing_that_adds_up_stores_nothing(copied: Company) -> None:
-    for number in copied.books.ledger.numbers:
-        copied.books.differ(number, "1")
-    with pytest.raises(ContractChanged):
-        read_lines(copied)
-    assert copied.value("select count(*) from economic.line_check") == 0
-
-
-def test_missing_right_skips_and_says_which(copied: Company) -> None:
-    copied.books.lines(forbidden=True)
-    with pytest.raises(SyncSkipped, match="403"):
-        read_lines(copied)
-    (row,) = copied.rows("select status, message from economic.line_reading")
-    assert row["status"] == "skipped"
-    assert "role" in row["message"]
-
-
-@pytest.mark.parametrize("cursor", ["repeats", "endless"])
-def test_pages_that_never_end_are_left(copied: Company, cursor: str) -> None:
-    copied.books.lines(cursor=cursor, page=10)
-    with pytest.raises((BrokenResponse, ContractChanged)):
-        read_lines(copied)
-    assert copied.value("select count(*) from economic.line_check") == 0
 
 
 @pytest.mark.parametrize("ending", ["failed", "skipped", "running"])
