@@ -16,6 +16,8 @@ from dev.local.parts import PartFailed, Parts
 API_SERVER, DAG_PROCESSOR, SCHEDULER = "api-server", "dag-processor", "scheduler"
 _TIMEOUT_SECONDS = 30.0
 _START_SECONDS = 180.0
+HEALTH_EVERY_SECONDS = 0.5
+"""The web server's work for an answer about health is what the others then lack for their start."""
 _PATIENCE_SECONDS = {
     API_SERVER: 2.0,  # it is through with its work long before it ends
     DAG_PROCESSOR: 5.0,
@@ -163,6 +165,7 @@ class LocalAirflow:
             lambda: self._answers(lambda: not self.api.unhealthy(since) and self._knows_the_dag(since)),
             "scheduler and dag-processor are healthy and the DAG is known",
             _START_SECONDS,
+            HEALTH_EVERY_SECONDS,
         )
 
     def _answers(self, asked: Callable[[], bool]) -> bool:

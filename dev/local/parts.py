@@ -154,10 +154,13 @@ class Parts:
             if part.ended:
                 raise PartFailed(f"{part.name} has ended. The end of its log, {part.log}:\n{part.said()}")
 
-    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float) -> None:
+    def wait_until(
+        self, ready: Callable[[], bool], what: str, seconds: float, every: float = _POLL_SECONDS
+    ) -> None:
         """Wait for something that the running programs bring about.
 
         :param what: it in words, for the message: "the scheduler is healthy".
+        :param every: seconds from one look to the next: where looking costs the programs much, they get on faster with fewer.
         :raises PartFailed: a program has ended, or it has not come about in that time.
         :raises Interrupted: somebody asked for the end.
         """
@@ -166,7 +169,7 @@ class Parts:
             self.check()
             if time.monotonic() > until:
                 raise PartFailed(f"Waited {seconds:.0f} seconds in vain until {what}; see {self.logs}.")
-            self._interruption.sleep(_POLL_SECONDS)
+            self._interruption.sleep(every)
 
     def stop(self, *names: str) -> None:
         """Stop these programs, or all, the last one started first."""

@@ -30,7 +30,7 @@ from dev.local.airflow_settings import (
     serving,
 )
 from dev.local.interruption import Interruption
-from dev.local.local_airflow import DAG_PROCESSOR, SCHEDULER, LocalAirflow, prepare
+from dev.local.local_airflow import DAG_PROCESSOR, HEALTH_EVERY_SECONDS, SCHEDULER, LocalAirflow, prepare
 from dev.local.parts import Part, Parts
 from dev.local.ports import free_port
 from tests.support import invariants as oracle
@@ -83,6 +83,7 @@ class ControlledAirflow(LocalAirflow):
             lambda: self._answers(lambda: not self.api.unhealthy(began)),
             "all is healthy again",
             _HEALTHY_SECONDS,
+            HEALTH_EVERY_SECONDS,
         )
 
     def part(self, name: str) -> Part:
@@ -227,24 +228,29 @@ class Live:
         self.parts.wait_until(look, what, seconds)
         return found[-1]
 
-    def end_retry_delays(self, run_id: str) -> None:
-        """Move the moments that the run's failed tasks wait for into the past: the delay is a minute or two."""
+    def end_retry_delays(self, run_id: str) -> str:
+        """Move the moments that the run's failed tasks wait for into the past: the delay is a minute or two.
+
+        :return: the run's state. Not asked of the web server, which has an answer's work for it each time.
+        """
         with psycopg.connect(self.metadata) as connection:
             connection.execute(
                 "update task_instance set end_date = end_date - interval '1 hour'"
                 " where run_id = %s and state = 'up_for_retry'",
                 (run_id,),
             )
+            query = "select state from dag_run where dag_id = %s and run_id = %s"
+            ((state,),) = connection.execute(query, (DAG_ID, run_id)).fetchall()
+        return str(state)
 
     def ended(self, run_id: str, seconds: float = 60.0) -> str:
         """Wait for a run to end, with no delay between its tasks' tries; return its state."""
-
-        def over() -> str:
-            self.end_retry_delays(run_id)
-            state = str(self.run(run_id)["state"])
-            return state if state in {"success", "failed"} else ""
-
-        return str(self.until(over, f"the run {run_id} has ended", seconds))
+        self.until(
+            lambda: self.end_retry_delays(run_id) in {"success", "failed"},
+            f"the run {run_id} has ended",
+            seconds,
+        )
+        return str(self.run(run_id)["state"])
 
     # -- processes ----------------------------------------------------------------------------------------------------
 
