@@ -189,7 +189,7 @@ def resolve_stored(
     sync_id: int,
     first_page: int,
     last_page: int,
-    rejected: Sequence[int] = (),
+    rejected: Sequence[int],
 ) -> int:
     """Resolve the rejections of invoices that were stored with these pages; return how many."""
     return run(

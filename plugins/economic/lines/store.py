@@ -185,7 +185,7 @@ def renew(place: Place) -> None:
 def end(place: Place, status: str, message: str, statistics: Mapping[str, Any]) -> tuple[int, int, int]:
     """Free the place; return how many invoices are proven, differing and rejected.
 
-    :param status: ``completed``, ``completed_with_errors``, ``failed`` or ``skipped``.
+    :param status: ``completed``, ``failed`` or ``skipped``.
     """
     with transaction(place.connection):
         counts = one(place.connection, "update_line_counts", agreement_number=place.agreement_number)

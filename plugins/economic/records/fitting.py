@@ -27,7 +27,6 @@ MOST_DIGITS = 16_000
 """PostgreSQL's numeric takes 16,383 digits after the decimal point."""
 
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
-_ERROR_TEXT = re.compile(r"^(.*?)(?: - at `\$\.([^`]*)`)?$", re.DOTALL)
 _BROKEN = re.compile("[\ud800-\udfff]")
 _LONGEST_VALUE = 60
 _MOST_WHOLE_DIGITS = 60
@@ -64,10 +63,10 @@ def fit(
         try:
             return convert(value, kind), degraded
         except ValidationError as error:
-            match = _ERROR_TEXT.match(str(error))
-            text, path = match.groups() if match else (str(error), None)
-            if path is None:
+            text, _, at = str(error).partition(" - at `$.")
+            if not at:
                 raise
+            path = at.removesuffix("`")
             *above, key = path.split(".")
             parent = value
             for name in above:
