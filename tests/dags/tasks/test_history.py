@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from simulator.companies import Company
 from simulator.ledger import Ledger
 from simulator.mover import Mover
 from simulator.running import AGREEMENT, AGREEMENT_GRANT_TOKEN, APP_SECRET_TOKEN, COMPANY
+from tests.support.demo_environment import demo_environment
 
 ROOT = Path(__file__).resolve().parents[3]
 INVOICES, DAYS = 1500, 10
@@ -36,14 +36,8 @@ def home() -> Iterator[Path]:
 
 
 def run(home: Path, module: str, *words: str) -> subprocess.CompletedProcess[str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "ECONOMIC_"))}
-    return subprocess.run(
-        [sys.executable, "-m", module, *words],
-        cwd=ROOT,
-        env=kept | {"ECONOMIC_DEMO_DATA": str(home)},
-        capture_output=True,
-        text=True,
-    )
+    said = [sys.executable, "-m", module, *words]
+    return subprocess.run(said, cwd=ROOT, env=demo_environment(home), capture_output=True, text=True)
 
 
 def books_at_the_end_of(day: date, begins: date, home: Path) -> dict[int, Decimal]:

@@ -22,6 +22,7 @@ import requests
 from dev import clean
 from dev.local.local_airflow import AirflowApi
 from dev.local.ports import free_port
+from tests.support.demo_environment import demo_environment
 
 ROOT = Path(__file__).resolve().parents[3]
 DAG_ID = "economic_invoice_sync"
@@ -38,15 +39,10 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def environment(home: Path) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "ECONOMIC_"))}
-    return kept | {"ECONOMIC_DEMO_DATA": str(home)}
-
-
 def command(home: Path, module: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     said = [sys.executable, "-m", f"dev.{module}", *words]
-    return subprocess.run(said, cwd=ROOT, env=environment(home) | more, capture_output=True, text=True)
+    return subprocess.run(said, cwd=ROOT, env=demo_environment(home) | more, capture_output=True, text=True)
 
 
 class Started:
@@ -59,7 +55,7 @@ class Started:
         words = [sys.executable, "-m", "dev.start", "--invoices", str(INVOICES), *options]
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                words, cwd=ROOT, env=environment(home), stdout=output, stderr=output, process_group=0
+                words, cwd=ROOT, env=demo_environment(home), stdout=output, stderr=output, process_group=0
             )
 
     def parts(self) -> set[int]:
