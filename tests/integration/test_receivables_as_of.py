@@ -26,14 +26,17 @@ def today(company: Company) -> date:
 
 
 def age(company: Company, days: int) -> None:
-    """Make everything that was seen so far older."""
+    """Make everything that was seen so far older, by days of Copenhagen: an hour more or less may be another day."""
     for table, columns in {
         "invoice": ("first_seen_at", "last_changed_at", "missing_since"),
         "invoice_history": ("changed_at", "old_values_since"),
         "agreement": ("complete_since",),
     }.items():
         for column in columns:
-            change = sql.SQL("update economic.{} set {column} = {column} - make_interval(days => %s)")
+            change = sql.SQL(
+                "update economic.{} set {column} = "
+                "({column} at time zone 'Europe/Copenhagen' - make_interval(days => %s)) at time zone 'Europe/Copenhagen'"
+            )
             names = sql.Identifier(table), sql.Identifier(column)
             company.connection.execute(change.format(names[0], column=names[1]), (days,))
 
