@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from economic.errors import AgreementMismatch, LeaseLost, SyncSkipped
-from economic.lines import chunk, reading, store
-from economic.lines.invoice_line import parse_line
-from economic.records.decoder import RawItem
+from economic.lines import chunk, reading
 from simulator import InProcess
 from tests.integration.conftest import Company
+from tests.support.expected_lines import QUERY, wrong_lines
 
 
 def read_lines(company: Company, run_id: str = "lines 1") -> dict[str, Any]:
@@ -24,23 +22,7 @@ def read_lines(company: Company, run_id: str = "lines 1") -> dict[str, Any]:
 
 def wrong_invoices(company: Company) -> list[int]:
     """Return the invoices whose stored lines are not those of the books."""
-    stored: dict[int, list[dict[str, Any]]] = {}
-    for row in company.rows("select * from economic.invoice_line order by invoice_number, line_number"):
-        stored.setdefault(row["invoice_number"], []).append(row)
-    book = company.books.line_book
-    wrong = []
-    for number in book.ledger.numbers:
-        expected = []
-        for text in book.healthy(number):
-            line = parse_line(RawItem(text))
-            expected.append({**line._asdict(), "raw_data": None})
-        found = [
-            {key: value for key, value in row.items() if key != "agreement_number"} | {"raw_data": None}
-            for row in stored.get(number, [])
-        ]
-        if sorted(expected, key=lambda line: line["line_number"]) != found:
-            wrong.append(number)
-    return wrong
+    return list(wrong_lines(company.rows(QUERY), company.books.line_book, company.books.ledger.agreement))
 
 
 def statuses(company: Company) -> Counter[str]:
@@ -94,23 +76,6 @@ def test_booking_takes_two_requests(copied: Company) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "habits",
-    [
-        {"scattered": True},
-        {"page": 7},
-        {"least": 1, "most": 200},
-        {"scattered": True, "page": 100, "most": 9},
-    ],
-    ids=str,
-)
-def test_order_and_size_of_pages_do_not_matter(copied: Company, habits: dict[str, Any]) -> None:
-    copied.books.lines(**habits)
-    read_lines(copied)
-    assert set(statuses(copied)) == {"proven"}
-    assert wrong_invoices(copied) == []
-
-
 def test_more_lines_than_fit_are_read_in_halves(copied: Company, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunk, "MOST_LINES", 50)
     read_lines(copied)
@@ -158,32 +123,6 @@ def test_difference_is_looked_at_daily_for_a_week(copied: Company) -> None:
     assert read_lines(copied)["invoices"] == 0
 
 
-def test_unusable_line_leaves_only_its_invoice_unproven(copied: Company) -> None:
-    number = copied.books.ledger.numbers[3]
-    copied.books.spoil_line(number, 1, "totalNetAmount", value="much")
-    statistics = read_lines(copied)
-    assert (statistics["rejected"], statistics["differing"]) == (1, 0)
-    (check,) = copied.rows("select * from economic.line_check where status <> 'proven'")
-    assert (check["invoice_number"], check["field"], check["reason"]) == (
-        number,
-        "totalNetAmount",
-        "not_an_amount",
-    )
-    assert '"much"' in check["rejected_item"]
-    assert statistics["count_agrees"] is True
-
-
-def test_lines_of_another_company_are_not_read(copied: Company) -> None:
-    copied.connection.execute("update economic.agreement set conn_id = 'elsewhere'")
-    copied.connection.execute(
-        "insert into economic.agreement (agreement_number, conn_id) values (99, %s)", [copied.conn_id]
-    )
-    with pytest.raises(AgreementMismatch):
-        read_lines(copied)
-    assert copied.value("select count(*) from economic.invoice_line") == 0
-    assert copied.value("select status from economic.line_reading") == "failed"
-
-
 @pytest.mark.parametrize("ending", ["failed", "skipped", "running"])
 def test_retry_with_nothing_left_ends_well(copied: Company, ending: str) -> None:
     """A run may break off after its last line is stored."""
@@ -194,32 +133,6 @@ def test_retry_with_nothing_left_ends_well(copied: Company, ending: str) -> None
     copied.books.reset()
     read_lines(copied)
     assert copied.books.requests() == []
-
-
-def test_second_run_is_kept_apart(copied: Company) -> None:
-    place = store.take_place(
-        copied.connection, copied.value("select agreement_number from economic.agreement"), "a"
-    )
-    assert place is not None
-    with pytest.raises(SyncSkipped, match="Another run"):
-        read_lines(copied, "b")
-    assert read_lines(copied, "a")["invoices"] > 0
-    with pytest.raises(LeaseLost):
-        store.renew(place)
-
-
-def test_changed_net_amount_is_read_again(copied: Company) -> None:
-    read_lines(copied)
-    number = copied.books.ledger.numbers[0]
-    copied.connection.execute(
-        "with old as (update economic.invoice set net_amount = net_amount + 1 where invoice_number = %s returning *) "
-        "insert into economic.invoice_history (agreement_number, invoice_number, sync_id, old_values, new_values) "
-        "select agreement_number, invoice_number, 1, '{\"net_amount\": 0}', '{\"net_amount\": 1}' from old",
-        [number],
-    )
-    shown = copied.rows("select proven from economic.invoice_lines where invoice_number = %s", number)
-    assert not any(row["proven"] for row in shown)
-    assert read_lines(copied)["differing"] == 1
 
 
 def test_missing_invoice_leaves_the_views(copied: Company) -> None:
@@ -258,11 +171,6 @@ def test_lost_text_line_is_found_by_the_count(copied: Company, monkeypatch: pyte
     assert statistics["count_agrees"] is True
     assert statistics["invoices"] <= 20
     assert wrong_invoices(copied) == []
-
-
-def test_lines_wait_for_the_first_sync(company: Company) -> None:
-    with pytest.raises(SyncSkipped, match="yet"):
-        read_lines(company)
 
 
 def books_revenue(books: InProcess) -> Decimal:

@@ -93,15 +93,6 @@ def test_lines_are_read_where_they_are_wanted(dag: Dag, monkeypatch: pytest.Monk
     assert dag.run(dag_id=LINES_DAG_ID).xcom["fetch-lines"]["requests"] == 0
 
 
-def test_missing_right_skips_the_lines(dag: Dag, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ECONOMIC_LINES", "true")
-    dag.run()
-    dag.books.lines(forbidden=True)
-    outcome = dag.run(dag_id=LINES_DAG_ID)
-    assert outcome.tasks == {"fetch-lines": "skipped"}
-    assert dag.rows("select status from economic.line_reading") == [{"status": "skipped"}]
-
-
 def hold_the_lease(dag: Dag, scope: str = "full") -> None:
     """Insert a sync of another run that is running now."""
     history.add_agreement(dag.connection)

@@ -122,6 +122,8 @@ def test_changed_net_amount_is_compared_again(read: Case) -> None:
     number = read.books.ledger.numbers[5]
     read.books.spoil(number, "netAmount", raw="1.23")
     read.run()
+    shown = "select bool_or(proven) from economic.invoice_lines where invoice_number = %s"
+    assert read.witness.value(shown, number) is False
     read.run(lines=True)
     assert unproven(read) == {number: ("differing", None)}
     read.books.heal(number)
@@ -155,7 +157,13 @@ def test_proven_invoice_that_differs_later_is_due_daily(read: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    "habits", [{"most": 200}, {"least": 1, "most": 200, "scattered": True, "page": 1000}], ids=str
+    "habits",
+    [
+        {"most": 200},
+        {"least": 1, "most": 200, "scattered": True, "page": 1000},
+        {"scattered": True, "page": 7},
+    ],
+    ids=str,
 )
 @pytest.mark.fault("L10")
 def test_one_to_two_hundred_lines_an_invoice(copied: Case, habits: dict[str, Any]) -> None:
@@ -208,6 +216,8 @@ def test_unusable_line_costs_its_invoice_only(copied: Case) -> None:
             found.pop(number, None)
     assert found == {}
     assert outcome.statistics["count_agrees"] is True
+    kept = "select field from economic.line_check where strpos(rejected_item, '\"much\"') > 0"
+    assert copied.witness.rows(kept) == [{"field": "totalNetAmount"}]
     for number in chosen:
         copied.books.heal(number)
     forget(copied)
