@@ -22,7 +22,7 @@ SECRETS = Path("/run/secrets")
 DATABASE = "invoice-db"
 API = "https://restapi.e-conomic.com"
 KEPT = ("verify", "proxies")
-"""Of the extra of e-conomic's connection: the way through a proxy, which .env cannot name."""
+"""Of the extra of e-conomic's connection: the way through a proxy, which .env cannot name. Its host is never kept."""
 
 
 def secret(name: str) -> str:
@@ -66,25 +66,15 @@ def connections() -> dict[str, dict[str, Any]]:
     return found
 
 
-def keep_the_way(wanted: dict[str, dict[str, Any]], folder: Path) -> None:
-    """Add to e-conomic's connection how the one that Airflow has gets through a proxy; its host is never taken over."""
-    file = private_file(folder / "known.json")
-    if subprocess.run(["airflow", "connections", "export", str(file)], check=False).returncode:
-        print(
-            "Airflow's connections cannot be read (was its Fernet key changed?): those of .env replace them."
-        )
-        return
-    known = json.loads(file.read_text())
-    for name, connection in wanted.items():
-        if connection["conn_type"] == "economic" and name in known:
-            extra = json.loads(known[name]["extra"] or "{}")
-            connection["extra"] |= {key: extra[key] for key in KEPT if key in extra}
-
-
-def private_file(path: Path) -> Path:
-    """Make an empty file that nobody else can read."""
-    path.touch(mode=0o600)
-    return path
+def way_through_a_proxy(conn_id: str) -> dict[str, object]:
+    """Return how the connection that Airflow has gets through a proxy; empty when it has none that can be read."""
+    command = ["airflow", "connections", "get", conn_id, "--output", "json"]
+    asked = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if asked.returncode:
+        print(f"The connection {conn_id} is made anew.", flush=True)
+        return {}
+    extra = json.loads(asked.stdout.splitlines()[-1])[0]["extra_dejson"]
+    return {key: extra[key] for key in KEPT if key in extra}
 
 
 def prepare_copy() -> None:
@@ -110,9 +100,12 @@ def main() -> int:
         *("--firstname", "Airflow", "--lastname", "Admin", "--email", os.environ["ADMIN_EMAIL"]),
         answers=f"{password}\n{password}\n",
     )
+    for conn_id, connection in wanted.items():
+        if connection["conn_type"] == "economic":
+            connection["extra"] |= way_through_a_proxy(conn_id)
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # memory, not a disk
-        keep_the_way(wanted, Path(folder))
-        file = private_file(Path(folder, "connections.json"))
+        file = Path(folder, "connections.json")
+        file.touch(mode=0o600)
         file.write_text(json.dumps(wanted))
         airflow("connections", "import", "--overwrite", str(file))
     return 0
